@@ -1,0 +1,1 @@
+//! The conformance fixture: an MCP server of both eras on rmcp.

@@ -1,0 +1,3 @@
+//! The recorder and the clients, tried on each other.
+
+mod recorder;
