@@ -107,10 +107,7 @@ impl Mirror {
 }
 
 fn printed(argument: &Value) -> String {
-    match argument {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+    argument.as_str().map_or_else(|| argument.to_string(), str::to_owned)
 }
 
 fn agrees(said: &str, argument: &Value) -> bool {
