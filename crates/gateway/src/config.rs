@@ -1,0 +1,303 @@
+//! What the operator decided, checked. The written form lies in layers (`config/layers.rs`); here every value has its type and its bounds,
+//! and a `Config` that exists may be run as it is.
+
+mod error;
+mod headers;
+mod layers;
+mod origin;
+mod server;
+mod settings;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::Authority;
+
+pub use self::error::{ConfigErrors, Problem};
+pub use self::headers::UpstreamHeaders;
+pub use self::layers::{ConfigFile, Layers};
+pub use self::origin::Origin;
+pub use self::server::{InvalidServerId, Server, ServerId};
+use self::settings::Settings;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Not public to make: `Config::load` has checked what no single field can show.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    pub listen: Listen,
+    /// Empty when nothing is configured.
+    pub servers: BTreeMap<ServerId, Server>,
+    pub auth: Auth,
+    pub limits: Limits,
+    pub bounds: Bounds,
+    pub log: Log,
+    printed: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub data: SocketAddr,
+    pub admin: SocketAddr,
+    /// `Host` values that are accepted beside the listener's own address and the loopback names.
+    pub hosts: Vec<Authority>,
+    /// `Origin` values that are accepted beside loopback origins.
+    pub origins: Vec<WebOrigin>,
+    /// None: one per core.
+    pub workers: Option<NonZeroUsize>,
+}
+
+/// An `Origin` header as browsers write it: scheme, host, port; in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WebOrigin(Box<str>);
+
+impl WebOrigin {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let url: Uri = text.parse().ok()?;
+        let (scheme, authority) = (url.scheme_str()?, host(url.authority()?.as_str())?);
+        let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
+        (origin == text.to_ascii_lowercase()).then(|| Self(origin.into()))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Nobody says who they are; therefore only this machine may connect.
+    Anonymous,
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub store: LimitStore,
+    /// How many keys are counted at most.
+    pub keys: NonZeroUsize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitStore {
+    Memory,
+}
+
+/// What each thing that grows or waits may reach. `docs/operations.md` says what happens then.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    pub body: usize,
+    pub headers: NonZeroUsize,
+    pub header_bytes: usize,
+    pub connections: NonZeroUsize,
+    pub connections_per_peer: NonZeroUsize,
+    pub header_timeout: Duration,
+    pub body_timeout: Duration,
+    pub connect_timeout: Duration,
+    pub call_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub response: usize,
+    pub event: usize,
+    pub sessions: NonZeroUsize,
+    pub session_idle: Duration,
+    pub in_flight_per_session: NonZeroUsize,
+    pub drain: Duration,
+    pub keepalive: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: tracing::Level,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Config {
+    pub fn load(layers: &Layers) -> Result<Self, ConfigErrors> {
+        let mut settings = Settings::merge(layers)?;
+        later_sections(&mut settings);
+        let (listen, exposed) = Listen::read(&mut settings);
+        let auth = Auth::read(&mut settings);
+        for problem in exposed {
+            match auth {
+                Auth::Anonymous => settings.problem(problem),
+            }
+        }
+        Ok(Self {
+            servers: server::read_all(&mut settings, layers),
+            limits: Limits::read(&mut settings),
+            bounds: Bounds::read(&mut settings),
+            log: Log::read(&mut settings),
+            listen,
+            auth,
+            // Last: it fails if anything above was wrong, and calls unknown what nobody read.
+            printed: settings.finish()?,
+        })
+    }
+
+    /// The effective values with where each came from, secrets masked.
+    pub fn print(&self) -> &str {
+        &self.printed
+    }
+}
+
+/// Sections that `docs/operations.md` announces and this version does not have.
+fn later_sections(settings: &mut Settings) {
+    for section in ["audit", "store"] {
+        let origin = settings.origin(&[section]);
+        if !settings.take_below(&[section]).is_empty() {
+            settings.problem(Problem::NotYet { written: section.to_owned(), origin });
+        }
+    }
+}
+
+impl Listen {
+    /// Also the problems there are if nobody has to say who they are.
+    fn read(settings: &mut Settings) -> (Self, Vec<Problem>) {
+        let data = settings.address("listen.data");
+        let admin = settings.address("listen.admin");
+        let exposed = [("listen.data", &data), ("listen.admin", &admin)].into_iter().filter_map(exposed).collect();
+        let ((data, _), (admin, origin)) = (data, admin);
+        if data == admin && data.port() != 0 {
+            settings.problem(Problem::Unusable {
+                key: "listen.admin".to_owned(),
+                reason: format!("is {admin}, the same as `listen.data`"),
+                origin,
+            });
+        }
+        let listen = Self {
+            data,
+            admin,
+            hosts: settings.read("listen.hosts", Vec::new(), "a list such as [\"gateway.internal:4480\"]", |found| {
+                value::list(found, host)
+            }),
+            origins: settings.read(
+                "listen.origins",
+                Vec::new(),
+                "a list such as [\"https://app.example.com\"]",
+                |found| value::list(found, WebOrigin::parse),
+            ),
+            workers: settings.read("listen.workers", None, "a number from 0 (one per core) to 1024", |found| {
+                let workers = value::count(found).filter(|&workers| workers <= 1024)?;
+                Some(NonZeroUsize::new(workers))
+            }),
+        };
+        (listen, exposed)
+    }
+}
+
+fn exposed((key, (address, origin)): (&str, &(SocketAddr, Origin))) -> Option<Problem> {
+    if address.ip().to_canonical().is_loopback() {
+        return None;
+    }
+    Some(Problem::Unusable {
+        key: key.to_owned(),
+        reason: format!(
+            "is {address}, which other machines may reach, and nothing authenticates them: bind to 127.0.0.1 and put an \
+             authenticating proxy or a tunnel in front"
+        ),
+        origin: origin.clone(),
+    })
+}
+
+fn host(text: &str) -> Option<Authority> {
+    let host: Authority = text.parse().ok()?;
+    (!host.host().is_empty() && !text.contains('@')).then_some(host)
+}
+
+impl Auth {
+    fn read(settings: &mut Settings) -> Self {
+        let choices = [("anonymous", Self::Anonymous)];
+        choice(settings, "auth.mode", Self::Anonymous, &choices, &["tokens", "jwt"])
+    }
+}
+
+impl Limits {
+    fn read(settings: &mut Settings) -> Self {
+        let stores = [("memory", LimitStore::Memory)];
+        Self {
+            store: choice(settings, "limits.store", LimitStore::Memory, &stores, &["redis://", "rediss://"]),
+            keys: settings.count("limits.keys", 100_000_000),
+        }
+    }
+}
+
+impl Bounds {
+    fn read(settings: &mut Settings) -> Self {
+        Self {
+            body: settings.bytes("bounds.body", KIB..=GIB),
+            headers: settings.count("bounds.headers", 1_000),
+            // hyper reads heads into a buffer of at least this size.
+            header_bytes: settings.bytes("bounds.header_bytes", 8 * KIB..=MIB),
+            connections: settings.count("bounds.connections", 1_000_000),
+            connections_per_peer: settings.count("bounds.connections_per_peer", 1_000_000),
+            header_timeout: settings.span("bounds.header_timeout", MILLISECOND..=HOUR),
+            body_timeout: settings.span("bounds.body_timeout", MILLISECOND..=HOUR),
+            connect_timeout: settings.span("bounds.connect_timeout", MILLISECOND..=HOUR),
+            call_timeout: settings.span("bounds.call_timeout", MILLISECOND..=DAY),
+            idle_timeout: settings.span("bounds.idle_timeout", MILLISECOND..=DAY),
+            response: settings.bytes("bounds.response", KIB..=GIB),
+            event: settings.bytes("bounds.event", KIB..=GIB),
+            sessions: settings.count("bounds.sessions", 100_000_000),
+            session_idle: settings.span("bounds.session_idle", SECOND..=30 * DAY),
+            in_flight_per_session: settings.count("bounds.in_flight_per_session", 1_000_000),
+            drain: settings.span("bounds.drain", Duration::ZERO..=HOUR),
+            keepalive: settings.span("bounds.keepalive", SECOND..=HOUR),
+        }
+    }
+}
+
+impl Log {
+    fn read(settings: &mut Settings) -> Self {
+        use tracing::Level;
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let levels = [
+            ("error", Level::ERROR),
+            ("warn", Level::WARN),
+            ("info", Level::INFO),
+            ("debug", Level::DEBUG),
+            ("trace", Level::TRACE),
+        ];
+        Self {
+            format: choice(settings, "log.format", LogFormat::Text, &formats, &[]),
+            level: choice(settings, "log.level", Level::INFO, &levels, &[]),
+        }
+    }
+}
+
+/// One of a few words. Those that start with one of `later` are known, and refused for now.
+fn choice<T: Copy>(settings: &mut Settings, key: &str, placeholder: T, choices: &[(&str, T)], later: &[&str]) -> T {
+    let path: Vec<&str> = key.split('.').collect();
+    let origin = settings.origin(&path);
+    let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+    let mut refused = None;
+    let chosen = settings.read(key, placeholder, &names.join(" or "), |found| {
+        let text = value::text(found)?;
+        refused = later.iter().find(|later| text.starts_with(**later));
+        let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        chosen.or(refused.map(|_| placeholder))
+    });
+    if let Some(word) = refused {
+        let written = format!("{key} = \"{word}\"");
+        settings.problem(Problem::NotYet { written, origin });
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests;

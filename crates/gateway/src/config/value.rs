@@ -1,0 +1,127 @@
+//! How a single value is written: sizes, durations, lists. Also how it is shown again, without its secrets.
+
+use std::time::Duration;
+
+use config::ValueKind;
+
+const UNITS: [(&str, usize); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+const SHOWN: usize = 120;
+
+/// A value before anybody knows what it should be.
+#[derive(Clone, Debug)]
+pub(super) enum Written {
+    Text(String),
+    Number(i64),
+    List(Vec<Written>),
+    /// Always empty: what lies in a table is a setting of its own.
+    Table,
+    /// What no setting takes, as it was written.
+    Other(String),
+}
+
+impl From<ValueKind> for Written {
+    fn from(value: ValueKind) -> Self {
+        match value {
+            ValueKind::String(text) => Self::Text(text),
+            ValueKind::I64(number) => Self::Number(number),
+            ValueKind::Array(items) => Self::List(items.into_iter().map(|item| item.kind.into()).collect()),
+            ValueKind::Table(_) => Self::Table,
+            other @ (ValueKind::Nil
+            | ValueKind::Boolean(_)
+            | ValueKind::I128(_)
+            | ValueKind::U64(_)
+            | ValueKind::U128(_)
+            | ValueKind::Float(_)) => Self::Other(other.to_string()),
+        }
+    }
+}
+
+pub(super) fn text(value: &Written) -> Option<&str> {
+    if let Written::Text(text) = value { Some(text) } else { None }
+}
+
+/// A TOML number, or its digits where only text can be written (variables, flags).
+pub(super) fn count(value: &Written) -> Option<usize> {
+    if let Written::Number(number) = value {
+        usize::try_from(*number).ok()
+    } else {
+        text(value)?.replace('_', "").parse().ok()
+    }
+}
+
+pub(super) fn bytes(value: &Written) -> Option<usize> {
+    let unit = text(value)
+        .and_then(|text| UNITS.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?.trim_end(), *size))));
+    match unit {
+        Some((number, size)) => number.parse::<usize>().ok()?.checked_mul(size),
+        None => count(value),
+    }
+}
+
+pub(super) fn show_bytes(size: usize) -> String {
+    let unit = UNITS.iter().find(|(_, unit)| size >= *unit && size.is_multiple_of(*unit));
+    match unit {
+        Some((name, unit)) => format!("{}{name}", size / unit),
+        None => size.to_string(),
+    }
+}
+
+pub(super) fn span(value: &Written) -> Option<Duration> {
+    humantime::parse_duration(text(value)?).ok()
+}
+
+/// A TOML list of strings, or one string with commas.
+pub(super) fn list<T>(value: &Written, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    if let Written::List(items) = value {
+        items.iter().map(|item| parse(text(item)?)).collect()
+    } else {
+        let items = text(value)?.split(',').map(str::trim);
+        items.filter(|item| !item.is_empty()).map(parse).collect()
+    }
+}
+
+/// The value as TOML, for people: what may be a secret is masked.
+pub(super) fn show(path: &[String], value: &Written) -> String {
+    match value {
+        Written::Table => "a table".to_owned(),
+        _ if is_secret(path) => "\"***\"".to_owned(),
+        Written::Text(text) => {
+            let text: String = mask_url(text).chars().take(SHOWN).collect();
+            format!("{text:?}")
+        }
+        Written::Number(number) => number.to_string(),
+        Written::List(items) => {
+            let items: Vec<String> = items.iter().map(|item| show(path, item)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Written::Other(other) => other.clone(),
+    }
+}
+
+/// A header's value is a secret; the place where to find it is not.
+fn is_secret(path: &[String]) -> bool {
+    match path {
+        [servers, _, headers, rest @ ..] if servers == "servers" && headers == "headers" => {
+            !matches!(rest, [_, place] if place == "file" || place == "env")
+        }
+        _ => false,
+    }
+}
+
+/// User information and queries of URLs hold passwords and keys.
+pub(super) fn mask_url(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let (rest, query) = match rest.split_once(['?', '#']) {
+        Some((rest, _)) => (rest, "?***"),
+        None => (rest, ""),
+    };
+    let authority_end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(authority_end);
+    let authority = match authority.rsplit_once('@') {
+        Some((_, host)) => format!("***@{host}"),
+        None => authority.to_owned(),
+    };
+    format!("{scheme}://{authority}{path}{query}")
+}
