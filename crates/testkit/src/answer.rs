@@ -41,29 +41,18 @@ impl Answer {
 
     /// Any body that is known at once.
     pub fn text(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let answer = Self {
-            status,
-            headers: Headers::new(),
-            body: Body::Whole(body.into()),
-        };
+        let answer = Self { status, headers: Headers::new(), body: Body::Whole(body.into()) };
         answer.header("Content-Type", content_type)
     }
 
     /// A status and an empty body.
     pub fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Headers::new(),
-            body: Body::Whole(Vec::new()),
-        }
+        Self { status, headers: Headers::new(), body: Body::Whole(Vec::new()) }
     }
 
     /// A whole SSE stream: one `message` event for each value, then its end.
     pub fn events<'v>(values: impl IntoIterator<Item = &'v Value>) -> Self {
-        let body: String = values
-            .into_iter()
-            .map(|value| format!("data: {value}\n\n"))
-            .collect();
+        let body: String = values.into_iter().map(|value| format!("data: {value}\n\n")).collect();
         Self::text(200, "text/event-stream", body)
     }
 
@@ -71,40 +60,19 @@ impl Answer {
     pub fn stream(status: u16, content_type: &str) -> (Self, AnswerStream) {
         let (pieces, receiver) = mpsc::unbounded_channel();
         let (tell, gone) = oneshot::channel();
-        let answer = Self {
-            status,
-            headers: Headers::new(),
-            body: Body::Stream(receiver, tell),
-        };
-        (
-            answer.header("Content-Type", content_type),
-            AnswerStream {
-                pieces,
-                gone: Some(gone),
-            },
-        )
+        let answer = Self { status, headers: Headers::new(), body: Body::Stream(receiver, tell) };
+        (answer.header("Content-Type", content_type), AnswerStream { pieces, gone: Some(gone) })
     }
 
     /// Nothing is sent until the test sends the real answer through the channel. Dropping the sender closes the connection.
     pub fn later() -> (Self, oneshot::Sender<Answer>) {
         let (promise, receiver) = oneshot::channel();
-        (
-            Self {
-                status: 200,
-                headers: Headers::new(),
-                body: Body::Later(receiver),
-            },
-            promise,
-        )
+        (Self { status: 200, headers: Headers::new(), body: Body::Later(receiver) }, promise)
     }
 
     /// These bytes, head and all, then the connection is closed. For peers that do not keep to HTTP.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status: 0,
-            headers: Headers::new(),
-            body: Body::Raw(bytes.into()),
-        }
+        Self { status: 0, headers: Headers::new(), body: Body::Raw(bytes.into()) }
     }
 
     /// The connection is closed without a word.
@@ -127,21 +95,12 @@ impl Answer {
     {
         match self.body {
             Body::Whole(ref bytes) => {
-                let mut message = head(
-                    self.status,
-                    &self.headers,
-                    &format!("Content-Length: {}", bytes.len()),
-                );
+                let mut message = head(self.status, &self.headers, &format!("Content-Length: {}", bytes.len()));
                 message.extend_from_slice(bytes);
                 to.write_all(&message).await
             }
             Body::Stream(pieces, gone) => {
-                to.write_all(&head(
-                    self.status,
-                    &self.headers,
-                    "Transfer-Encoding: chunked",
-                ))
-                .await?;
+                to.write_all(&head(self.status, &self.headers, "Transfer-Encoding: chunked")).await?;
                 tokio::select! {
                     sent = feed(pieces, to) => sent,
                     () = incoming.closed() => {
@@ -187,17 +146,12 @@ impl AnswerStream {
     /// Waits until the client has closed its connection.
     pub async fn hung_up(&mut self) {
         if let Some(gone) = self.gone.take() {
-            crate::patiently("the client to hang up", gone)
-                .await
-                .expect("the answer was never sent, or ended first");
+            crate::patiently("the client to hang up", gone).await.expect("the answer was never sent, or ended first");
         }
     }
 }
 
-async fn feed<W: AsyncWrite + Unpin>(
-    mut pieces: mpsc::UnboundedReceiver<Piece>,
-    to: &mut W,
-) -> Result<()> {
+async fn feed<W: AsyncWrite + Unpin>(mut pieces: mpsc::UnboundedReceiver<Piece>, to: &mut W) -> Result<()> {
     while let Some(piece) = pieces.recv().await {
         match piece {
             // An empty chunk would end the body.

@@ -29,17 +29,10 @@ pub struct Reply {
 impl HttpClient {
     /// `url` is `http://ADDRESS:PORT/path`.
     pub fn new(url: impl AsRef<str>) -> Self {
-        let rest = url
-            .as_ref()
-            .strip_prefix("http://")
-            .expect("an http:// URL");
+        let rest = url.as_ref().strip_prefix("http://").expect("an http:// URL");
         let (addr, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let path = if path.is_empty() { "/" } else { path };
-        Self {
-            addr: addr.parse().expect("an IP address and a port"),
-            path: path.to_owned(),
-            headers: Vec::new(),
-        }
+        Self { addr: addr.parse().expect("an IP address and a port"), path: path.to_owned(), headers: Vec::new() }
     }
 
     /// Adds a header line to every request.
@@ -50,45 +43,32 @@ impl HttpClient {
     }
 
     /// POSTs JSON as an MCP client does, and reads the whole answer.
-    pub fn post<'c>(
-        &'c self,
-        body: &Value,
-    ) -> impl Future<Output = raw_client::RawResponse> + Send + use<'c> {
+    pub fn post<'c>(&'c self, body: &Value) -> impl Future<Output = raw_client::RawResponse> + Send + use<'c> {
         let reply = self.post_streamed(body);
         async move { reply.await.whole().await }
     }
 
     /// POSTs JSON as an MCP client does, and returns after the head of the answer.
-    pub fn post_streamed<'c>(
-        &'c self,
-        body: &Value,
-    ) -> impl Future<Output = Reply> + Send + use<'c> {
+    pub fn post_streamed<'c>(&'c self, body: &Value) -> impl Future<Output = Reply> + Send + use<'c> {
         let body = body.to_string();
         async move { self.post_text(&body).await }
     }
 
     /// POSTs text that need not be JSON, with the headers of an MCP client.
     pub async fn post_text(&self, body: &str) -> Reply {
-        let headers = [
-            ("Content-Type", "application/json"),
-            ("Accept", "application/json, text/event-stream"),
-        ];
+        let headers = [("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream")];
         self.send("POST", &headers, body.as_bytes()).await
     }
 
     /// Opens the event stream of a legacy session.
     pub async fn get(&self) -> Reply {
-        self.send("GET", &[("Accept", "text/event-stream")], b"")
-            .await
+        self.send("GET", &[("Accept", "text/event-stream")], b"").await
     }
 
     /// Any method, header lines and body. Lines given to the client itself come last.
     pub async fn send(&self, method: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let mut text = format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", self.path, self.addr);
-        let own = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in headers.iter().copied().chain(own) {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -100,19 +80,11 @@ impl HttpClient {
         message.extend_from_slice(body);
         let mut connection = RawClient::connect(self.addr).await;
         connection.send(message).await;
-        let head = patiently("the head of a response", connection.incoming.head())
-            .await
-            .unwrap();
+        let head = patiently("the head of a response", connection.incoming.head()).await.unwrap();
         let head = head.expect("the server closed without an answer");
         let status = raw_client::status(&head);
         let remaining = raw_client::body_of(&head, status);
-        Reply {
-            status,
-            headers: head.headers,
-            connection,
-            remaining,
-            unread: Vec::new(),
-        }
+        Reply { status, headers: head.headers, connection, remaining, unread: Vec::new() }
     }
 }
 
@@ -129,13 +101,7 @@ impl Reply {
                 if let Some(event) = SseEvent::take(&mut self.unread) {
                     return Some(event);
                 }
-                self.unread.extend(
-                    self.connection
-                        .incoming
-                        .piece(&mut self.remaining)
-                        .await
-                        .unwrap()?,
-                );
+                self.unread.extend(self.connection.incoming.piece(&mut self.remaining).await.unwrap()?);
             }
         })
         .await
@@ -143,40 +109,21 @@ impl Reply {
 
     /// The next bytes of the body as they come; `None` at its end, an error when it breaks off.
     pub async fn next_piece(&mut self) -> std::io::Result<Option<Vec<u8>>> {
-        patiently(
-            "bytes of the body",
-            self.connection.incoming.piece(&mut self.remaining),
-        )
-        .await
+        patiently("bytes of the body", self.connection.incoming.piece(&mut self.remaining)).await
     }
 
     /// The whole body.
     pub async fn whole(mut self) -> raw_client::RawResponse {
-        let body = patiently(
-            "the end of the body",
-            self.connection.incoming.whole(self.remaining),
-        )
-        .await
-        .unwrap();
+        let body = patiently("the end of the body", self.connection.incoming.whole(self.remaining)).await.unwrap();
         self.unread.extend(body);
-        raw_client::RawResponse {
-            status: self.status,
-            headers: self.headers,
-            body: self.unread,
-        }
+        raw_client::RawResponse { status: self.status, headers: self.headers, body: self.unread }
     }
 
     /// The JSON-RPC answer to `id`, whether the body is JSON or a stream in which other messages come before it.
     pub async fn answer_to(mut self, id: &Value) -> Value {
-        if self
-            .header("content-type")
-            .is_some_and(|kind| kind.starts_with("text/event-stream"))
-        {
+        if self.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream")) {
             while let Some(event) = self.next_event().await {
-                if !event.data.is_empty()
-                    && event.json()["id"] == *id
-                    && event.json()["method"].is_null()
-                {
+                if !event.data.is_empty() && event.json()["id"] == *id && event.json()["method"].is_null() {
                     return event.json();
                 }
             }

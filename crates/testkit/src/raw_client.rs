@@ -30,10 +30,7 @@ impl RawClient {
         let stream = TcpStream::connect(addr).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (reading, writing) = stream.into_split();
-        Self {
-            incoming: Incoming::new(reading),
-            writing,
-        }
+        Self { incoming: Incoming::new(reading), writing }
     }
 
     /// Sends the bytes. A peer that closed already is no error here: what it answered before can still be read.
@@ -52,11 +49,7 @@ impl RawClient {
             let head = self.incoming.head().await.ok().flatten()?;
             let status = status(&head);
             let body = self.incoming.whole(body_of(&head, status)).await.unwrap();
-            Some(RawResponse {
-                status,
-                headers: head.headers,
-                body,
-            })
+            Some(RawResponse { status, headers: head.headers, body })
         })
         .await
     }
@@ -75,17 +68,12 @@ impl RawResponse {
 
     /// The body as JSON; panics when it is none.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
     }
 }
 
 pub(crate) fn status(head: &Head) -> u16 {
-    let code = head
-        .first_line
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok());
+    let code = head.first_line.split(' ').nth(1).and_then(|code| code.parse().ok());
     code.unwrap_or_else(|| panic!("no status line: `{}`", head.first_line))
 }
 

@@ -64,10 +64,7 @@ impl Recorder {
         let script = move |request: &Recorded| {
             let (answer, promise) = Answer::later();
             // The receiver is gone only when the recorder itself is being dropped.
-            let _ = sender.send(Exchange {
-                request: request.clone(),
-                promise,
-            });
+            let _ = sender.send(Exchange { request: request.clone(), promise });
             answer
         };
         Self::listen(Box::new(script), exchanges).await
@@ -101,17 +98,13 @@ impl Recorder {
     /// The next request that nobody took yet.
     pub async fn next_request(&self) -> Recorded {
         let mut untaken = self.untaken.lock().await;
-        patiently("a request at the upstream", untaken.recv())
-            .await
-            .expect("the recorder was stopped")
+        patiently("a request at the upstream", untaken.recv()).await.expect("the recorder was stopped")
     }
 
     /// The next request of a recorder made [`by_hand`](Self::by_hand), to be answered.
     pub async fn next_exchange(&self) -> Exchange {
         let mut exchanges = self.exchanges.lock().await;
-        patiently("a request at the upstream", exchanges.recv())
-            .await
-            .expect("this recorder answers by a script")
+        patiently("a request at the upstream", exchanges.recv()).await.expect("this recorder answers by a script")
     }
 
     async fn listen(script: Box<Script>, exchanges: mpsc::UnboundedReceiver<Exchange>) -> Self {
@@ -137,12 +130,7 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.listening.abort();
-        self.shared
-            .open
-            .lock()
-            .unwrap()
-            .iter()
-            .for_each(AbortHandle::abort);
+        self.shared.open.lock().unwrap().iter().for_each(AbortHandle::abort);
     }
 }
 

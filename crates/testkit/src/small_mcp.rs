@@ -23,15 +23,15 @@ pub(crate) fn answer(request: &Recorded, tools: &[String]) -> Answer {
     let modern = !message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"].is_null();
     let result = match method {
         "initialize" if !modern => {
-            return result_of(id, &initialized(&message).to_string())
-                .header("Mcp-Session-Id", SESSION);
+            return result_of(id, &initialized(&message).to_string()).header("Mcp-Session-Id", SESSION);
         }
         "server/discover" if modern => discovered().to_string(),
         "tools/list" => listed(tools, modern),
         "tools/call" => called(&message["params"], modern).to_string(),
         "ping" if !modern => "{}".to_owned(),
         _ => {
-            let error = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32601, "message": "Method not found" } });
+            let error =
+                json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32601, "message": "Method not found" } });
             return Answer::json(if modern { 404 } else { 200 }, &error);
         }
     };
@@ -58,11 +58,7 @@ fn discovered() -> Value {
 }
 
 fn listed(tools: &[String], modern: bool) -> String {
-    let more = if modern {
-        r#""resultType":"complete","ttlMs":0,"cacheScope":"private","#
-    } else {
-        ""
-    };
+    let more = if modern { r#""resultType":"complete","ttlMs":0,"cacheScope":"private","# } else { "" };
     format!(r#"{{{more}"tools":[{}]}}"#, tools.join(","))
 }
 
@@ -76,9 +72,5 @@ fn called(params: &Value, modern: bool) -> Value {
 }
 
 fn result_of(id: &Value, result: &str) -> Answer {
-    Answer::text(
-        200,
-        "application/json",
-        format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
-    )
+    Answer::text(200, "application/json", format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#))
 }

@@ -34,10 +34,7 @@ impl SseEvent {
         let mut event = Self::default();
         let mut data: Vec<&str> = Vec::new();
         let mut seen = false;
-        for line in block
-            .lines()
-            .filter(|line| !line.is_empty() && !line.starts_with(':'))
-        {
+        for line in block.lines().filter(|line| !line.is_empty() && !line.starts_with(':')) {
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value);
             seen = true;

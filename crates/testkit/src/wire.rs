@@ -29,10 +29,7 @@ pub(crate) enum Remaining {
 
 impl<R: AsyncRead + Unpin> Incoming<R> {
     pub(crate) fn new(source: R) -> Self {
-        Self {
-            source,
-            buffer: Vec::new(),
-        }
+        Self { source, buffer: Vec::new() }
     }
 
     /// The next head; `None` when the peer closed instead.
@@ -57,10 +54,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             Remaining::Nothing | Remaining::Bytes(0) => Ok(None),
             Remaining::Bytes(left) => {
                 self.at_least_one().await?;
-                let taken = self
-                    .buffer
-                    .len()
-                    .min(usize::try_from(left).unwrap_or(usize::MAX));
+                let taken = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 *remaining = Remaining::Bytes(left - taken as u64);
                 Ok(Some(self.buffer.drain(..taken).collect()))
             }
@@ -98,10 +92,8 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         // Cancel-safe: nothing is taken from the buffer before the whole chunk is in it.
         loop {
             if let Some(line) = find(&self.buffer, b"\r\n") {
-                let text = str::from_utf8(&self.buffer[..line])
-                    .map_err(|_| bad("chunk size is not text"))?;
-                let size = usize::from_str_radix(text, 16)
-                    .map_err(|_| bad("chunk size is not a number"))?;
+                let text = str::from_utf8(&self.buffer[..line]).map_err(|_| bad("chunk size is not text"))?;
+                let size = usize::from_str_radix(text, 16).map_err(|_| bad("chunk size is not a number"))?;
                 let end = line + 2 + size;
                 if self.buffer.len() >= end + 2 {
                     if &self.buffer[end..end + 2] != b"\r\n" {
@@ -142,17 +134,11 @@ impl Head {
 
     /// How the body that follows ends; `otherwise` when the head does not say.
     pub(crate) fn remaining(&self, otherwise: Remaining) -> Result<Remaining> {
-        match (
-            self.header("transfer-encoding"),
-            self.header("content-length"),
-        ) {
+        match (self.header("transfer-encoding"), self.header("content-length")) {
             (Some(_), Some(_)) => Err(bad("both Transfer-Encoding and Content-Length")),
             (Some("chunked"), None) => Ok(Remaining::Chunks),
             (Some(_), None) => Err(bad("unknown Transfer-Encoding")),
-            (None, Some(length)) => length
-                .parse()
-                .map(Remaining::Bytes)
-                .map_err(|_| bad("bad Content-Length")),
+            (None, Some(length)) => length.parse().map(Remaining::Bytes).map_err(|_| bad("bad Content-Length")),
             (None, None) => Ok(otherwise),
         }
     }
@@ -160,15 +146,11 @@ impl Head {
 
 /// The first value of a header, its name compared without case.
 pub(crate) fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers
-        .iter()
-        .find(|(n, _)| n.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
+    headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len())
-        .position(|window| window == needle)
+    text.windows(needle.len()).position(|window| window == needle)
 }
 
 fn parse_head(text: &[u8]) -> Result<Head> {
@@ -176,16 +158,10 @@ fn parse_head(text: &[u8]) -> Result<Head> {
     let mut lines = text.split("\r\n");
     let first_line = lines.next().unwrap_or_default().to_owned();
     let headers = lines
-        .map(|line| {
-            line.split_once(':')
-                .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        })
+        .map(|line| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned())))
         .collect::<Option<Headers>>()
         .ok_or_else(|| bad("header line without a colon"))?;
-    Ok(Head {
-        first_line,
-        headers,
-    })
+    Ok(Head { first_line, headers })
 }
 
 fn bad(what: &'static str) -> Error {
