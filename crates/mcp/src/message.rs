@@ -58,6 +58,7 @@ pub fn parse(body: &[u8]) -> Result<Body<'_>, Fault> {
         Fault::nameless(match refused {
             NotStrict::Duplicate(at) => Kind::DuplicateKey(at),
             NotStrict::TooDeep(at) => Kind::TooDeep(at),
+            NotStrict::Private(_) => Kind::Envelope("an object has a key that is private to serde_json"),
             NotStrict::Syntax(why) => Kind::NotJson(why),
         })
     })?;

@@ -1,8 +1,13 @@
 //! Arguments that a tool wants mirrored in `Mcp-Param-*` headers: `x-mcp-header` in its `inputSchema` (MCP 2026-07-28).
 
+use std::collections::HashSet;
+
 use serde_json::{Value, value::RawValue};
 
-use crate::{Object, decode, encode};
+use crate::{Object, decode, encode, object::text, strict};
+
+/// JavaScript's safe integers: the only ones that an annotation may mirror.
+const MAX_INTEGER: i64 = (1 << 53) - 1;
 
 /// One argument and the header that mirrors it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +33,12 @@ pub fn mirrors(tool: &RawValue) -> Option<Vec<Mirror>> {
     if !schema.get().contains("x-mcp-header") && !schema.get().contains('\\') {
         return Some(Vec::new());
     }
+    strict::check(schema.get()).ok()?; // INVARIANT: nobody else can find other annotations than we do
     let schema: Value = serde_json::from_str(schema.get()).ok()?;
     let mut found = Vec::new();
     walk(&schema, &mut Vec::new(), &mut found)?;
-    let distinct =
-        found.iter().enumerate().all(|(n, mirror)| found.iter().skip(n + 1).all(|other| other.header != mirror.header));
-    (distinct && annotations(&schema) == found.len()).then_some(found)
+    let distinct = found.iter().map(|mirror| mirror.header.as_str()).collect::<HashSet<_>>().len();
+    (distinct == found.len() && annotations(&schema) == distinct).then_some(found)
 }
 
 /// Follows chains of `properties` only.
@@ -86,35 +91,40 @@ impl Mirror {
             (Some(_), None) => Err(MirrorFault::Missing(self.header.clone())),
             (None, Some(_)) => Err(MirrorFault::Mismatch(self.header.clone())),
             (Some(argument), Some(given)) => {
-                let said = decode(given).map_err(|_| MirrorFault::Mismatch(self.header.clone()))?;
-                match agrees(&said, &argument) {
-                    true => Ok(Some(encode(&printed(&argument)).into_owned())),
-                    false => Err(MirrorFault::Mismatch(self.header.clone())),
-                }
+                let said = decode(given).ok();
+                let value = said.and_then(|said| mirrored(argument, &said));
+                value.map(Some).ok_or_else(|| MirrorFault::Mismatch(self.header.clone()))
             }
         }
     }
 
-    fn argument(&self, arguments: &str) -> Option<Value> {
+    fn argument<'a>(&self, arguments: &'a str) -> Option<&'a RawValue> {
         let (last, chain) = self.path.split_last()?;
         let mut object = Object::read(arguments)?;
         for step in chain {
             object = object.object(step)?;
         }
-        let value: Value = serde_json::from_str(object.get(last)?.get()).ok()?;
-        (!value.is_null()).then_some(value)
+        object.get(last).filter(|argument| argument.get() != "null")
     }
 }
 
-fn printed(argument: &Value) -> String {
-    argument.as_str().map_or_else(|| argument.to_string(), str::to_owned)
+/// The header value to write for this argument, if what the client's header says is the same.
+fn mirrored(argument: &RawValue, said: &str) -> Option<String> {
+    match argument.get().as_bytes().first()? {
+        b'"' => text(argument).filter(|text| text == said).map(|text| encode(&text).into_owned()),
+        b't' | b'f' => (argument.get() == said).then(|| said.to_owned()),
+        b'[' | b'{' => None, // no annotation mirrors these
+        _ => integer(argument.get()).filter(|whole| integer(said) == Some(*whole)).map(|whole| whole.to_string()),
+    }
 }
 
-fn agrees(said: &str, argument: &Value) -> bool {
-    let same = said == printed(argument);
-    same || argument
-        .as_number()
-        .is_some_and(|number| said.parse::<f64>().ok().is_some_and(|said| number.as_f64() == Some(said)))
+/// The integer that a number is, if every reader takes it for that one.
+fn integer(number: &str) -> Option<i64> {
+    let whole = number.parse::<i64>().ok().or_else(|| {
+        let double = number.parse::<f64>().ok().filter(|double| double.fract() == 0.0)?;
+        format!("{double:.0}").parse().ok()
+    })?;
+    (-MAX_INTEGER..=MAX_INTEGER).contains(&whole).then_some(whole)
 }
 
 #[cfg(test)]
@@ -150,6 +160,7 @@ mod tests {
         headers(r#"{"a":{"type":"string","x-mcp-header":"A B"}}"#, None);
         headers(r#"{"a":{"type":"string","x-mcp-header":"A"},"b":{"type":"string","x-mcp-header":"a"}}"#, None);
         headers(r#"{"x-mcp-header":{"type":"string"}}"#, Some(&[]));
+        headers(r#"{"a":{"type":"string","x-mcp-header":"A","x-mcp-header":"B"}}"#, None);
     }
 
     #[track_caller]
@@ -171,6 +182,16 @@ mod tests {
         agree(r#"{"v":"Hello"}"#, Some("=?base64?SGVsbG8=?="), Ok(Some("Hello")));
         agree(r#"{"v":"Hello"}"#, Some("=?base64?SGVsbG8?="), Err("header `mcp-param-v` does not match its argument"));
         agree(r#"{"v":42}"#, Some("42.0"), Ok(Some("42")));
+        agree(r#"{"v":42.0}"#, Some("42"), Ok(Some("42")));
+        agree(r#"{"v":"42"}"#, Some("42.0"), Err("header `mcp-param-v` does not match its argument"));
+        agree(
+            r#"{"v":9007199254740993}"#,
+            Some("9007199254740992"),
+            Err("header `mcp-param-v` does not match its argument"),
+        );
+        agree(r#"{"v":1.5}"#, Some("1.5"), Err("header `mcp-param-v` does not match its argument"));
+        agree(r#"{"v":["eu"]}"#, Some("[\"eu\"]"), Err("header `mcp-param-v` does not match its argument"));
+        agree(r#"{"v":["eu"]}"#, None, Err("header `mcp-param-v` is missing"));
         agree(r#"{"v":true}"#, Some("true"), Ok(Some("true")));
         agree(r#"{"v":"ü"}"#, Some("=?base64?w7w=?="), Ok(Some("=?base64?w7w=?=")));
     }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::strict::Key;
+use crate::strict::{Key, Keys};
 
 /// The members of an object, in their order. A repeated key makes the object unreadable.
 #[derive(Clone, Debug, Default)]
@@ -68,12 +68,12 @@ impl<'de> Visitor<'de> for Members {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut all: Self::Value = Vec::with_capacity(4);
+        let mut keys = Keys::default();
         while let Some(key) = members.next_key_seed(Key)? {
-            let value = members.next_value::<&RawValue>()?;
-            if all.iter().any(|(known, _)| *known == key) {
+            if !keys.insert(key.clone()) {
                 return Err(serde::de::Error::custom("duplicate key"));
             }
-            all.push((key, value));
+            all.push((key, members.next_value()?));
         }
         Ok(all)
     }

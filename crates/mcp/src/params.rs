@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::{Id, Kind, Method, Notice, Object, Revision, Writer, object::text};
+use crate::{Id, Kind, Method, Notice, Object, Revision, Writer, object::text, string};
 
 /// Names in `_meta` that this revision gives a meaning.
 pub mod meta {
@@ -30,9 +30,13 @@ impl<'a> Params<'a> {
             if !shape(member)(raw) {
                 return Err(Kind::Params(complaint(member)));
             }
-            match method.name_member() {
-                Some(key) if key == member => params.name = text(raw).map(|name| (member, name)),
-                _ => params.members.push((member, Cow::Borrowed(raw.get()))),
+            match (method.name_member(), inner_members(member)) {
+                (Some(key), _) if key == member => params.name = text(raw).map(|name| (member, name)),
+                (_, None) => params.members.push((member, Cow::Borrowed(raw.get()))),
+                (_, Some(known)) => {
+                    let inner = rebuilt(raw, known).ok_or(Kind::Params(complaint(member)))?;
+                    params.members.push((member, Cow::Owned(inner)));
+                }
             }
         }
         match method.name_member() {
@@ -75,6 +79,11 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// Adds a member of our own, as JSON text.
+    pub fn add(&mut self, member: &'static str, json: String) {
+        self.members.push((member, Cow::Owned(json)));
+    }
+
     /// Puts our own JSON text in place of `_meta`.
     pub fn replace_meta(&mut self, json: String) {
         self.meta = Some(Cow::Owned(json));
@@ -99,6 +108,31 @@ impl<'a> Params<'a> {
 
 fn meta_of<'a>(given: &Object<'a>) -> Option<Cow<'a, str>> {
     given.get("_meta").map(|raw| Cow::Borrowed(raw.get()))
+}
+
+/// The known members of a member that is itself judged, so that it is rebuilt like `params` are.
+fn inner_members(member: &str) -> Option<&'static [&'static str]> {
+    match member {
+        "ref" => Some(&["type", "name", "title", "uri"]),
+        "argument" => Some(&["name", "value"]),
+        "context" => Some(&["arguments"]),
+        "task" => Some(&["ttl"]),
+        "notifications" => Some(&[
+            "toolsListChanged",
+            "promptsListChanged",
+            "resourcesListChanged",
+            "resourceSubscriptions",
+            "taskIds",
+        ]),
+        _ => None,
+    }
+}
+
+fn rebuilt(raw: &RawValue, known: &[&str]) -> Option<String> {
+    let given = Object::read(raw.get())?;
+    let members: Vec<String> =
+        known.iter().filter_map(|key| given.get(key).map(|value| format!("{}:{}", string(key), value.get()))).collect();
+    Some(format!("{{{}}}", members.join(",")))
 }
 
 fn shape(member: &str) -> fn(&RawValue) -> bool {

@@ -3,6 +3,12 @@
 
 use memchr::memchr2;
 
+/// The longest name of a field that is kept, with what separates it from its value.
+const LONGEST_NAME: usize = "event: ".len();
+
+/// A line buffer larger than this is given back after its event: an idle stream costs little.
+const IDLE_LINE: usize = 4096;
+
 /// One event. Comments are not events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
@@ -34,7 +40,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of events of at most `max` bytes, their field names and line ends not counted.
+    /// A reader of events of at most `max` bytes: the values of all fields, and a line end between any two of them.
     pub fn new(max: usize) -> Self {
         Self { max, line: Vec::new(), event: Event::default(), size: 0, after_cr: false, started: false }
     }
@@ -63,7 +69,7 @@ impl Reader {
     }
 
     fn extend(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        if self.size + self.line.len() + bytes.len() > self.max + "data: ".len() {
+        if self.size + self.line.len() + bytes.len() > self.max.saturating_add(LONGEST_NAME) {
             return Err(Broken::TooLarge(self.max));
         }
         self.line.extend_from_slice(bytes);
@@ -83,6 +89,9 @@ impl Reader {
             }
         };
         line.clear();
+        if event.is_some() {
+            line.shrink_to(IDLE_LINE);
+        }
         self.line = line;
         Ok(event)
     }
@@ -104,6 +113,9 @@ impl Reader {
             None => (line, &[][..]),
         };
         self.size += value.len() + 1;
+        if self.size > self.max.saturating_add(1) {
+            return Err(Broken::TooLarge(self.max));
+        }
         let text = || std::str::from_utf8(value).map(str::to_owned).map_err(|_| Broken::NotUtf8);
         match name {
             b"data" => match &mut self.event.data {
@@ -115,7 +127,9 @@ impl Reader {
             },
             b"event" => self.event.event = Some(text()?),
             b"id" if !value.contains(&0) => self.event.id = Some(text()?),
-            b"retry" => self.event.retry = text()?.parse().ok(),
+            b"retry" if value.iter().all(u8::is_ascii_digit) => {
+                self.event.retry = text()?.parse().ok().or(self.event.retry);
+            }
             _ => {}
         }
         Ok(())
@@ -192,6 +206,7 @@ mod tests {
         check("\u{feff}data: x\n\n", "data: x\n\n");
         check("id\nid: \ndata\n\n", "id: \ndata: \n\n");
         check("nonsense: 1\nretry: soon\n\n", "");
+        check("retry: 7\nretry: +5\nretry:\nretry: 99999999999999999999\n\n", "retry: 7\n\n");
         check("data: cut off", "");
     }
 
@@ -199,8 +214,10 @@ mod tests {
     fn an_event_is_bounded() {
         let long = format!("data: {}\n\n", "x".repeat(64));
         assert_eq!(read(long.as_bytes(), 7).unwrap().len(), 1);
-        let longer = format!("data: {}\n\n", "x".repeat(80));
-        assert_eq!(read(longer.as_bytes(), 7), Err(Broken::TooLarge(64)));
+        for field in ["data:", "data: ", "event: ", "id:", "x:"] {
+            let longer = format!("{field}{}\n\n", "x".repeat(65));
+            assert_eq!(read(longer.as_bytes(), 7), Err(Broken::TooLarge(64)), "{field}");
+        }
         let many = "data: 1234567\n".repeat(20);
         assert_eq!(read(many.as_bytes(), 7), Err(Broken::TooLarge(64)));
         let apart = "data: 1234567\n\n".repeat(20);

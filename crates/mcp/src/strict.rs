@@ -1,4 +1,5 @@
-//! The strict reader: one RFC 8259 document, no duplicate key at any depth, at most 128 deep (R1, R2).
+//! The strict reader: one RFC 8259 document that every JSON reader reads alike. No duplicate key at any depth, at most
+//! 128 deep (R1, R2).
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
@@ -13,6 +14,11 @@ const FEW_KEYS: usize = 16;
 
 const DUPLICATE: &str = "duplicate key";
 const DEPTH: &str = "nesting deeper than 128";
+const PRIVATE: &str = "private key";
+
+/// serde_json's own marks: its `Value` takes an object that starts with such a key for the JSON inside the string that
+/// follows, so a server written in Rust would read another value than everybody else.
+const PRIVATE_PREFIX: &str = "$serde_json::private::";
 
 /// Why a text is not one strict JSON document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,14 +27,16 @@ pub(crate) enum NotStrict {
     Duplicate(usize),
     #[error("nested deeper than 128, at byte {0}")]
     TooDeep(usize),
+    #[error("key private to serde_json, at byte {0}")]
+    Private(usize),
     #[error("not JSON: {0}")]
     Syntax(String),
 }
 
 /// Reads the whole of `text` and keeps nothing.
 ///
-/// serde_json refuses what is no RFC 8259 JSON, lone surrogates and numbers beyond a double; this adds duplicate keys
-/// (compared after unescaping) and the depth.
+/// serde_json refuses what is no RFC 8259 JSON, lone surrogates and numbers beyond a double (exactly, thanks to its
+/// feature `float_roundtrip`); this adds duplicate keys (compared after unescaping), its own private keys and the depth.
 pub(crate) fn check(text: &str) -> Result<(), NotStrict> {
     let mut reader = serde_json::Deserializer::from_str(text);
     reader.disable_recursion_limit(); // INVARIANT: `Strict` counts instead, so the stack stays bounded
@@ -42,6 +50,7 @@ fn explain(text: &str, error: &serde_json::Error) -> NotStrict {
     match () {
         () if message.starts_with(DUPLICATE) => NotStrict::Duplicate(at),
         () if message.starts_with(DEPTH) => NotStrict::TooDeep(at),
+        () if message.starts_with(PRIVATE) => NotStrict::Private(at),
         () => NotStrict::Syntax(message),
     }
 }
@@ -107,6 +116,9 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.deeper()?;
         let mut keys = Keys::default();
         while let Some(key) = members.next_key_seed(Key)? {
+            if key.starts_with(PRIVATE_PREFIX) {
+                return Err(A::Error::custom(PRIVATE));
+            }
             if !keys.insert(key) {
                 return Err(A::Error::custom(DUPLICATE));
             }
@@ -116,15 +128,16 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
+/// The keys of one object, few or many: the work stays linear in their number.
 #[derive(Default)]
-struct Keys<'de> {
+pub(crate) struct Keys<'de> {
     few: SmallVec<[Cow<'de, str>; FEW_KEYS]>,
     many: HashSet<Cow<'de, str>>,
 }
 
 impl<'de> Keys<'de> {
     /// False when the key was there before.
-    fn insert(&mut self, key: Cow<'de, str>) -> bool {
+    pub(crate) fn insert(&mut self, key: Cow<'de, str>) -> bool {
         if self.few.contains(&key) || self.many.contains(&key) {
             return false;
         }
@@ -186,10 +199,15 @@ mod tests {
         verdict(r#"{"":0,"":1}"#, "duplicate key");
         verdict(r#""\ud800""#, "not JSON");
         verdict("1e309", "not JSON");
+        verdict("1.7976931348623157e+308", "ok");
+        verdict("1.79769313486231584e308", "not JSON"); // a double rounds it to infinity
         verdict("[1,18446744073709551617,-0,9007199254740993]", "ok");
         verdict("{} {}", "not JSON");
         verdict("{}\n", "ok");
         verdict("NaN", "not JSON");
+        verdict(r#"{"$serde_json::private::RawValue":"1"}"#, "key private");
+        verdict(r#"[{"a":1,"\u0024serde_json::private::Number":"1"}]"#, "key private");
+        verdict(r#"["$serde_json::private::RawValue"]"#, "ok");
         verdict("{\"a\":1,}", "not JSON");
         verdict("\u{feff}{}", "not JSON");
         verdict("", "not JSON");
