@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::shell::{cargo, has, need, program, read, run as sh};
 
 const DENY: &str = "cargo install --locked cargo-deny@0.20.2";
-const MACHETE: &str = "cargo install --locked cargo-machete@0.9.1";
+const MACHETE: &str = "cargo install --locked cargo-machete@0.9.2";
 const TYPOS: &str = "pip install typos==1.52.0";
 
 pub(crate) fn run(_: &[String]) -> anyhow::Result<()> {

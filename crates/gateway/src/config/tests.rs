@@ -330,3 +330,18 @@ fn a_file_that_was_asked_for_must_be_there() {
     let error = load(ConfigFile::Required(missing)).unwrap_err().to_string();
     assert!(error.ends_with("cannot be read: No such file or directory (os error 2)"), "{error}");
 }
+
+#[test]
+fn every_setting_and_its_default_is_documented() {
+    let documented = include_str!("../../../../docs/operations.md");
+    let defaults = include_str!("defaults.toml");
+    let mut section = "";
+    for line in defaults.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            let row = format!("| `{section}.{key}` | `{value}` |");
+            assert!(documented.contains(&row), "docs/operations.md lacks {row}");
+        }
+    }
+}
