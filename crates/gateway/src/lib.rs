@@ -1,3 +1,32 @@
-//! Placeholder.
+//! Composes policy, limits and protocol into the running data plane. `pipeline.rs` is the path of a call; start there.
 
+mod admin;
+mod agent;
+mod batch;
+mod body;
+mod catalogue;
 pub mod config;
+mod demo;
+mod era;
+mod exchange;
+mod head;
+mod judge;
+mod limits;
+mod modern;
+mod pipeline;
+mod policies;
+mod record;
+mod refusal;
+mod relay;
+mod reply;
+mod ruling;
+mod server;
+mod session;
+mod start;
+mod tasks;
+mod upstream;
+mod watch;
+mod worker;
+
+pub use policies::PolicyTrouble;
+pub use start::{Gateway, Running, StartError};

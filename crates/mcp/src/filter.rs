@@ -38,6 +38,16 @@ pub fn filter_list(result: &RawValue, of: ListOf, mut keep: impl FnMut(Listed<'_
     Some(Kept { json: splice(whole, edits)?, dropped })
 }
 
+/// Puts the JSON text `new` in place of the member at `path`, all else untouched. None when there is no such member.
+pub fn replace(whole: &str, path: &[&str], new: &str) -> Option<String> {
+    let (last, chain) = path.split_last()?;
+    let mut object = Object::read(whole)?;
+    for step in chain {
+        object = object.object(step)?;
+    }
+    splice(whole, vec![(object.get(last)?, new.to_owned())])
+}
+
 /// Replaces parts of `whole`, each a slice of it, by other text.
 pub(crate) fn splice(whole: &str, mut edits: Vec<(&RawValue, String)>) -> Option<String> {
     let start = |raw: &RawValue| (raw.get().as_ptr() as usize).checked_sub(whole.as_ptr() as usize);
@@ -80,6 +90,17 @@ mod tests {
         check(Tools, r#"{"tools":[{"name":"\u0061"},{"name":"b"}]}"#, Some(r#"{"tools":[{"name":"\u0061"}]}"#));
         check(Resources, r#"{"resources":[{"uri":"b:"},{"uri":"a:"}]}"#, Some(r#"{"resources":[{"uri":"a:"}]}"#));
         check(Templates, r#"{"resourceTemplates":[{"uriTemplate":"b:{x}"}]}"#, Some(r#"{"resourceTemplates":[]}"#));
+    }
+
+    #[test]
+    fn one_member_replaced() {
+        let whole = r#"{"_meta" : {"a":1, "id":  7 },"x":"\u0041"}"#;
+        assert_eq!(
+            replace(whole, &["_meta", "id"], "\"c\"").unwrap(),
+            r#"{"_meta" : {"a":1, "id":  "c" },"x":"\u0041"}"#
+        );
+        assert_eq!(replace(whole, &["_meta", "no"], "1"), None);
+        assert_eq!(replace(whole, &["x", "id"], "1"), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod write;
 
 pub use answer::{Answer, ServerMessage, Verdict};
 pub use fault::{Fault, Kind};
-pub use filter::{Kept, filter_list};
+pub use filter::{Kept, filter_list, replace};
 pub use header::{HeaderFault, decode, encode, matches};
 pub use id::Id;
 pub use list::{ListOf, Listed};

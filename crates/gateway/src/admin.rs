@@ -1,0 +1,83 @@
+//! The admin listener: is the process alive, and is it ready for calls.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method as Verb, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+
+use crate::head::Doors;
+use crate::pipeline::Shared;
+use crate::policies::PolicyFile;
+
+pub(crate) struct Admin {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) doors: Doors,
+    pub(crate) policies: Arc<[Arc<PolicyFile>]>,
+}
+
+pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
+    let header_timeout = admin.shared.bounds.header_timeout;
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let admin = Arc::clone(&admin);
+        let service = service_fn(move |request| {
+            let reply = admin.answer(&request);
+            async move { Ok::<_, std::convert::Infallible>(reply) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(connection);
+    }
+}
+
+impl Admin {
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if self.doors.check(request.headers()).is_err() {
+            return text(StatusCode::FORBIDDEN, "forbidden\n".into());
+        }
+        let read = matches!(*request.method(), Verb::GET | Verb::HEAD);
+        match request.uri().path() {
+            "/healthz" | "/readyz" if !read => text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n".into()),
+            "/healthz" => text(StatusCode::OK, "ok\n".into()),
+            "/readyz" => self.ready(request.uri().query() == Some("verbose")),
+            _ => text(StatusCode::NOT_FOUND, "there are /healthz and /readyz\n".into()),
+        }
+    }
+
+    /// Ready means: calls are judged by a policy that is whole. A file that went bad since does not change that, but shows.
+    fn ready(&self, verbose: bool) -> Response<Full<Bytes>> {
+        let draining = *self.shared.draining.borrow();
+        let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        let mut said = String::from(if draining { "draining\n" } else { "ready\n" });
+        if verbose {
+            said.push_str(&format!("sessions {}\n", self.shared.sessions.len()));
+            for policy in self.policies.iter() {
+                let hash = policy.current().hash.clone();
+                said.push_str(&format!("policy {} {hash}\n", policy.name));
+                if let Some(trouble) = policy.trouble() {
+                    said.push_str(&format!("policy {} was not reloaded: {trouble}\n", policy.name));
+                }
+            }
+        }
+        text(status, said)
+    }
+}
+
+fn text(status: StatusCode, said: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(said));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

@@ -1,0 +1,80 @@
+//! JSON-RPC batches, which only revision 2025-03-26 has: each element is judged and sent alone, the answers come as one stream.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body_util::BodyExt;
+use mcp::{Message, Method, sse};
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use crate::pipeline::{Entry, Pipeline};
+use crate::refusal::{Refusal, Refused};
+use crate::reply::{self, Out, Reply};
+
+/// Messages in one batch at most.
+const MAX_BATCH: usize = 100;
+
+/// Refuses the whole array if any element is no lawful message; else works through it in order.
+pub(crate) async fn answer(pipeline: &Pipeline, entry: &Entry, elements: &[&RawValue]) -> Result<Reply, Refused> {
+    if elements.len() > MAX_BATCH {
+        return Err(Refusal::BatchTooLong(MAX_BATCH).into());
+    }
+    let mut owes_answers = false;
+    for element in elements {
+        match mcp::element(element)? {
+            Message::Request(request) if request.method == Ok(Method::Initialize) => {
+                return Err(Refusal::BatchedInitialize.into());
+            }
+            Message::Request(_) => owes_answers = true,
+            Message::Notification(_) | Message::Response(_) => {}
+        }
+    }
+    if !owes_answers {
+        for element in elements {
+            pipeline.message(entry, mcp::element(element)?).await?;
+        }
+        return Ok(reply::empty(StatusCode::ACCEPTED));
+    }
+    let (feed, fed) = mpsc::channel(1);
+    let (pipeline, entry) = (pipeline.clone(), entry.clone());
+    let elements: Vec<Box<RawValue>> = elements.iter().map(|element| (*element).to_owned()).collect();
+    tokio::spawn(async move {
+        for element in elements {
+            if one(&pipeline, &entry, &element, &feed).await.is_err() {
+                return; // the client hung up
+            }
+        }
+    });
+    Ok(reply::events(Out::Fed(fed)))
+}
+
+struct HungUp;
+
+async fn one(pipeline: &Pipeline, entry: &Entry, element: &RawValue, feed: &mpsc::Sender<Bytes>) -> Result<(), HungUp> {
+    let Ok(message) = mcp::element(element) else { return Ok(()) };
+    let is_request = matches!(message, Message::Request(_));
+    // Boxed: a batch is a message that holds messages, and its future would hold itself.
+    let reply = match Box::pin(pipeline.message(entry, message)).await {
+        Ok(reply) => reply,
+        Err(refused) if is_request => refused.reply(),
+        Err(_) => return Ok(()),
+    };
+    let is_stream = matches!(reply.body(), Out::Relay(_) | Out::Fed(_));
+    let mut body = reply.into_body();
+    while let Some(Ok(frame)) = body.frame().await {
+        let Ok(data) = frame.into_data() else { continue };
+        let data = match is_stream {
+            true => data,
+            false if is_request => event(data),
+            false => continue,
+        };
+        feed.send(data).await.map_err(|_| HungUp)?;
+    }
+    Ok(())
+}
+
+fn event(message: Bytes) -> Bytes {
+    let mut out = Vec::with_capacity(message.len() + 16);
+    sse::write(&sse::Event { data: Some(message.into()), ..sse::Event::default() }, &mut out);
+    out.into()
+}

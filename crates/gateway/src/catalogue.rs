@@ -1,0 +1,121 @@
+//! What a server's tools are, as far as a call needs it: which names exist, and which arguments headers must mirror.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use http::HeaderMap;
+use mcp::{ListOf, Method, Mirror, Object, Params, ServerMessage, Verdict, Writer};
+use serde_json::value::RawValue;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::era::{OWN_META, first_answer, modern_headers};
+use crate::upstream::{Upstream, UpstreamError, is_type};
+
+/// How long a list that we fetched is believed.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// A name that is not in the list may be new; but the list is not fetched more often than this.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Pages of one list, and tools of one server, that are read at most.
+const MAX_PAGES: usize = 100;
+const MAX_TOOLS: usize = 20_000;
+
+/// Tools by name, with the arguments that headers mirror.
+type Tools = HashMap<Box<str>, Vec<Mirror>>;
+
+#[derive(Default)]
+pub(crate) struct Catalogue {
+    current: ArcSwapOption<(Instant, Tools)>,
+    fetching: Mutex<()>,
+}
+
+/// How a list is asked for: alone, or within a legacy session.
+pub(crate) struct Asking<'a> {
+    pub(crate) upstream: &'a Upstream,
+    /// The headers of the session; none for modern.
+    pub(crate) session: Option<HeaderMap>,
+}
+
+impl Catalogue {
+    /// The mirrored arguments of a tool; none when the server has no such tool.
+    pub(crate) async fn tool(&self, name: &str, asking: &Asking<'_>) -> Result<Option<Vec<Mirror>>, UpstreamError> {
+        if let Some(mirrors) = self.known(name, FRESH) {
+            return Ok(Some(mirrors));
+        }
+        let _one_at_a_time = self.fetching.lock().await;
+        if let Some(mirrors) = self.known(name, FRESH) {
+            return Ok(Some(mirrors));
+        }
+        if self.current.load().as_ref().is_none_or(|current| current.0.elapsed() >= PATIENCE) {
+            let tools = fetch(asking).await?;
+            self.current.store(Some(Arc::new((Instant::now(), tools))));
+        }
+        Ok(self.known(name, FRESH))
+    }
+
+    /// The tools may have changed.
+    pub(crate) fn forget(&self) {
+        self.current.store(None);
+    }
+
+    fn known(&self, name: &str, younger: Duration) -> Option<Vec<Mirror>> {
+        let current = self.current.load();
+        let (at, tools) = &**current.as_ref()?;
+        (at.elapsed() < younger).then(|| tools.get(name).cloned()).flatten()
+    }
+}
+
+async fn fetch(asking: &Asking<'_>) -> Result<Tools, UpstreamError> {
+    let mut tools = Tools::new();
+    let mut cursor = None;
+    for _ in 0..MAX_PAGES {
+        let answer = page(asking, cursor.as_deref()).await?;
+        let Some(ServerMessage::Answer(mcp::Answer { verdict: Verdict::Result(result), .. })) =
+            ServerMessage::read(&answer)
+        else {
+            return Err(UpstreamError::NotAnAnswer);
+        };
+        let result = Object::read(result.get()).ok_or(UpstreamError::Unfilterable)?;
+        let list = result.get(ListOf::Tools.member()).ok_or(UpstreamError::Unfilterable)?;
+        let items: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| UpstreamError::Unfilterable)?;
+        for item in items.into_iter().take(MAX_TOOLS.saturating_sub(tools.len())) {
+            if let Some(name) = Object::read(item.get()).and_then(|tool| tool.text("name")) {
+                tools.insert(name.as_ref().into(), mcp::mirrors(item).unwrap_or_default());
+            }
+        }
+        cursor = result.get("nextCursor").filter(|cursor| cursor.get() != "null").map(|cursor| cursor.get().to_owned());
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(tools)
+}
+
+/// One page; `cursor` is JSON text.
+async fn page(asking: &Asking<'_>, cursor: Option<&str>) -> Result<Vec<u8>, UpstreamError> {
+    let upstream = asking.upstream;
+    let mut params = Params::default();
+    if let Some(cursor) = cursor {
+        params.add("cursor", cursor.to_owned());
+    }
+    let headers = match &asking.session {
+        Some(headers) => headers.clone(),
+        None => {
+            params.replace_meta(OWN_META.to_owned());
+            modern_headers(Method::ToolsList)
+        }
+    };
+    let body = Writer::request(u64::MAX >> 11, Method::ToolsList, &params);
+    let response = upstream.post(headers, body, None).await?;
+    if !response.status().is_success() {
+        return Err(UpstreamError::Status(response.status()));
+    }
+    match is_type(&response, "text/event-stream") {
+        true => first_answer(upstream, response.into_body()).await,
+        false => Ok(upstream.read(response.into_body()).await?.to_vec()),
+    }
+}

@@ -1,0 +1,121 @@
+//! Which era an upstream speaks: asked once by a modern request, then remembered (MCP 2026-07-28, "Backward Compatibility").
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, StatusCode};
+use hyper::body::Incoming;
+use mcp::{Method, Object, Revision, ServerMessage, Verdict};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::upstream::{MCP_METHOD, PROTOCOL_VERSION, Upstream, UpstreamError, is_type};
+
+/// A server that spoke only legacy is asked again after this long: it may have been replaced.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+
+const UNKNOWN: u8 = 0;
+const MODERN: u8 = 1;
+const LEGACY: u8 = 2;
+
+#[derive(Default)]
+pub(crate) struct EraCache {
+    known: AtomicU8,
+    /// Held while asking, so that one asks for all; says when a legacy answer came.
+    asking: Mutex<Option<Instant>>,
+}
+
+/// The `_meta` of requests that the gateway makes for itself.
+pub(crate) const OWN_META: &str = concat!(
+    r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"#,
+    r#""io.modelcontextprotocol/clientInfo":{"name":"toolgate","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}}"#
+);
+
+impl EraCache {
+    /// Does the server speak 2026-07-28?
+    pub(crate) async fn is_modern(&self, upstream: &Upstream) -> Result<bool, UpstreamError> {
+        if self.known.load(Ordering::Relaxed) == MODERN {
+            return Ok(true);
+        }
+        let mut asked = self.asking.lock().await;
+        match self.known.load(Ordering::Relaxed) {
+            MODERN => return Ok(true),
+            LEGACY if asked.is_some_and(|at| at.elapsed() < ASK_AGAIN) => return Ok(false),
+            _ => {}
+        }
+        let modern = probe(upstream).await?;
+        self.known.store(if modern { MODERN } else { LEGACY }, Ordering::Relaxed);
+        *asked = Some(Instant::now());
+        Ok(modern)
+    }
+
+    /// What was remembered turned out wrong.
+    pub(crate) fn forget(&self) {
+        self.known.store(UNKNOWN, Ordering::Relaxed);
+    }
+}
+
+async fn probe(upstream: &Upstream) -> Result<bool, UpstreamError> {
+    let id = upstream.server.next_id();
+    let mut params = mcp::Params::default();
+    params.replace_meta(OWN_META.to_owned());
+    let body = mcp::Writer::request(id, Method::Discover, &params);
+    let response = upstream.post(modern_headers(Method::Discover), body, None).await?;
+    let status = response.status();
+    if status.is_server_error() {
+        return Err(UpstreamError::Status(status));
+    }
+    let (events, body) = (is_type(&response, "text/event-stream"), response.into_body());
+    let bytes = if events { first_answer(upstream, body).await? } else { upstream.read(body).await?.to_vec() };
+    Ok(speaks_modern(status, &bytes))
+}
+
+/// A result, or an error that only a modern server gives.
+fn speaks_modern(status: StatusCode, bytes: &[u8]) -> bool {
+    let Some(ServerMessage::Answer(answer)) = ServerMessage::read(bytes) else { return false };
+    match answer.verdict {
+        Verdict::Result(_) => status.is_success(),
+        Verdict::Error(error) => match error_code(error.get()) {
+            Some(-32022..=-32020) => true,
+            Some(-32601) => status == StatusCode::NOT_FOUND,
+            _ => false,
+        },
+    }
+}
+
+pub(crate) fn error_code(error: &str) -> Option<i64> {
+    Object::read(error)?.get("code")?.get().parse().ok()
+}
+
+/// The first event that is an answer.
+pub(crate) async fn first_answer(upstream: &Upstream, mut body: Incoming) -> Result<Vec<u8>, UpstreamError> {
+    use http_body_util::BodyExt;
+    let read = async {
+        let mut reader = mcp::sse::Reader::new(upstream.bounds.event);
+        let mut found = None;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(UpstreamError::Body)?.into_data() else { continue };
+            let pushed = reader.push(&data, |event| {
+                let data = event.data.unwrap_or_default();
+                if found.is_none() && matches!(ServerMessage::read(&data), Some(ServerMessage::Answer(_))) {
+                    found = Some(data);
+                }
+            });
+            pushed.map_err(|_| UpstreamError::TooLarge(upstream.bounds.event))?;
+            if let Some(found) = found.take() {
+                return Ok(found);
+            }
+        }
+        Err(UpstreamError::NotAnAnswer)
+    };
+    tokio::time::timeout(upstream.bounds.idle_timeout, read).await.map_err(|_| UpstreamError::Timeout)?
+}
+
+pub(crate) fn modern_headers(method: Method) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(Revision::MODERN.as_str()));
+    headers.insert(MCP_METHOD, HeaderValue::from_static(method.as_str()));
+    headers
+}

@@ -1,0 +1,281 @@
+//! What a server may say to a client: each message checked, its ids put back, its lists filtered. Fails closed.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+use mcp::{
+    Answer, Era, Id, ListOf, Listed, Method, Object, ServerMessage, ServerMethod, ServerNotice, Verdict, Writer, meta,
+};
+use policy::{Reverse, Subject};
+use serde_json::value::RawValue;
+
+use crate::agent::Agent;
+use crate::policies::Bound;
+use crate::refusal::{Addressee, Refusal, Refused};
+use crate::reply::SESSION_ID;
+use crate::session::Session;
+use crate::tasks::Tasks;
+use crate::upstream::{PROTOCOL_VERSION, Upstream, UpstreamError};
+
+/// One request and all that comes back for it; or, without a call, a session's own stream.
+pub(crate) struct Exchange {
+    pub(crate) upstream: Upstream,
+    pub(crate) bound: Arc<Bound>,
+    pub(crate) era: Era,
+    pub(crate) agent: Agent,
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) call: Option<Open>,
+    pub(crate) tasks: Arc<Tasks>,
+}
+
+/// A request that is open upstream.
+pub(crate) struct Open {
+    pub(crate) ours: u64,
+    pub(crate) method: Method,
+    pub(crate) to: Addressee,
+}
+
+/// A message for the client.
+pub(crate) enum Passed {
+    /// The answer to the request: nothing more is owed.
+    Answer(Vec<u8>),
+    Message(Vec<u8>),
+}
+
+impl Exchange {
+    /// Takes one message of the server's. None for what stops here.
+    pub(crate) fn message(&self, bytes: &[u8], resumable: bool) -> Option<Passed> {
+        let passed = match ServerMessage::read(bytes) {
+            None => None,
+            Some(ServerMessage::Answer(answer)) => self.answer(&answer, resumable).map(Passed::Answer),
+            Some(ServerMessage::Request { id, method, params }) => {
+                self.request(id, &method, params).map(Passed::Message)
+            }
+            Some(ServerMessage::Notification { method, params }) => self.notice(&method, params).map(Passed::Message),
+        };
+        if passed.is_none() {
+            tracing::debug!(server = %self.upstream.server.id, "a message of the server's was dropped");
+        }
+        passed
+    }
+
+    /// The error that ends the request when the server's answer cannot be had.
+    pub(crate) fn failed(&self, error: UpstreamError) -> Option<Vec<u8>> {
+        let call = self.call.as_ref()?;
+        let refused = call.to.refuse(error);
+        tracing::warn!(server = %self.upstream.server.id, error = %refused.detail(), "upstream failed");
+        self.close(call.ours, false);
+        Some(refused.message().1)
+    }
+
+    fn answer(&self, answer: &Answer<'_>, resumable: bool) -> Option<Vec<u8>> {
+        let ours = answer.id.and_then(|id| id.ours());
+        match &self.call {
+            // An error without an id can only be about the one request of this exchange.
+            Some(call) if ours == Some(call.ours) || (answer.id.is_none() && is_error(&answer.verdict)) => {
+                self.close(call.ours, resumable);
+                Some(self.verdict(call.method, &call.to, answer.verdict))
+            }
+            Some(_) => None,
+            None => {
+                let (ours, session) = (ours?, self.session.as_ref()?);
+                let call = session.call(ours)?;
+                session.close(ours, resumable);
+                let to = Addressee { id: Some(call.theirs), era: Some(self.era), ..Addressee::default() };
+                Some(self.verdict(call.method, &to, answer.verdict))
+            }
+        }
+    }
+
+    fn close(&self, ours: u64, resumable: bool) {
+        if let Some(session) = &self.session {
+            session.close(ours, resumable);
+        }
+    }
+
+    fn verdict(&self, method: Method, to: &Addressee, verdict: Verdict<'_>) -> Vec<u8> {
+        let id = to.id.as_deref().unwrap_or("null");
+        let Verdict::Result(result) = verdict else {
+            return Writer::answer(id, verdict);
+        };
+        match self.result(method, result) {
+            Ok(None) => Writer::answer(id, verdict),
+            Ok(Some(json)) => Writer::result(id, &json),
+            Err(why) => {
+                let refused: Refused = to.refuse(why);
+                tracing::warn!(server = %self.upstream.server.id, error = %refused.detail(), "an answer was not passed on");
+                refused.message().1
+            }
+        }
+    }
+
+    /// The result to write instead of the one that came, if any.
+    fn result(&self, method: Method, result: &RawValue) -> Result<Option<String>, Refusal> {
+        if let Some(of) = method.lists() {
+            let kept = mcp::filter_list(result, of, |item| self.shows(item)).ok_or(UpstreamError::Unfilterable)?;
+            return Ok((kept.dropped > 0).then_some(kept.json));
+        }
+        match method {
+            Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
+                self.tasks.note(&self.upstream.server.id, &self.agent.key, result.get());
+                match self.era == Era::Modern && self.asks_too_much(result) {
+                    true => Err(Refusal::ForbiddenInput),
+                    false => Ok(None),
+                }
+            }
+            Method::Initialize => {
+                let named = Object::read(result.get()).and_then(|result| result.text("protocolVersion"));
+                let revision =
+                    named.as_deref().and_then(mcp::Revision::named).filter(|revision| revision.era() == Era::Legacy);
+                match (revision, &self.session) {
+                    (Some(revision), Some(session)) => session.negotiated(revision),
+                    _ => {
+                        let said = named.as_deref().unwrap_or("no version that is known here");
+                        return Err(Refusal::Era(format!("the server answered `initialize` with {said:?}")));
+                    }
+                }
+                Ok(None)
+            }
+            Method::Listen => Ok(self.resubscribed(result.get())),
+            Method::TasksGet | Method::TasksResult if self.era == Era::Modern && self.asks_too_much(result) => {
+                Err(Refusal::ForbiddenInput)
+            }
+            Method::Discover
+            | Method::Ping
+            | Method::Complete
+            | Method::SetLevel
+            | Method::Subscribe
+            | Method::Unsubscribe
+            | Method::TasksGet
+            | Method::TasksCancel
+            | Method::TasksResult
+            | Method::TasksList
+            | Method::TasksUpdate
+            | Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::TemplatesList => Ok(None),
+        }
+    }
+
+    /// Listed if and only if callable (or approvable): the same function judges both.
+    fn shows(&self, item: Listed<'_>) -> bool {
+        self.bound.policy.lists(match item.of {
+            ListOf::Tools => Subject::Tool(item.name),
+            ListOf::Prompts => Subject::Prompt(item.name),
+            ListOf::Resources | ListOf::Templates => Subject::Resource(item.name),
+        })
+    }
+
+    /// Does a modern result ask the client for something that the policy denies the server?
+    fn asks_too_much(&self, result: &RawValue) -> bool {
+        let allowed = |ask| self.bound.policy.reverse(ask);
+        if allowed(Reverse::Sampling) && allowed(Reverse::Elicitation) && allowed(Reverse::Roots) {
+            return false;
+        }
+        let Some(result) = Object::read(result.get()) else { return true };
+        let Some(requests) = result.get("inputRequests") else { return false };
+        let Some(requests) = Object::read(requests.get()) else { return true };
+        requests.iter().any(|(_, request)| {
+            let method = Object::read(request.get()).and_then(|request| request.text("method"));
+            !method.as_deref().and_then(ServerMethod::named).and_then(asks).is_some_and(allowed)
+        })
+    }
+
+    /// A request of a legacy server's to the client.
+    fn request(&self, id: Id<'_>, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
+        let session = self.session.as_ref()?;
+        let known = ServerMethod::named(method);
+        let allowed = known.is_some_and(|method| asks(method).is_none_or(|ask| self.bound.policy.reverse(ask)));
+        let server = &self.upstream.server.id;
+        tracing::info!(server = %server, agent = %self.agent.key, method = known.map_or("(unknown)", ServerMethod::as_str),
+            outcome = if allowed { "allowed" } else { "denied" }, "reverse");
+        if allowed && let Some(ours) = session.ask(id.as_json()) {
+            return Some(Writer::server_message(Some(ours), method, params.map(RawValue::get)));
+        }
+        self.decline(session, id.as_json());
+        None
+    }
+
+    /// Tells the server at once, so that nothing there waits for an answer that cannot come.
+    fn decline(&self, session: &Arc<Session>, id: &str) {
+        let body = Writer::error(Some(id), -32601, "denied by the gateway's policy", None);
+        let (upstream, headers) = (self.upstream.clone(), session_headers(session));
+        tokio::spawn(async move {
+            if let Err(error) = upstream.post(headers, body, None).await {
+                tracing::warn!(server = %upstream.server.id, error = %crate::policies::chain(&error), "cannot decline a server's request");
+            }
+        });
+    }
+
+    fn notice(&self, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
+        let notice = ServerNotice::named(method)?;
+        let params = params.map(RawValue::get);
+        let params = match notice {
+            ServerNotice::Cancelled => Some(self.withdrawn(params?)?),
+            ServerNotice::ResourceUpdated => {
+                let uri = Object::read(params?)?.text("uri")?;
+                if !self.bound.policy.lists(Subject::Resource(&uri)) {
+                    return None;
+                }
+                params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))
+            }
+            ServerNotice::ToolsChanged => {
+                self.upstream.server.catalogue.forget();
+                params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))
+            }
+            ServerNotice::Progress
+            | ServerNotice::Message
+            | ServerNotice::PromptsChanged
+            | ServerNotice::ResourcesChanged
+            | ServerNotice::ElicitationComplete
+            | ServerNotice::TaskStatus
+            | ServerNotice::Tasks
+            | ServerNotice::Acknowledged => {
+                params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))
+            }
+        };
+        Some(Writer::server_message(None, method, params.as_deref()))
+    }
+
+    /// The params of a withdrawal, under the id that the client knows.
+    fn withdrawn(&self, params: &str) -> Option<String> {
+        let id = Object::read(params)?.get("requestId")?.get();
+        let known = match (&self.session, &self.call) {
+            (Some(session), _) => session.withdrawn(id)?.to_string(),
+            (None, Some(call)) if id.parse() == Ok(call.ours) => call.to.id.as_deref()?.to_owned(),
+            _ => return None,
+        };
+        mcp::replace(params, &["requestId"], &known)
+    }
+
+    /// A modern subscription is known by the id of the client's own request.
+    fn resubscribed(&self, json: &str) -> Option<String> {
+        let call = self.call.as_ref().filter(|call| call.method == Method::Listen)?;
+        mcp::replace(json, &["_meta", meta::SUBSCRIPTION_ID], call.to.id.as_deref()?)
+    }
+}
+
+fn is_error(verdict: &Verdict<'_>) -> bool {
+    matches!(verdict, Verdict::Error(_))
+}
+
+/// What a server's request is, for the policy; none for `ping`.
+fn asks(method: ServerMethod) -> Option<Reverse> {
+    match method {
+        ServerMethod::Ping => None,
+        ServerMethod::Sample => Some(Reverse::Sampling),
+        ServerMethod::Elicit => Some(Reverse::Elicitation),
+        ServerMethod::Roots => Some(Reverse::Roots),
+    }
+}
+
+/// The headers of every request within a session.
+pub(crate) fn session_headers(session: &Session) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(session.revision().as_str()));
+    if let Some(id) = &session.upstream {
+        headers.insert(SESSION_ID, id.clone());
+    }
+    headers
+}

@@ -1,0 +1,128 @@
+//! Which rules a method falls under. Every method is on this list; what none of the rules is about is protocol, and free.
+
+use std::sync::Arc;
+
+use mcp::{Method, Object, Params};
+use policy::{Call, Decision, Permitted, Reverse, Subject};
+use serde_json::value::RawValue;
+
+use crate::policies::Bound;
+use crate::refusal::{Addressee, Refusal, Refused};
+use crate::ruling::Ruling;
+
+/// A request that may go upstream. Only [`request`] makes one.
+pub(crate) struct Cleared<'a>(Option<Permitted<'a>>);
+
+impl<'a> Cleared<'a> {
+    /// None for protocol methods, which owe nothing.
+    pub(crate) fn permitted(&self) -> Option<&Permitted<'a>> {
+        self.0.as_ref()
+    }
+
+    /// The rule that cleared it.
+    pub(crate) fn rule(&self) -> &str {
+        self.0.as_ref().map_or("(protocol)", |permitted| permitted.rule().as_str())
+    }
+}
+
+/// What a request asks for: the name that rules match.
+pub(crate) enum Asked<'a> {
+    Nothing,
+    Tool(&'a str),
+    Resource(&'a str),
+    Prompt(&'a str),
+    /// Subscriptions: each must be permitted.
+    Resources(Vec<String>),
+    CompletePrompt(String),
+    CompleteResource(String),
+}
+
+impl<'a> Asked<'a> {
+    /// None when the request is about something that no rule can name.
+    pub(crate) fn of(method: Method, params: &'a Params<'_>) -> Option<Self> {
+        Some(match method {
+            Method::ToolsCall => Self::Tool(params.name()?),
+            Method::PromptsGet => Self::Prompt(params.name()?),
+            Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => Self::Resource(params.name()?),
+            Method::Complete => {
+                let reference = Object::read(params.get("ref")?)?;
+                match reference.text("type")?.as_ref() {
+                    "ref/prompt" => Self::CompletePrompt(reference.text("name")?.into_owned()),
+                    "ref/resource" => Self::CompleteResource(reference.text("uri")?.into_owned()),
+                    _ => return None,
+                }
+            }
+            Method::Listen => Self::Resources(subscriptions(params.get("notifications"))?),
+            Method::Discover | Method::Initialize | Method::Ping | Method::SetLevel => Self::Nothing,
+            Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => Self::Nothing,
+            // Tasks belong to whom the call belonged to: see `tasks.rs`.
+            Method::TasksGet | Method::TasksCancel | Method::TasksResult | Method::TasksList | Method::TasksUpdate => {
+                Self::Nothing
+            }
+        })
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Nothing | Self::Resources(_) => None,
+            Self::Tool(name) | Self::Resource(name) | Self::Prompt(name) => Some(name),
+            Self::CompletePrompt(name) | Self::CompleteResource(name) => Some(name),
+        }
+    }
+}
+
+fn subscriptions(wanted: Option<&str>) -> Option<Vec<String>> {
+    let Some(wanted) = wanted else { return Some(Vec::new()) };
+    let wanted = Object::read(wanted)?;
+    match wanted.get("resourceSubscriptions") {
+        None => Some(Vec::new()),
+        Some(uris) => serde_json::from_str(uris.get()).ok(),
+    }
+}
+
+/// Judges a request by one policy snapshot.
+pub(crate) fn request<'a>(
+    bound: &'a Arc<Bound>,
+    asked: &'a Asked<'_>,
+    arguments: Option<&'a RawValue>,
+    to: &Addressee,
+) -> Result<Cleared<'a>, Refused> {
+    let decide = |subject| match bound.policy.decide(Call { subject, arguments }) {
+        Decision::Permit(permitted) => Ok(permitted),
+        Decision::Deny(denial) => Err(to.refuse(Refusal::Ruled(Ruling::Denied(denial)))),
+    };
+    match asked {
+        Asked::Nothing => Ok(Cleared(None)),
+        Asked::Tool(name) => decide(Subject::Tool(name)).map(|permitted| Cleared(Some(permitted))),
+        Asked::Resource(uri) => decide(Subject::Resource(uri)).map(|permitted| Cleared(Some(permitted))),
+        Asked::Prompt(name) => decide(Subject::Prompt(name)).map(|permitted| Cleared(Some(permitted))),
+        // A completion helps to fill in a call, and is none: it needs the permit and owes no quota.
+        Asked::CompletePrompt(name) => decide(Subject::Prompt(name)).map(|_| Cleared(None)),
+        Asked::CompleteResource(uri) => decide(Subject::Resource(uri)).map(|_| Cleared(None)),
+        Asked::Resources(uris) => {
+            uris.iter().try_for_each(|uri| decide(Subject::Resource(uri)).map(drop))?;
+            Ok(Cleared(None))
+        }
+    }
+}
+
+/// What of a client's capabilities the policy lets a server use: the JSON text without the rest, where something goes.
+pub(crate) fn capabilities(bound: &Bound, declared: &str) -> Option<String> {
+    let declared = Object::read(declared)?;
+    let denied = |key: &str| reverse(key).is_some_and(|ask| !bound.policy.reverse(ask));
+    if !declared.iter().any(|(key, _)| denied(key)) {
+        return None;
+    }
+    let kept = declared.iter().filter(|(key, _)| !denied(key));
+    let kept: Vec<String> = kept.map(|(key, value)| format!("{}:{}", mcp::string(key), value.get())).collect();
+    Some(format!("{{{}}}", kept.join(",")))
+}
+
+fn reverse(capability: &str) -> Option<Reverse> {
+    match capability {
+        "sampling" => Some(Reverse::Sampling),
+        "elicitation" => Some(Reverse::Elicitation),
+        "roots" => Some(Reverse::Roots),
+        _ => None,
+    }
+}

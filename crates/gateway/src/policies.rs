@@ -1,0 +1,133 @@
+//! The policy files: compiled once, watched, swapped whole. A bad file never replaces a good policy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use policy::{Policy, PolicyErrors};
+use ratelimit::{Algorithm, InvalidMeter, InvalidQuota, Meter, Quota};
+
+/// A policy as it is enforced: the rules, and a meter for each of its counters, by index.
+pub(crate) struct Bound {
+    pub(crate) policy: Policy,
+    pub(crate) meters: Vec<Arc<Meter>>,
+    /// The policy's hash, in hexadecimal.
+    pub(crate) hash: Arc<str>,
+}
+
+/// One file. All servers that name it share it, and the counts of its limits.
+pub(crate) struct PolicyFile {
+    pub(crate) path: PathBuf,
+    /// What limits call this document.
+    pub(crate) name: Arc<str>,
+    watched: bool,
+    current: ArcSwap<Bound>,
+    trouble: Mutex<Option<String>>,
+}
+
+/// Why a policy cannot be enforced.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyTrouble {
+    #[error("cannot read policy `{path}`")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("policy `{path}` is not valid")]
+    Invalid { path: PathBuf, source: PolicyErrors },
+    #[error("policy `{path}` has a limit that cannot be counted: {why}")]
+    Uncountable { path: PathBuf, why: String },
+}
+
+impl PolicyFile {
+    pub(crate) fn load(path: &Path) -> Result<Self, PolicyTrouble> {
+        Ok(Self::holding(path, true, read(path)?))
+    }
+
+    /// A policy that comes with the program.
+    pub(crate) fn built_in(name: &str, text: &str) -> Result<Self, PolicyTrouble> {
+        let path = Path::new(name);
+        Ok(Self::holding(path, false, bind(path, text)?))
+    }
+
+    fn holding(path: &Path, watched: bool, bound: Bound) -> Self {
+        let name = path.display().to_string().into();
+        Self { path: path.to_owned(), name, watched, current: ArcSwap::from_pointee(bound), trouble: Mutex::new(None) }
+    }
+
+    /// The snapshot to judge a whole request by.
+    pub(crate) fn current(&self) -> Arc<Bound> {
+        self.current.load_full()
+    }
+
+    /// Is there a file to be watched?
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// Why the last reload was refused, if it was.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the file as it is now, unless it is bad or unchanged. True when the policy changed.
+    pub(crate) fn reload(&self) -> bool {
+        let outcome = read(&self.path);
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Ok(bound) => {
+                *trouble = None;
+                let before = self.current();
+                let changed = before.policy.hash() != bound.policy.hash();
+                if changed {
+                    tracing::info!(policy = %self.name, from = %before.hash, to = %bound.hash, "policy reloaded");
+                    self.current.store(Arc::new(bound));
+                }
+                changed
+            }
+            Err(error) => {
+                let why = chain(&error);
+                tracing::error!(policy = %self.name, error = %why, "policy not reloaded: the old one stays in force");
+                *trouble = Some(why);
+                false
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Bound, PolicyTrouble> {
+    let text = fs::read_to_string(path).map_err(|source| PolicyTrouble::Read { path: path.into(), source })?;
+    bind(path, &text)
+}
+
+fn bind(path: &Path, text: &str) -> Result<Bound, PolicyTrouble> {
+    let policy = Policy::parse(&path.display().to_string(), text)
+        .map_err(|source| PolicyTrouble::Invalid { path: path.into(), source })?;
+    let meters = policy.counters().iter().map(meter).collect::<Result<_, _>>();
+    let meters = meters.map_err(|why| PolicyTrouble::Uncountable { path: path.into(), why })?;
+    Ok(Bound { hash: policy.hash().to_string().into(), policy, meters })
+}
+
+fn meter(counter: &policy::Counter) -> Result<Arc<Meter>, String> {
+    let quotas = counter.limits.iter().map(quota).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    Meter::new(quotas).map(Arc::new).map_err(|error: InvalidMeter| error.to_string())
+}
+
+fn quota(limit: &policy::Limit) -> Result<Quota, InvalidQuota> {
+    let max = std::num::NonZeroU64::new(limit.max).unwrap_or(std::num::NonZeroU64::MIN);
+    let algorithm = match limit.algorithm {
+        policy::Algorithm::Window => Algorithm::Window,
+        policy::Algorithm::Smooth => Algorithm::Smooth,
+    };
+    Quota::new(max, limit.window, algorithm)
+}
+
+/// An error and all its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text.replace(['\n', '\r'], " ")
+}

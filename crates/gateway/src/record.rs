@@ -1,0 +1,51 @@
+//! One event per decision, in fields. Never an argument, never a token; names come from clients, so they are cut short.
+
+use crate::refusal::Refused;
+use crate::ruling::Ruling;
+
+/// What a decision was about.
+pub(crate) struct About<'a> {
+    pub(crate) server: &'a str,
+    pub(crate) agent: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) subject: Option<&'a str>,
+    pub(crate) policy: &'a str,
+}
+
+const MAX_NAME: usize = 128;
+
+impl About<'_> {
+    pub(crate) fn allowed(&self, rule: &str) {
+        tracing::info!(
+            target: "toolgate::decision",
+            server = self.server, agent = self.agent, method = self.method, subject = ?self.name(), rule,
+            outcome = "allowed", code = "allowed", policy = self.policy, "decision"
+        );
+    }
+
+    pub(crate) fn denied(&self, refused: &Refused) {
+        let retry_after = refused.ruling().and_then(Ruling::retry_after);
+        tracing::info!(
+            target: "toolgate::decision",
+            server = self.server, agent = self.agent, method = self.method, subject = ?self.name(), rule = refused.rule(),
+            outcome = "denied", code = refused.code(), retry_after_ms = retry_after.map(|wait| wait.as_millis() as u64),
+            policy = self.policy, "decision"
+        );
+    }
+
+    /// The name without what may be secret in a URI, and not longer than a log line bears.
+    fn name(&self) -> &str {
+        let name = self.subject.unwrap_or_default();
+        let name = name.split(['?', '#']).next().unwrap_or_default();
+        name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| name.get(..end).unwrap_or_default())
+    }
+}
+
+/// A request that was refused before any rule was asked.
+pub(crate) fn refused(server: &str, peer: std::net::IpAddr, refused: &Refused) {
+    tracing::info!(
+        target: "toolgate::decision",
+        server, %peer, method = refused.to.method.map(mcp::Method::as_str), outcome = "refused", code = refused.code(),
+        error = %refused.detail(), "decision"
+    );
+}

@@ -1,0 +1,284 @@
+//! Every way to be refused, and the only place that knows status codes and JSON-RPC codes (`reference/mcp.md`, section 4).
+//!
+//! Our own JSON-RPC codes are positive: MCP keeps -32768 to -32000 for itself and for JSON-RPC.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ALLOW, CONNECTION, HeaderName, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use mcp::{Era, Fault, Kind, Method, Revision};
+use serde_json::json;
+
+use crate::policies::chain;
+use crate::reply::{self, Reply};
+use crate::ruling::Ruling;
+use crate::upstream::UpstreamError;
+
+/// The key of our decisions in `_meta` and in error data.
+pub(crate) const DECISION: &str = "dev.toolgate/decision";
+
+const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+const INVALID_PARAMS: i32 = -32602;
+const INTERNAL: i32 = -32603;
+const HEADER_MISMATCH: i32 = -32020;
+const UNSUPPORTED_VERSION: i32 = -32022;
+const DENIED: i32 = 1403;
+const ERA: i32 = 1426;
+const BUSY: i32 = 1503;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("there is nothing at this path: the endpoint of a server is `/mcp/{{server}}`")]
+    NoRoute,
+    #[error("this gateway has no such server")]
+    NoServer,
+    #[error("the `Host` is not one of this gateway's")]
+    Host,
+    #[error("the `Origin` is not allowed here")]
+    Origin,
+    #[error("the method must be GET, POST or DELETE")]
+    Verb,
+    #[error("the `Content-Type` must be `application/json`, in UTF-8")]
+    MediaType,
+    #[error("the `Content-Encoding` must be `identity`")]
+    Coding,
+    #[error("no protocol upgrades here")]
+    Upgrade,
+    #[error("the `Accept` header must list `application/json` and `text/event-stream`")]
+    NotAcceptable,
+    #[error("header `{0}` has more than one line")]
+    HeaderTwice(HeaderName),
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    #[error("the body did not arrive within {0:?}")]
+    Slow(Duration),
+    #[error("the body broke off")]
+    CutOff,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error("batches exist only in sessions of revision 2025-03-26")]
+    Batch,
+    #[error("a batch has at most {0} messages")]
+    BatchTooLong(usize),
+    #[error("`initialize` cannot be part of a batch")]
+    BatchedInitialize,
+    #[error("header mismatch: {0}")]
+    Header(Cow<'static, str>),
+    #[error("unsupported protocol version")]
+    Version { requested: Box<str> },
+    #[error("{0}")]
+    Meta(&'static str),
+    #[error("method not found: {0}")]
+    Unknown(Box<str>),
+    #[error("no stream here: revision 2026-07-28 has `subscriptions/listen` instead")]
+    NoStream,
+    #[error("header `Mcp-Session-Id` is missing")]
+    NoSession,
+    #[error("session not found: send `initialize` again")]
+    SessionGone,
+    #[error("an `initialize` has no `Mcp-Session-Id`")]
+    SessionChosen,
+    #[error("this gateway has no room for another session: try again later")]
+    SessionsFull,
+    #[error("too many requests are open in this session")]
+    TooManyOpen,
+    #[error("this gateway has no randomness to make a session id of")]
+    NoRandomness,
+    #[error("this answer is to no request of this session")]
+    UnaskedAnswer,
+    #[error("client and server speak different eras of MCP: {0}")]
+    Era(String),
+    #[error("{}", .0.code())]
+    Ruled(Ruling),
+    #[error("this task is not yours")]
+    ForeignTask,
+    #[error("the server asked for input that the policy denies")]
+    ForbiddenInput,
+    #[error("upstream failed")]
+    Upstream(#[from] UpstreamError),
+}
+
+/// Whom a refusal answers, and what it is about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Addressee {
+    /// The request's id as JSON text, where there is one.
+    pub(crate) id: Option<Box<str>>,
+    pub(crate) era: Option<Era>,
+    pub(crate) method: Option<Method>,
+    /// What the policy was asked about.
+    pub(crate) subject: Option<Box<str>>,
+    /// A task-augmented call is owed a task, so that a denial is an error and not a result.
+    pub(crate) as_task: bool,
+    pub(crate) policy: Option<Arc<str>>,
+}
+
+/// A refusal on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) why: Refusal,
+    pub(crate) to: Addressee,
+}
+
+impl From<Refusal> for Refused {
+    fn from(why: Refusal) -> Self {
+        let id = if let Refusal::Fault(fault) = &why { fault.id.clone() } else { None };
+        Self { why, to: Addressee { id, ..Addressee::default() } }
+    }
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Refusal::from(fault).into()
+    }
+}
+
+impl Addressee {
+    pub(crate) fn refuse(&self, why: impl Into<Refusal>) -> Refused {
+        Refused { why: why.into(), to: self.clone() }
+    }
+
+    pub(crate) fn params(&self, kind: Kind) -> Refused {
+        self.refuse(Fault { kind, id: self.id.clone() })
+    }
+}
+
+/// A refusal as JSON-RPC sees it.
+struct Spoken {
+    status: StatusCode,
+    code: i32,
+    message: String,
+    data: Option<String>,
+}
+
+impl Refused {
+    /// The whole response.
+    pub(crate) fn reply(self) -> Reply {
+        let (status, body) = self.message();
+        let mut reply = reply::json(status, body);
+        let headers = reply.headers_mut();
+        if matches!(self.why, Refusal::Verb) {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+        }
+        if matches!(self.why, Refusal::NoStream) {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        if matches!(self.why, Refusal::SessionsFull | Refusal::TooManyOpen) {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        if matches!(self.why, Refusal::Slow(_) | Refusal::TooLarge(_) | Refusal::CutOff | Refusal::Upgrade) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        reply
+    }
+
+    /// The status, and the JSON-RPC message that goes with it.
+    pub(crate) fn message(&self) -> (StatusCode, Vec<u8>) {
+        let id = self.to.id.as_deref();
+        if let (Some(id), Some(result)) = (id, self.result()) {
+            return (StatusCode::OK, mcp::Writer::result(id, &result));
+        }
+        let spoken = self.spoken();
+        (spoken.status, mcp::Writer::error(id, spoken.code, &spoken.message, spoken.data.as_deref()))
+    }
+
+    /// The denial of a visible tool is a result that the model can read (MCP, "Error Handling" of tools).
+    fn result(&self) -> Option<String> {
+        let ruling = self.ruling().filter(|ruling| !ruling.is_hidden())?;
+        if self.to.method != Some(Method::ToolsCall) || self.to.as_task {
+            return None;
+        }
+        let subject = self.to.subject.as_deref().unwrap_or_default();
+        let content = json!([{ "type": "text", "text": ruling.told(subject) }]);
+        let decision = ruling.decision(self.to.policy.as_deref());
+        let result = match self.to.era {
+            Some(Era::Modern) => json!({ "resultType": "complete", "content": content, "isError": true, "_meta": {
+                DECISION: decision,
+                "io.modelcontextprotocol/serverInfo": { "name": "toolgate", "version": env!("CARGO_PKG_VERSION") },
+            } }),
+            Some(Era::Legacy) | None => json!({ "content": content, "isError": true, "_meta": { DECISION: decision } }),
+        };
+        Some(result.to_string())
+    }
+
+    pub(crate) fn ruling(&self) -> Option<&Ruling> {
+        if let Refusal::Ruled(ruling) = &self.why { Some(ruling) } else { None }
+    }
+
+    /// The stable code of a decision.
+    pub(crate) fn code(&self) -> &'static str {
+        match (&self.why, self.ruling()) {
+            (_, Some(ruling)) => ruling.code(),
+            (Refusal::Upstream(_), None) => "upstream",
+            (_, None) => "refused",
+        }
+    }
+
+    pub(crate) fn rule(&self) -> &str {
+        self.ruling().map_or("(protocol)", Ruling::rule)
+    }
+
+    /// For the log: the whole chain.
+    pub(crate) fn detail(&self) -> String {
+        chain(&self.why)
+    }
+
+    fn spoken(&self) -> Spoken {
+        let modern = self.to.era == Some(Era::Modern);
+        let say = |status, code| Spoken { status, code, message: self.why.to_string(), data: None };
+        match &self.why {
+            Refusal::NoRoute | Refusal::NoServer => say(StatusCode::NOT_FOUND, INVALID_REQUEST),
+            Refusal::Host | Refusal::Origin => say(StatusCode::FORBIDDEN, INVALID_REQUEST),
+            Refusal::Verb | Refusal::NoStream => say(StatusCode::METHOD_NOT_ALLOWED, INVALID_REQUEST),
+            Refusal::MediaType | Refusal::Coding => say(StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST),
+            Refusal::NotAcceptable => say(StatusCode::NOT_ACCEPTABLE, INVALID_REQUEST),
+            Refusal::TooLarge(_) => say(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST),
+            Refusal::Slow(_) => say(StatusCode::REQUEST_TIMEOUT, INVALID_REQUEST),
+            Refusal::Upgrade
+            | Refusal::CutOff
+            | Refusal::Batch
+            | Refusal::BatchTooLong(_)
+            | Refusal::BatchedInitialize => say(StatusCode::BAD_REQUEST, INVALID_REQUEST),
+            Refusal::NoSession | Refusal::SessionChosen | Refusal::UnaskedAnswer => {
+                say(StatusCode::BAD_REQUEST, INVALID_REQUEST)
+            }
+            Refusal::SessionGone => say(StatusCode::NOT_FOUND, INVALID_REQUEST),
+            Refusal::Fault(fault) => say(StatusCode::BAD_REQUEST, fault.code()),
+            Refusal::HeaderTwice(_) | Refusal::Header(_) => say(StatusCode::BAD_REQUEST, HEADER_MISMATCH),
+            Refusal::Meta(_) => say(StatusCode::BAD_REQUEST, INVALID_PARAMS),
+            Refusal::Version { requested } => {
+                let data = json!({ "supported": [Revision::MODERN.as_str()], "requested": requested }).to_string();
+                Spoken { data: Some(data), ..say(StatusCode::BAD_REQUEST, UNSUPPORTED_VERSION) }
+            }
+            Refusal::Unknown(_) if modern => say(StatusCode::NOT_FOUND, METHOD_NOT_FOUND),
+            Refusal::Unknown(_) => say(StatusCode::OK, METHOD_NOT_FOUND),
+            Refusal::Era(_) => say(StatusCode::BAD_REQUEST, ERA),
+            Refusal::SessionsFull | Refusal::TooManyOpen | Refusal::NoRandomness => {
+                say(StatusCode::SERVICE_UNAVAILABLE, BUSY)
+            }
+            Refusal::Ruled(ruling) if ruling.is_hidden() => {
+                Spoken { message: unknown(&self.to), ..say(StatusCode::OK, INVALID_PARAMS) }
+            }
+            Refusal::Ruled(ruling) => {
+                let data = json!({ DECISION: ruling.decision(self.to.policy.as_deref()) }).to_string();
+                let message = ruling.told(self.to.subject.as_deref().unwrap_or_default());
+                Spoken { message, data: Some(data), ..say(StatusCode::OK, DENIED) }
+            }
+            Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },
+            Refusal::ForbiddenInput => say(StatusCode::OK, INTERNAL),
+            Refusal::Upstream(_) => say(StatusCode::OK, INTERNAL),
+        }
+    }
+}
+
+/// The answer to what does not exist, and to what is hidden: the same, to the byte.
+fn unknown(to: &Addressee) -> String {
+    let kind = match to.method {
+        Some(Method::PromptsGet) => "prompt",
+        Some(Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe) => "resource",
+        _ => "tool",
+    };
+    format!("Unknown {kind}: {}", to.subject.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,165 @@
+//! An event stream on its way from a server to a client: every event read, checked and written anew.
+//!
+//! Nothing runs beside it: when the client hangs up, hyper drops it, and with it the upstream connection. That is what cancels a
+//! modern request; in legacy it is no cancel, since servers there go on and keep the answer for a resumed stream.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
+use mcp::sse;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+use crate::exchange::{Exchange, Passed};
+use crate::upstream::UpstreamError;
+
+pub(crate) struct Relay {
+    upstream: Option<Incoming>,
+    reader: sse::Reader,
+    exchange: Exchange,
+    out: Vec<u8>,
+    answered: bool,
+    /// Events carry ids: what breaks off here can be resumed by the client.
+    resumable: bool,
+    last_said: Instant,
+    last_heard: Instant,
+    times: Times,
+    timer: Pin<Box<Sleep>>,
+    closing: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+/// How long a stream may go on.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) keep_alive: Duration,
+    /// None where silence is lawful: streams that wait for events.
+    pub(crate) idle: Option<Duration>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Relay {
+    pub(crate) fn new(upstream: Incoming, exchange: Exchange, times: Times) -> Self {
+        let now = Instant::now();
+        Self {
+            upstream: Some(upstream),
+            reader: sse::Reader::new(exchange.upstream.bounds.event),
+            exchange,
+            out: Vec::new(),
+            answered: false,
+            resumable: false,
+            last_said: now,
+            last_heard: now,
+            timer: Box::pin(tokio::time::sleep_until(now + times.keep_alive)),
+            times,
+            closing: None,
+        }
+    }
+
+    /// Ends when the gateway drains: for streams that would never end by themselves.
+    pub(crate) fn until(mut self, mut draining: watch::Receiver<bool>) -> Self {
+        self.closing = Some(Box::pin(async move {
+            _ = draining.wait_for(|draining| *draining).await;
+        }));
+        self
+    }
+
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if !self.out.is_empty() {
+                self.last_said = Instant::now();
+                return Poll::Ready(Some(std::mem::take(&mut self.out).into()));
+            }
+            let Some(upstream) = &mut self.upstream else {
+                return Poll::Ready(None);
+            };
+            match Pin::new(upstream).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.heard(&data);
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => self.end(UpstreamError::Body(error)),
+                Poll::Ready(None) => self.end(UpstreamError::NotAnAnswer),
+                Poll::Pending => {
+                    if self.closing.as_mut().is_some_and(|closing| closing.as_mut().poll(cx).is_ready()) {
+                        self.upstream = None;
+                    } else if self.timer.as_mut().poll(cx).is_ready() {
+                        self.tick();
+                    } else {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, bytes: &[u8]) {
+        self.last_heard = Instant::now();
+        let (exchange, out) = (&self.exchange, &mut self.out);
+        let (answered, resumable) = (&mut self.answered, &mut self.resumable);
+        let read = self.reader.push(bytes, |event| {
+            *resumable |= event.id.as_ref().is_some_and(|id| !id.is_empty());
+            if let Some((event, is_answer)) = pass(exchange, event, *resumable, *answered) {
+                *answered |= is_answer;
+                sse::write(&event, out);
+            }
+        });
+        if read.is_err() {
+            self.resumable = false; // the rest of the stream is lost, whatever is asked for
+            self.end(UpstreamError::TooLarge(exchange.upstream.bounds.event));
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if let Some(session) = &self.exchange.session {
+            session.touch(); // somebody is listening
+        }
+        let silent = self.times.idle.is_some_and(|idle| now >= self.last_heard + idle);
+        if silent || self.times.deadline.is_some_and(|deadline| now >= deadline) {
+            self.resumable = false;
+            return self.end(UpstreamError::Timeout);
+        }
+        if now >= self.last_said + self.times.keep_alive {
+            self.out.extend_from_slice(sse::KEEP_ALIVE);
+            self.last_said = now;
+        }
+        let wake = [
+            Some(self.last_said + self.times.keep_alive),
+            self.times.idle.map(|idle| self.last_heard + idle),
+            self.times.deadline,
+        ];
+        let next = wake.into_iter().flatten().min().unwrap_or(now + self.times.keep_alive);
+        self.timer.as_mut().reset(next.max(now + Duration::from_millis(1)));
+    }
+
+    /// The stream is over. A request that has no answer, and cannot get one by resuming, gets an error.
+    fn end(&mut self, why: UpstreamError) {
+        self.upstream = None;
+        if self.answered || self.resumable {
+            return;
+        }
+        if let Some(error) = self.exchange.failed(why) {
+            sse::write(&sse::Event { data: Some(error), ..sse::Event::default() }, &mut self.out);
+        }
+    }
+}
+
+/// An event for the client, and whether it is the answer. What has no data (a priming event) passes as it is.
+fn pass(exchange: &Exchange, mut event: sse::Event, resumable: bool, answered: bool) -> Option<(sse::Event, bool)> {
+    let Some(data) = event.data.take_if(|data| !data.is_empty()) else {
+        return Some((event, false));
+    };
+    if event.event.as_deref().is_some_and(|name| name != "message") {
+        return None;
+    }
+    match exchange.message(&data, resumable)? {
+        Passed::Answer(_) if answered => None,
+        Passed::Answer(data) => Some((sse::Event { data: Some(data), ..event }, exchange.call.is_some())),
+        Passed::Message(data) => Some((sse::Event { data: Some(data), ..event }, false)),
+    }
+}

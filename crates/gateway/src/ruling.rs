@@ -1,0 +1,97 @@
+//! A refusal by the operator's rules: its stable code, its rule, and what is told to a model.
+
+use std::time::Duration;
+
+use policy::{Denial, DenyCode, RulePointer};
+use serde_json::{Map, Value, json};
+
+use crate::limits::OverLimit;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Ruling {
+    Denied(Denial),
+    Limited(OverLimit),
+}
+
+impl Ruling {
+    /// Answered as if what was asked for did not exist.
+    pub(crate) fn hidden() -> Self {
+        Self::Denied(Denial { code: DenyCode::Hidden, rule: RulePointer::HIDDEN, reason: None })
+    }
+
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.code() == DenyCode::Hidden.as_str()
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Denied(denial) => denial.code.as_str(),
+            Self::Limited(_) => "limited",
+        }
+    }
+
+    pub(crate) fn rule(&self) -> &str {
+        match self {
+            Self::Denied(denial) => denial.rule.as_str(),
+            Self::Limited(over) => over.rule.as_ref().map_or("(limits full)", RulePointer::as_str),
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Denied(_) => None,
+            Self::Limited(over) => over.retry_after,
+        }
+    }
+
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Denied(denial) => denial.reason.as_deref(),
+            Self::Limited(_) => None,
+        }
+    }
+
+    /// What the caller may know of it: code, rule, the operator's own words, and when to try again.
+    pub(crate) fn decision(&self, policy: Option<&str>) -> Value {
+        let members = [
+            ("outcome", Some(json!("denied"))),
+            ("code", Some(json!(self.code()))),
+            ("rule", Some(json!(self.rule()))),
+            ("reason", self.reason().map(|reason| json!(reason))),
+            ("retry_after_ms", self.retry_after().map(|wait| json!(rounded_up(wait, 1_000_000)))),
+            ("policy", policy.map(|hash| json!(hash))),
+        ];
+        let members = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        Value::Object(members.collect::<Map<_, _>>())
+    }
+
+    /// Told to a model: what happened, why, and what to do next.
+    pub(crate) fn told(&self, subject: &str) -> String {
+        let reason = self.reason().map(|reason| format!(" {reason}")).unwrap_or_default();
+        let rule = self.rule();
+        match self {
+            Self::Denied(Denial { code: DenyCode::ApprovalRequired, .. }) => format!(
+                "toolgate: `{subject}` needs a person's approval, which this gateway cannot ask for yet.{reason} Rule: {rule}. \
+                 Repeating the call will not help."
+            ),
+            Self::Denied(_) if reason.is_empty() => format!(
+                "toolgate: `{subject}` is denied by the operator's policy. Rule: {rule}. Repeating the call will not help."
+            ),
+            Self::Denied(_) => {
+                format!("toolgate: `{subject}` is denied.{reason} Rule: {rule}. Repeating the call will not help.")
+            }
+            Self::Limited(OverLimit { retry_after: Some(wait), .. }) => format!(
+                "toolgate: the rate limit for `{subject}` is reached. Rule: {rule}. Retry after {} s.",
+                rounded_up(*wait, 1_000_000_000)
+            ),
+            Self::Limited(_) => format!(
+                "toolgate: `{subject}` cannot be counted against its limits now, so it is refused. Rule: {rule}. Retry later."
+            ),
+        }
+    }
+}
+
+/// A wait in units of so many nanoseconds: never told shorter than it is.
+fn rounded_up(wait: Duration, nanos: u128) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(nanos)).unwrap_or(u64::MAX)
+}

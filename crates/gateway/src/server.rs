@@ -1,0 +1,41 @@
+//! An upstream as the gateway knows it: where it is, what it may be asked, and what has been learnt of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, Uri};
+
+use crate::catalogue::Catalogue;
+use crate::config::UpstreamHeaders;
+use crate::era::EraCache;
+use crate::policies::PolicyFile;
+
+pub(crate) struct Server {
+    pub(crate) id: Arc<str>,
+    pub(crate) url: Uri,
+    /// Our own credentials for it; nothing of the client's is ever added.
+    pub(crate) headers: HeaderMap,
+    pub(crate) policy: Arc<PolicyFile>,
+    pub(crate) era: EraCache,
+    pub(crate) catalogue: Catalogue,
+    next: AtomicU64,
+}
+
+impl Server {
+    pub(crate) fn new(id: &str, url: Uri, headers: &UpstreamHeaders, policy: Arc<PolicyFile>) -> Self {
+        Self {
+            id: id.into(),
+            url,
+            headers: headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            policy,
+            era: EraCache::default(),
+            catalogue: Catalogue::default(),
+            next: AtomicU64::new(1),
+        }
+    }
+
+    /// An id for a request outside of any session.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,216 @@
+//! Legacy sessions: our unguessable ids, mapped to the upstream's, and what is open in each. State lives here, never in the id.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use http::HeaderValue;
+use mcp::{Method, Revision};
+use tokio::time::Instant;
+
+use crate::agent::Agent;
+use crate::refusal::Refusal;
+
+/// Answered requests that are remembered for a resumed stream, which may bring the answer again.
+const REMEMBERED: usize = 16;
+
+/// Requests of the server's that a client may leave unanswered.
+const MAX_ASKS: usize = 64;
+
+pub(crate) struct Session {
+    pub(crate) id: Box<str>,
+    pub(crate) agent: Agent,
+    pub(crate) server: Arc<str>,
+    /// The upstream's session id, if it gives one out.
+    pub(crate) upstream: Option<HeaderValue>,
+    next: AtomicU64,
+    used: Mutex<Instant>,
+    state: Mutex<State>,
+}
+
+struct State {
+    revision: Revision,
+    calls: HashMap<u64, Call>,
+    asks: Vec<Ask>,
+}
+
+/// A request of the client's that went upstream under an id of ours.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) theirs: Box<str>,
+    pub(crate) method: Method,
+    answered: bool,
+}
+
+/// A request of the server's that went to the client under an id of ours.
+struct Ask {
+    ours: u64,
+    theirs: Box<str>,
+}
+
+impl Session {
+    pub(crate) fn revision(&self) -> Revision {
+        self.state().revision
+    }
+
+    pub(crate) fn negotiated(&self, revision: Revision) {
+        self.state().revision = revision;
+    }
+
+    /// Opens a request: gives it the id that the upstream will see.
+    pub(crate) fn open(&self, theirs: &str, method: Method, max: usize) -> Result<u64, Refusal> {
+        let mut state = self.state();
+        if state.calls.values().filter(|call| !call.answered).count() >= max {
+            return Err(Refusal::TooManyOpen);
+        }
+        let ours = self.next.fetch_add(1, Ordering::Relaxed);
+        state.calls.insert(ours, Call { theirs: theirs.into(), method, answered: false });
+        Ok(ours)
+    }
+
+    /// The open (or lately answered) request of that id of ours.
+    pub(crate) fn call(&self, ours: u64) -> Option<Call> {
+        self.state().calls.get(&ours).cloned()
+    }
+
+    /// The answer is on its way. `resumable`: it may be asked for again.
+    pub(crate) fn close(&self, ours: u64, resumable: bool) {
+        let mut state = self.state();
+        if !resumable {
+            state.calls.remove(&ours);
+            return;
+        }
+        if let Some(call) = state.calls.get_mut(&ours) {
+            call.answered = true;
+        }
+        if state.calls.values().filter(|call| call.answered).count() > REMEMBERED {
+            let oldest = state.calls.iter().filter(|(_, call)| call.answered).map(|(ours, _)| *ours).min();
+            oldest.and_then(|oldest| state.calls.remove(&oldest));
+        }
+    }
+
+    /// The id of ours under which the client's request is open.
+    pub(crate) fn opened_as(&self, theirs: &str) -> Option<u64> {
+        let state = self.state();
+        let open = |(ours, call): (&u64, &Call)| (!call.answered && &*call.theirs == theirs).then_some(*ours);
+        state.calls.iter().filter_map(open).max()
+    }
+
+    /// The id of ours under which the client sees a request of the server's. None when too many are unanswered.
+    pub(crate) fn ask(&self, theirs: &str) -> Option<u64> {
+        let mut state = self.state();
+        if let Some(ask) = state.asks.iter().find(|ask| &*ask.theirs == theirs) {
+            return Some(ask.ours);
+        }
+        if state.asks.len() >= MAX_ASKS {
+            return None;
+        }
+        let ours = self.next.fetch_add(1, Ordering::Relaxed);
+        state.asks.push(Ask { ours, theirs: theirs.into() });
+        Some(ours)
+    }
+
+    /// Takes back the server's id: each request of its is answered once.
+    pub(crate) fn answered(&self, ours: u64) -> Option<Box<str>> {
+        let mut state = self.state();
+        let at = state.asks.iter().position(|ask| ask.ours == ours)?;
+        Some(state.asks.swap_remove(at).theirs)
+    }
+
+    /// The id of ours of a request that the server withdraws.
+    pub(crate) fn withdrawn(&self, theirs: &str) -> Option<u64> {
+        let mut state = self.state();
+        let at = state.asks.iter().position(|ask| &*ask.theirs == theirs)?;
+        Some(state.asks.swap_remove(at).ours)
+    }
+
+    /// Somebody is there.
+    pub(crate) fn touch(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn idle(&self) -> Duration {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All sessions of this gateway.
+pub(crate) struct Sessions {
+    all: DashMap<Box<str>, Arc<Session>>,
+    count: AtomicUsize,
+    max: usize,
+    ordinal: AtomicU64,
+}
+
+impl Sessions {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { all: DashMap::new(), count: AtomicUsize::new(0), max, ordinal: AtomicU64::new(1) }
+    }
+
+    /// A session that is not in the table yet: an `initialize` that is under way.
+    pub(crate) fn prepare(
+        &self,
+        server: &Arc<str>,
+        upstream: Option<HeaderValue>,
+        revision: Revision,
+    ) -> Result<Session, Refusal> {
+        let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
+        Ok(Session {
+            id: random_id()?,
+            agent: Agent::session(ordinal),
+            server: Arc::clone(server),
+            upstream,
+            next: AtomicU64::new(1),
+            used: Mutex::new(Instant::now()),
+            state: Mutex::new(State { revision, calls: HashMap::new(), asks: Vec::new() }),
+        })
+    }
+
+    pub(crate) fn insert(&self, session: Arc<Session>) -> Result<(), Refusal> {
+        if self.count.fetch_add(1, Ordering::Relaxed) >= self.max {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refusal::SessionsFull);
+        }
+        self.all.insert(session.id.clone(), session);
+        Ok(())
+    }
+
+    /// Only under the server that it was opened for.
+    pub(crate) fn find(&self, id: &str, server: &str) -> Option<Arc<Session>> {
+        let session = Arc::clone(self.all.get(id)?.value());
+        (&*session.server == server).then(|| {
+            session.touch();
+            session
+        })
+    }
+
+    pub(crate) fn remove(&self, id: &str) -> Option<Arc<Session>> {
+        let (_, session) = self.all.remove(id)?;
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        Some(session)
+    }
+
+    /// Takes out what nobody used for that long.
+    pub(crate) fn expire(&self, idle: Duration) -> Vec<Arc<Session>> {
+        let old: Vec<Box<str>> =
+            self.all.iter().filter(|entry| entry.idle() > idle).map(|entry| entry.id.clone()).collect();
+        old.iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+/// 192 bits from the system's generator, in hexadecimal.
+fn random_id() -> Result<Box<str>, Refusal> {
+    let mut bytes = [0; 24];
+    getrandom::fill(&mut bytes).map_err(|_| Refusal::NoRandomness)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+}

@@ -1,0 +1,202 @@
+//! Starts the gateway: everything that can be wrong is found here, before the first connection.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hyper_rustls::ConfigBuilderExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::admin::{self, Admin};
+use crate::config::{Bounds, Config};
+use crate::demo;
+use crate::exchange::session_headers;
+use crate::head::Doors;
+use crate::limits::Limits;
+use crate::pipeline::{Pipeline, Shared};
+use crate::policies::{PolicyFile, PolicyTrouble};
+use crate::server::Server;
+use crate::session::Sessions;
+use crate::tasks::Tasks;
+use crate::upstream;
+use crate::watch::Watch;
+use crate::worker::{self, Connections};
+
+/// How often idle sessions, counts and tasks are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// The gateway, not yet running.
+#[derive(Debug)]
+pub struct Gateway;
+
+/// A gateway that serves. Dropping it without [`Running::shutdown`] leaves its threads to the process.
+#[derive(Debug)]
+pub struct Running {
+    data: SocketAddr,
+    admin: SocketAddr,
+    drain: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address} ({what})")]
+    Listen { what: &'static str, address: SocketAddr, source: std::io::Error },
+    #[error("server `{server}` cannot be guarded")]
+    Policy { server: String, source: Box<PolicyTrouble> },
+    #[error("the built-in demo server does not start")]
+    Demo(#[source] std::io::Error),
+    #[error("TLS towards upstreams cannot be set up")]
+    Tls(#[from] rustls::Error),
+    #[error("a thread does not start")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Gateway {
+    /// Binds, compiles every policy, starts the threads. Nothing is served if anything of that fails.
+    pub fn start(config: Config) -> Result<Running, StartError> {
+        let bounds = Arc::new(config.bounds.clone());
+        let (data, data_at) = bind("data", config.listen.data)?;
+        let (admin, admin_at) = bind("admin", config.listen.admin)?;
+        let (drain, draining) = watch::channel(false);
+        let (servers, policies) = match config.servers.is_empty() {
+            true => demo::server()?,
+            false => servers(&config)?,
+        };
+        let shared = Arc::new(Shared {
+            doors: Doors::new(&config.listen, data_at),
+            servers,
+            sessions: Sessions::new(bounds.sessions.get()),
+            limits: Limits::new(config.limits.keys.get()),
+            tasks: Arc::new(Tasks::default()),
+            draining,
+            bounds: Arc::clone(&bounds),
+        });
+        let tls = tls()?;
+        let connections = Arc::new(Connections::new(&bounds));
+        let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
+        let workers = (0..count)
+            .map(|n| {
+                let listener = data.try_clone().map_err(StartError::Thread)?;
+                let (shared, tls, connections) = (Arc::clone(&shared), tls.clone(), Arc::clone(&connections));
+                thread(&format!("data-{n}"), async move || {
+                    let Ok(listener) = TcpListener::from_std(listener) else { return };
+                    let pipeline = Pipeline { client: upstream::client(&shared.bounds, tls), shared };
+                    worker::serve(listener, pipeline, connections).await;
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let watch = Watch::over(&policies);
+        let admin_doors = Doors::new(&config.listen, admin_at);
+        thread("control", async move || {
+            let Ok(listener) = TcpListener::from_std(admin) else { return };
+            tokio::spawn(watch.run(Arc::clone(&policies)));
+            tokio::spawn(sweep(Pipeline {
+                client: upstream::client(&shared.bounds, tls),
+                shared: Arc::clone(&shared),
+            }));
+            admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, policies })).await;
+        })?;
+        Ok(Running { data: data_at, admin: admin_at, drain, workers })
+    }
+}
+
+impl Running {
+    pub fn data(&self) -> SocketAddr {
+        self.data
+    }
+
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Accepts nothing new, lets what is under way finish, and returns; `bounds.drain` at the latest.
+    pub fn shutdown(self) {
+        _ = self.drain.send(true);
+        for worker in self.workers {
+            _ = worker.join();
+        }
+    }
+}
+
+fn bind(what: &'static str, address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
+    let bound = StdListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        let at = listener.local_addr()?;
+        Ok((listener, at))
+    });
+    bound.map_err(|source| StartError::Listen { what, address, source })
+}
+
+/// A thread with a runtime of its own.
+fn thread<F: Future<Output = ()>>(
+    name: &str,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work())).map_err(StartError::Thread)
+}
+
+pub(crate) type Servers = (HashMap<Box<str>, Arc<Server>>, Arc<[Arc<PolicyFile>]>);
+
+fn servers(config: &Config) -> Result<Servers, StartError> {
+    let mut files: BTreeMap<PathBuf, Arc<PolicyFile>> = BTreeMap::new();
+    let mut servers = HashMap::new();
+    for (id, server) in &config.servers {
+        let file = match files.get(&server.policy) {
+            Some(file) => Arc::clone(file),
+            None => {
+                let file = PolicyFile::load(&server.policy)
+                    .map_err(|source| StartError::Policy { server: id.as_str().into(), source: source.into() })?;
+                let file = Arc::new(file);
+                files.insert(server.policy.clone(), Arc::clone(&file));
+                file
+            }
+        };
+        servers
+            .insert(id.as_str().into(), Arc::new(Server::new(id.as_str(), server.url.clone(), &server.headers, file)));
+    }
+    Ok((servers, files.into_values().collect()))
+}
+
+/// The system's roots. Where there are none, an https upstream fails when it is called, and says so.
+fn tls() -> Result<rustls::ClientConfig, StartError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder =
+        || rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+    Ok(match builder()?.try_with_platform_verifier() {
+        Ok(config) => config.with_no_client_auth(),
+        Err(error) => {
+            tracing::warn!(%error, "no trusted certificates on this machine: https upstreams will fail");
+            builder()?.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+        }
+    })
+}
+
+/// Lets go of what nobody uses, for ever.
+async fn sweep(pipeline: Pipeline) {
+    let Bounds { session_idle, .. } = *pipeline.shared.bounds;
+    let mut rounds = tokio::time::interval(SWEEP.min(session_idle));
+    loop {
+        rounds.tick().await;
+        pipeline.shared.limits.evict_idle();
+        pipeline.shared.tasks.expire();
+        for session in pipeline.shared.sessions.expire(session_idle) {
+            let Some(server) = pipeline.shared.servers.get(&*session.server) else { continue };
+            if session.upstream.is_some() {
+                _ = pipeline.upstream(server).delete(session_headers(&session)).await;
+            }
+        }
+    }
+}
+
+impl From<PolicyTrouble> for StartError {
+    fn from(source: PolicyTrouble) -> Self {
+        Self::Policy { server: demo::ID.into(), source: source.into() }
+    }
+}

@@ -1,0 +1,199 @@
+//! The way to one upstream: requests built anew, pooled connections, no redirects, everything bounded in time.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
+use http::{HeaderValue, Method as Verb, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::config::Bounds;
+use crate::limits::Held;
+use crate::server::Server;
+
+pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(crate) const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(crate) const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("toolgate/", env!("CARGO_PKG_VERSION")));
+
+/// Idle connections to one upstream that are kept, and for how long.
+const IDLE_CONNECTIONS: usize = 256;
+const IDLE_FOR: Duration = Duration::from_secs(60);
+
+pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, Departing>;
+
+/// One thread's connections to upstreams.
+pub(crate) fn client(bounds: &Bounds, tls: rustls::ClientConfig) -> HttpClient {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.enforce_http(false);
+    connector.set_connect_timeout(Some(bounds.connect_timeout));
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector);
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE_FOR)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .pool_timer(TokioTimer::new())
+        .build(connector)
+}
+
+/// Why an upstream gave no usable answer. For the log; callers see that it failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    #[error("cannot connect")]
+    Connect(#[source] hyper_util::client::legacy::Error),
+    #[error("the exchange broke off")]
+    Exchange(#[source] hyper_util::client::legacy::Error),
+    #[error("the answer broke off")]
+    Body(#[source] hyper::Error),
+    #[error("no answer in time")]
+    Timeout,
+    #[error("status {0}")]
+    Status(StatusCode),
+    #[error("content type `{0}`")]
+    ContentType(String),
+    #[error("an answer larger than {0} bytes")]
+    TooLarge(usize),
+    #[error("not the JSON-RPC answer that was asked for")]
+    NotAnAnswer,
+    #[error("a list that cannot be filtered")]
+    Unfilterable,
+    #[error("the request cannot be written")]
+    Unwritable(#[from] http::Error),
+}
+
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    pub(crate) client: HttpClient,
+    pub(crate) server: Arc<Server>,
+    pub(crate) bounds: Arc<Bounds>,
+}
+
+impl Upstream {
+    /// Posts a message that we wrote. What it holds is spent as its first byte is handed to the connection.
+    pub(crate) async fn post(
+        &self,
+        extra: HeaderMap,
+        body: Vec<u8>,
+        held: Option<Held>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let mut request = self.request(Verb::POST, extra, Departing { bytes: Some(body.into()), held })?;
+        request.headers_mut().insert(CONTENT_TYPE, JSON);
+        request.headers_mut().insert(ACCEPT, BOTH);
+        self.send(request).await
+    }
+
+    /// Opens an event stream.
+    pub(crate) async fn get(&self, extra: HeaderMap) -> Result<Response<Incoming>, UpstreamError> {
+        let mut request = self.request(Verb::GET, extra, Departing::default())?;
+        request.headers_mut().insert(ACCEPT, EVENTS);
+        self.send(request).await
+    }
+
+    pub(crate) async fn delete(&self, extra: HeaderMap) -> Result<Response<Incoming>, UpstreamError> {
+        let request = self.request(Verb::DELETE, extra, Departing::default())?;
+        self.send(request).await
+    }
+
+    fn request(&self, verb: Verb, extra: HeaderMap, body: Departing) -> Result<Request<Departing>, UpstreamError> {
+        let mut request = Request::builder().method(verb).uri(self.server.url.clone()).body(body)?;
+        let headers = request.headers_mut();
+        *headers = extra;
+        headers.insert(ACCEPT_ENCODING, IDENTITY);
+        headers.insert(USER_AGENT, AGENT);
+        for (name, value) in &self.server.headers {
+            headers.insert(name, value.clone());
+        }
+        Ok(request)
+    }
+
+    async fn send(&self, request: Request<Departing>) -> Result<Response<Incoming>, UpstreamError> {
+        match tokio::time::timeout(self.bounds.call_timeout, self.client.request(request)).await {
+            Err(_) => Err(UpstreamError::Timeout),
+            Ok(Err(error)) if error.is_connect() => Err(UpstreamError::Connect(error)),
+            Ok(Err(error)) => Err(UpstreamError::Exchange(error)),
+            Ok(Ok(response)) => Ok(response),
+        }
+    }
+
+    /// Reads an answer whole.
+    pub(crate) async fn read(&self, body: Incoming) -> Result<Bytes, UpstreamError> {
+        tokio::time::timeout(self.bounds.call_timeout, self.collect(body)).await.map_err(|_| UpstreamError::Timeout)?
+    }
+
+    async fn collect(&self, mut body: Incoming) -> Result<Bytes, UpstreamError> {
+        let mut whole = BytesMut::new();
+        let mut first: Option<Bytes> = None;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(UpstreamError::Body)?.into_data() else { continue };
+            if whole.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > self.bounds.response {
+                return Err(UpstreamError::TooLarge(self.bounds.response));
+            }
+            match first.take() {
+                None if whole.is_empty() => first = Some(data),
+                None => whole.extend_from_slice(&data),
+                Some(start) => {
+                    whole.extend_from_slice(&start);
+                    whole.extend_from_slice(&data);
+                }
+            }
+        }
+        Ok(first.unwrap_or_else(|| whole.freeze()))
+    }
+}
+
+/// What a content type is, parameters aside.
+pub(crate) fn is_type(response: &Response<Incoming>, wanted: &str) -> bool {
+    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted))
+}
+
+pub(crate) fn content_type(response: &Response<Incoming>) -> String {
+    response.headers().get(CONTENT_TYPE).map_or_else(String::new, |value| format!("{value:?}"))
+}
+
+/// A request body that knows when it leaves: hyper takes it from here when it has a connection to write to.
+///
+/// INVARIANT: what is held is spent before the first byte goes upstream, and given back only if it never went.
+#[derive(Default)]
+pub(crate) struct Departing {
+    bytes: Option<Bytes>,
+    held: Option<Held>,
+}
+
+impl Body for Departing {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(held) = self.held.take() {
+            held.spend();
+        }
+        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
