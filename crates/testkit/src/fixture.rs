@@ -1,5 +1,5 @@
 //! The conformance fixture: an MCP server of both eras on rmcp, with the `test_*` tools, prompts and resources that the official suite
-//! asks for, and a few tools of our own (`echo`, `whoami`, `slow`, `cancellations`, `progress`, `roots`, `touch`).
+//! asks for, and a few tools of our own (`echo`, `whoami`, `slow`, `begun`, `cancelled`, `progress`, `roots`, `touch`).
 //! It keeps to the protocol and to nothing else: no fault is simulated here; for that there is [`Recorder`](crate::Recorder).
 
 mod catalogue;
@@ -42,7 +42,9 @@ struct State {
     tasks: TaskManager,
     codec: RequestStateCodec,
     changes: broadcast::Sender<Change>,
-    /// The labels of `slow` calls that were cancelled, in order.
+    /// The labels of `slow` calls that were begun, in order.
+    begun: watch::Sender<Vec<String>>,
+    /// The labels of those that were cancelled, in order.
     cancelled: watch::Sender<Vec<String>>,
     sessions: Arc<LocalSessionManager>,
     /// The ids of sessions in which a client has just resumed a stream.
@@ -128,6 +130,7 @@ impl State {
             // Nothing here is secret: the seal only has to notice tampering.
             codec: RequestStateCodec::try_new(*b"the fixture has nothing to conceal").expect("the key is long enough"),
             changes: broadcast::channel(64).0,
+            begun: watch::Sender::default(),
             cancelled: watch::Sender::default(),
             sessions,
             resumed: broadcast::channel(64).0,
