@@ -1,0 +1,145 @@
+//! `cargo xtask e2e [--smoke] [--release]`: unmodified real clients through the gateway to real servers, a column each.
+//! What is checked stands in `xtask/e2e/client.py` and `client.mjs`, once for each language. `--smoke` makes fewer calls.
+
+mod python;
+pub(crate) mod stand;
+mod table;
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use self::python::Python;
+use self::stand::{Gateway, Node, Process, Profile, Upstream};
+use self::table::{Column, Table};
+use crate::shell;
+
+/// `@modelcontextprotocol/server-everything`, a legacy server that is not ours.
+const EVERYTHING: &str = "@modelcontextprotocol/server-everything/dist/index.js";
+
+#[derive(Clone, Copy)]
+enum Client {
+    Python(&'static str),
+    TypeScript(&'static str),
+}
+
+/// A client, the era it speaks, the server it meets, and its share of the calls of two clients at once.
+type Pair = (Client, &'static str, &'static str, u32);
+
+/// The shares come to 100,000. Python makes fewer, being slower.
+const PAIRS: [Pair; 10] = [
+    (Client::Python("1.30.0"), "legacy", "fixture", 5_000),
+    (Client::Python("2.3.0"), "legacy", "fixture", 5_000),
+    (Client::Python("2.3.0"), "modern", "fixture", 5_000),
+    (Client::TypeScript("v1"), "legacy", "fixture", 30_000),
+    (Client::TypeScript("v2"), "legacy", "fixture", 25_000),
+    (Client::TypeScript("v2"), "modern", "fixture", 30_000),
+    (Client::Python("1.30.0"), "legacy", "everything", 0),
+    (Client::Python("2.3.0"), "legacy", "everything", 0),
+    (Client::TypeScript("v1"), "legacy", "everything", 0),
+    (Client::TypeScript("v2"), "legacy", "everything", 0),
+];
+
+/// In a smoke run only every so many-th of the calls is made.
+const SMOKE: u32 = 50;
+
+pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let (mut profile, mut divisor) = (Profile::Debug, 1);
+    for argument in arguments {
+        match argument.as_str() {
+            "--release" => profile = Profile::Release,
+            "--smoke" => divisor = SMOKE,
+            other => bail!("unknown argument `{other}`; usage: cargo xtask e2e [--smoke] [--release]"),
+        }
+    }
+    let folder = stand::fresh("e2e")?;
+    let node = Node::install()?;
+    let (_fixture, fixture) = stand::fixture(profile, &folder)?;
+    let (_everything, everything) = start_everything(&node, &folder)?;
+    let gateway = Gateway::start(
+        profile,
+        &folder,
+        &[
+            Upstream { id: "fixture", url: &fixture, policy: shell::root().join("xtask/e2e/fixture.policy.json") },
+            Upstream {
+                id: "everything",
+                url: &everything,
+                policy: shell::root().join("policies/everything/policy.json"),
+            },
+        ],
+    )?;
+
+    let mut table = Table::default();
+    for (client, era, server, calls) in PAIRS {
+        let name = client.name(era, server);
+        eprintln!("{name}");
+        let mut command = client.command(&node)?;
+        command.args([server, era, &gateway.mount(server), &(calls / divisor).to_string()]);
+        let output = command.output().with_context(|| format!("cannot run `{name}`"))?;
+        let log = folder.join(format!("{}.log", name.replace(' ', "-")));
+        std::fs::write(&log, &output.stderr)?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        table.add(Column::read(name, &said, output.status.success(), &expected(client, era, server)));
+    }
+    println!("{table}");
+    match table.failures() {
+        0 => Ok(()),
+        failures => bail!("{failures} end-to-end checks failed; the logs are in `{}`", folder.display()),
+    }
+}
+
+impl Client {
+    fn name(self, era: &str, server: &str) -> String {
+        match self {
+            Self::Python(release) => format!("python {release} {era} {server}"),
+            Self::TypeScript(release) => format!("typescript {release} {era} {server}"),
+        }
+    }
+
+    /// The command without its last four arguments: server, era, address, number of calls.
+    fn command(self, node: &Node) -> anyhow::Result<Command> {
+        let scripts = shell::root().join("xtask/e2e");
+        Ok(match self {
+            Self::Python(release) => {
+                let mut command = Python::install(release)?.run();
+                command.arg(scripts.join("client.py"));
+                command
+            }
+            Self::TypeScript(release) => {
+                let mut command = node.run();
+                command.arg(scripts.join("client.mjs")).arg(release);
+                command
+            }
+        })
+    }
+}
+
+/// The checks that must have been made, so that a script that stops early does not pass.
+fn expected(client: Client, era: &str, server: &str) -> Vec<&'static str> {
+    let mut checks = vec!["list", "call", "denied", "unlisted", "hidden", "limit", "progress"];
+    checks.extend(["sampling", "elicitation", "roots", "prompts"]);
+    match server {
+        "everything" => checks.push("appear"),
+        _ => checks.extend(["credentials", "resources", "crossing"]),
+    }
+    if era == "modern" {
+        checks.push("rounds");
+    }
+    // The 1.x releases of the Python SDK drop a cancelled call without a word to the server.
+    let tells = !matches!(client, Client::Python(release) if release.starts_with("1."));
+    if tells && server == "fixture" {
+        checks.push("cancel");
+    }
+    checks
+}
+
+/// This server takes a port and does not say which it got, so we look for a free one first.
+fn start_everything(node: &Node, logs: &Path) -> anyhow::Result<(Process, String)> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let mut command = node.script(EVERYTHING);
+    command.arg("streamableHttp").env("PORT", port.to_string());
+    Process::start("everything", &mut command, logs, move |line| {
+        line.contains("listening on port").then(|| format!("http://127.0.0.1:{port}/mcp"))
+    })
+}

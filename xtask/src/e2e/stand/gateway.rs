@@ -1,0 +1,47 @@
+//! `toolgate serve` with a configuration of our own, on ports of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+use super::{Process, Profile, build};
+
+/// A server that the gateway knows.
+pub(crate) struct Upstream<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) url: &'a str,
+    pub(crate) policy: PathBuf,
+}
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    _process: Process,
+    data: String,
+}
+
+impl Gateway {
+    /// Builds and starts it. Configuration and logs lie in `folder`.
+    pub(crate) fn start(profile: Profile, folder: &Path, upstreams: &[Upstream<'_>]) -> anyhow::Result<Self> {
+        let binary = build("proxy", "toolgate", &[], profile)?;
+        let mut config = "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n".to_owned();
+        for Upstream { id, url, policy } in upstreams {
+            let policy = policy.canonicalize().with_context(|| format!("no policy `{}`", policy.display()))?;
+            config += &format!("\n[servers.{id}]\nurl = {url:?}\npolicy = {policy:?}\n");
+        }
+        let file = folder.join("toolgate.toml");
+        std::fs::write(&file, config)?;
+        let mut serve = Command::new(binary);
+        serve.arg("serve").arg("-c").arg(file).current_dir(folder);
+        let (process, data) = Process::start("toolgate", &mut serve, folder, |line| {
+            let rest = line.strip_prefix("toolgate ready data=")?;
+            rest.split_whitespace().next().map(str::to_owned)
+        })?;
+        Ok(Self { _process: process, data })
+    }
+
+    /// The address of one server's mount.
+    pub(crate) fn mount(&self, id: &str) -> String {
+        format!("{}/mcp/{id}", self.data)
+    }
+}
