@@ -1,2 +1,31 @@
-//! Placeholder.
-fn main() {}
+//! The program `toolgate`: arguments in, exit code out. What happens between lies in `gateway` and `policy`.
+
+mod check;
+mod cli;
+mod exit;
+mod logging;
+mod serve;
+mod tour;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => serve::run(&cli.serve),
+        Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Check(args)) => check::run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        exit::RUNTIME.into()
+    })
+}

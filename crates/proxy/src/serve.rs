@@ -1,0 +1,88 @@
+//! `toolgate serve`: start, say so, wait for a signal, drain.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use gateway::Gateway;
+use gateway::config::{Config, ConfigFile, Layers};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{cli, exit, logging, tour};
+
+pub(crate) fn run(args: &cli::Serve) -> anyhow::Result<ExitCode> {
+    let config = match Config::load(&layers(args)) {
+        Ok(config) => config,
+        Err(errors) => {
+            for problem in errors.problems() {
+                eprintln!("error: {problem}");
+            }
+            return Ok(exit::USAGE.into());
+        }
+    };
+    if args.print_config {
+        io::stdout().write_all(config.print().as_bytes()).context("cannot write to stdout")?;
+        return Ok(exit::OK.into());
+    }
+    logging::start(config.log);
+
+    // The signals first: one that comes while we start must drain us, not kill us.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen().context("cannot listen to signals")?
+    };
+    let is_demo = config.servers.is_empty();
+    let running = Gateway::start(config).context("cannot start")?;
+    announce(&running, is_demo).context("cannot write to stdout")?;
+
+    runtime.block_on(async {
+        signals.next().await;
+        let drained = tokio::task::spawn_blocking(move || running.shutdown());
+        tokio::select! {
+            _ = drained => {}
+            () = signals.next() => tracing::warn!("second signal: not waiting for open calls"),
+        }
+    });
+    // A drain that was cut short still runs on its thread, and nobody waits for it.
+    runtime.shutdown_background();
+    Ok(exit::OK.into())
+}
+
+fn layers(args: &cli::Serve) -> Layers {
+    let file = match &args.config {
+        Some(path) => ConfigFile::Required(path.clone()),
+        None => ConfigFile::IfPresent("toolgate.toml".into()),
+    };
+    let mut flags = args.set.clone();
+    let shorts = [("log.format", &args.log_format), ("log.level", &args.log_level)];
+    flags.extend(shorts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))));
+    Layers { file, env: std::env::vars_os().collect(), flags }
+}
+
+fn announce(running: &gateway::Running, is_demo: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "toolgate ready data=http://{} admin=http://{}", running.data(), running.admin())?;
+    if is_demo {
+        write!(out, "{}", tour::text(running.data()))?;
+    }
+    out.flush()
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

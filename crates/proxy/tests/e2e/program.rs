@@ -1,0 +1,61 @@
+//! Starts the program in an empty folder and an empty environment.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+pub(crate) fn toolgate(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_toolgate"));
+    command.args(args).current_dir(folder).env_clear();
+    command
+}
+
+/// Runs it to its end: exit code, stdout, stderr.
+pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// A gateway that said that it is ready. It is killed when dropped.
+pub(crate) struct Gateway {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    pub(crate) data: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Gateway {
+    pub(crate) fn start(folder: &Path) -> Self {
+        let any_port = ["serve", "--set", "listen.data=127.0.0.1:0", "--set", "listen.admin=127.0.0.1:0"];
+        let mut child = toolgate(folder, &any_port).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut ready = String::new();
+        stdout.read_line(&mut ready).unwrap();
+        let words: Vec<&str> = ready.split_whitespace().collect();
+        let ["toolgate", "ready", data, admin] = words.as_slice() else { panic!("not ready: {ready:?}") };
+        let address = |word: &str, prefix: &str| word.strip_prefix(prefix).unwrap().parse().unwrap();
+        let (data, admin) = (address(data, "data=http://"), address(admin, "admin=http://"));
+        Self { child, stdout, data, admin }
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end: exit code, and what it said on stdout since it was ready.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        self.stdout.read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code(), said)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
