@@ -1,7 +1,5 @@
 //! Which rules a method falls under. Every method is on this list; what none of the rules is about is protocol, and free.
 
-use std::sync::Arc;
-
 use mcp::{Method, Object, Params};
 use policy::{Call, Decision, Permitted, Reverse, Subject};
 use serde_json::value::RawValue;
@@ -82,7 +80,7 @@ fn subscriptions(wanted: Option<&str>) -> Option<Vec<String>> {
 
 /// Judges a request by one policy snapshot.
 pub(crate) fn request<'a>(
-    bound: &'a Arc<Bound>,
+    bound: &'a Bound,
     asked: &'a Asked<'_>,
     arguments: Option<&'a RawValue>,
     to: &Addressee,

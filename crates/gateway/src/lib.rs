@@ -11,6 +11,7 @@ mod era;
 mod exchange;
 mod head;
 mod judge;
+mod legacy;
 mod limits;
 mod modern;
 mod pipeline;

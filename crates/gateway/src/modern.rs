@@ -61,19 +61,24 @@ pub(crate) fn check(
         None => return Err(to.refuse(Refusal::Meta("`_meta` lacks `io.modelcontextprotocol/protocolVersion`"))),
         Some(_) => {}
     }
-    let capabilities = request.params.object("_meta").and_then(|meta| meta.get(meta::CLIENT_CAPABILITIES));
-    if !capabilities.is_some_and(|raw| raw.get().starts_with('{')) {
+    let capabilities = request.params.object("_meta").and_then(|meta| meta.object(meta::CLIENT_CAPABILITIES));
+    let Some(capabilities) = capabilities else {
         return Err(to.refuse(Refusal::Meta("`_meta` lacks `io.modelcontextprotocol/clientCapabilities`")));
-    }
+    };
     let method = match &request.method {
         Ok(method) => method.as_str(),
         Err(name) => name.as_ref(),
     };
     mirrored(headers, &MCP_METHOD, method).map_err(|why| to.refuse(why))?;
     match &request.method {
+        Ok(method) if method.is_of_a_task() && !has_tasks(&capabilities) => Err(to.refuse(Refusal::NoTasks)),
         Ok(method) if method.is_in(Revision::MODERN) => Ok(*method),
         _ => Err(to.refuse(Refusal::Unknown(method.into()))),
     }
+}
+
+fn has_tasks(capabilities: &Object<'_>) -> bool {
+    capabilities.object("extensions").is_some_and(|extensions| extensions.get(meta::TASKS).is_some())
 }
 
 /// `Mcp-Name` where the method has a name.

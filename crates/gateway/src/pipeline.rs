@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode};
 use hyper::body::Incoming;
-use mcp::{Body, Era, Message, Method, Notice, Params, Request, Revision, Writer};
+use mcp::{Body, Era, Message, Method, Params, Request, Revision, Writer};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use crate::config::Bounds;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
 use crate::judge::{self, Asked, Cleared};
-use crate::limits::{Limits, Place};
+use crate::limits::{Held, Limits, Place};
 use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
@@ -27,7 +27,7 @@ use crate::ruling::Ruling;
 use crate::server::Server;
 use crate::session::{Session, Sessions};
 use crate::tasks::Tasks;
-use crate::upstream::{HttpClient, LAST_EVENT_ID, MCP_NAME, Upstream, UpstreamError, content_type, is_type};
+use crate::upstream::{HttpClient, MCP_NAME, Upstream, UpstreamError, content_type, is_type};
 use crate::{batch, body};
 
 /// What all threads share.
@@ -65,6 +65,19 @@ struct Lawful<'a> {
     agent: Agent,
     session: Option<Arc<Session>>,
     to: Addressee,
+}
+
+impl Lawful<'_> {
+    fn is_modern(&self) -> bool {
+        self.revision.era() == Era::Modern
+    }
+}
+
+/// A request that may be sent: the clearance, its headers for mirrored arguments, and what it holds.
+struct Judged<'a> {
+    cleared: Cleared<'a>,
+    mirrors: HeaderMap,
+    held: Option<Held>,
 }
 
 impl Pipeline {
@@ -184,79 +197,43 @@ impl Pipeline {
     }
 
     /// 4 to 8. Decide, owe, record, forward, relay: by one snapshot of the policy.
-    async fn call(&self, entry: &Entry, lawful: Lawful<'_>) -> Result<Reply, Refused> {
-        let Lawful { method, revision, mut params, arguments, agent, session, mut to } = lawful;
-        let server = &entry.server;
-        let upstream = self.upstream(server);
-        let bound = server.policy.current();
-        to.policy = Some(Arc::clone(&bound.hash));
-        restrict(&bound, method, &mut params);
-        let asked = Asked::of(method, &params).ok_or_else(|| to.params(mcp::Kind::Params("`params` name nothing")))?;
-        to.subject = asked.name().map(Into::into);
+    async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
+        let bound = entry.server.policy.current();
+        let upstream = self.upstream(&entry.server);
+        restrict(&bound, lawful.method, &mut lawful.params);
+        let asked = Asked::of(lawful.method, &lawful.params);
+        let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
+        let to =
+            Addressee { subject: asked.name().map(Into::into), policy: Some(bound.hash.clone()), ..lawful.to.clone() };
         let about = About {
-            server: &server.id,
-            agent: &agent.key,
-            method: method.as_str(),
-            subject: to.subject.as_deref(),
-            policy: bound.hash.get(..12).unwrap_or_default(),
+            server: &entry.server.id,
+            agent: &lawful.agent.key,
+            method: lawful.method.as_str(),
+            subject: asked.name(),
+            policy: &bound.hash,
         };
-        let judged = async {
-            let cleared = judge::request(&bound, &asked, arguments, &to)?;
-            self.owned(method, &params, server, &agent, &to)?;
-            let mirrors =
-                self.exists(entry, &upstream, &bound, method, &asked, session.as_deref(), &to, arguments).await?;
-            if revision.era() == Era::Modern && !server.era.is_modern(&upstream).await.map_err(|why| to.refuse(why))? {
-                return Err(to.refuse(Refusal::Era(too_new(server))));
-            }
-            let place = Place { policy: &server.policy.name, server: &server.id, agent: &agent };
-            let held = match cleared.permitted() {
-                None => None,
-                Some(permitted) => self
-                    .shared
-                    .limits
-                    .reserve(&bound, permitted, &place)
-                    .map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?,
-            };
-            Ok((cleared, mirrors, held))
-        };
-        let (cleared, mirrors, held) = match judged.await {
+
+        let judged = match self.judge(entry, &lawful, &bound, &asked, &upstream, &to).await {
             Ok(judged) => judged,
             Err(refused) => {
-                about.denied(&refused);
+                about.refused(&refused);
                 return Ok(refused.reply());
             }
         };
-        about.allowed(cleared.rule());
+        about.allowed(judged.cleared.rule());
 
-        let (mut headers, ours) = match &session {
-            Some(session) => {
-                let max = self.shared.bounds.in_flight_per_session.get();
-                let id = to.id.as_deref().unwrap_or_default();
-                (session_headers(session), session.open(id, method, max).map_err(|why| to.refuse(why))?)
-            }
-            None if revision.era() == Era::Modern => {
-                let mut headers = crate::era::modern_headers(method);
-                headers.extend(mirrors);
-                (headers, server.next_id())
-            }
-            None => (HeaderMap::new(), server.next_id()),
-        };
-        if let (Era::Modern, Some(name)) = (revision.era(), params.name()) {
-            let name =
-                HeaderValue::from_str(&mcp::encode(name)).map_err(|_| to.refuse(Refusal::Header("Mcp-Name".into())))?;
-            headers.insert(MCP_NAME, name);
-        }
-        let message = write(&cleared, ours, method, &params);
-        let sent = upstream.post(headers, message, held).await;
-        let open = Open { ours, method, to: to.clone() };
+        let (headers, ours) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
+        let message = write(&judged.cleared, ours, &lawful);
+        let sent = upstream.post(headers, message, judged.held).await;
+        let (method, revision) = (lawful.method, lawful.revision);
         let exchange = Exchange {
             upstream,
-            bound: Arc::clone(&bound),
             era: revision.era(),
-            agent,
-            session,
-            call: Some(open),
+            agent: lawful.agent,
+            session: lawful.session,
+            call: Some(Open { ours, method, to }),
             tasks: Arc::clone(&self.shared.tasks),
+            bound: Arc::clone(&bound),
         };
         match sent {
             Err(why) => Err(self.undone(exchange, why)),
@@ -265,93 +242,63 @@ impl Pipeline {
         }
     }
 
-    /// A task is only its owner's.
-    fn owned(
-        &self,
-        method: Method,
-        params: &Params<'_>,
-        server: &Arc<Server>,
-        agent: &Agent,
-        to: &Addressee,
-    ) -> Result<(), Refused> {
-        let is_task =
-            matches!(method, Method::TasksGet | Method::TasksCancel | Method::TasksResult | Method::TasksUpdate);
-        match params.name() {
-            Some(id) if is_task && !self.shared.tasks.belongs(&server.id, &agent.key, id) => {
-                Err(to.refuse(Refusal::ForeignTask))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Under a policy that hides tools, one that the server lacks is answered like one that is hidden. And what a tool wants
-    /// mirrored in headers is looked up where a client sends such headers.
-    #[expect(clippy::too_many_arguments, reason = "one step of `call`, with what that step sees")]
-    async fn exists(
+    /// 4 and 5. Decide, then owe: all limits of the call, in one step, last of all.
+    async fn judge<'a>(
         &self,
         entry: &Entry,
+        lawful: &'a Lawful<'_>,
+        bound: &'a Bound,
+        asked: &'a Asked<'_>,
         upstream: &Upstream,
-        bound: &Bound,
-        method: Method,
-        asked: &Asked<'_>,
-        session: Option<&Session>,
         to: &Addressee,
-        arguments: Option<&RawValue>,
-    ) -> Result<HeaderMap, Refused> {
-        let Asked::Tool(name) = asked else { return Ok(HeaderMap::new()) };
-        let modern = to.era == Some(Era::Modern);
-        let mirrored = modern && modern::has_params(&entry.headers);
-        if method != Method::ToolsCall || !(mirrored || bound.policy.hides()) {
-            return Ok(HeaderMap::new());
+    ) -> Result<Judged<'a>, Refused> {
+        let cleared = judge::request(bound, asked, lawful.arguments, to)?;
+        self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
+        let mirrors = exists(entry, lawful, bound, asked, upstream).await.map_err(|why| to.refuse(why))?;
+        if lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))? {
+            return Err(to.refuse(Refusal::Era(too_new(&entry.server))));
         }
-        let asking = Asking { upstream, session: session.map(session_headers) };
-        match entry.server.catalogue.tool(name, &asking).await.map_err(|why| to.refuse(why))? {
-            Some(mirrors) if modern => {
-                modern::params(&mirrors, &entry.headers, arguments.map(RawValue::get)).map_err(|why| to.refuse(why))
+        let place = Place { policy: &entry.server.policy.name, server: &entry.server.id, agent: &lawful.agent };
+        let held = match cleared.permitted() {
+            None => None,
+            Some(permitted) => {
+                let held = self.shared.limits.reserve(bound, permitted, &place);
+                held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?
             }
-            None if bound.policy.hides() => Err(to.refuse(Refusal::Ruled(Ruling::hidden()))),
-            _ => Ok(HeaderMap::new()),
+        };
+        Ok(Judged { cleared, mirrors, held })
+    }
+
+    /// A task is only its owner's.
+    fn owned(&self, entry: &Entry, lawful: &Lawful<'_>) -> Result<(), Refusal> {
+        let Some(id) = lawful.params.name().filter(|_| lawful.method.is_of_a_task()) else { return Ok(()) };
+        match self.shared.tasks.belongs(&entry.server.id, &lawful.agent.key, id) {
+            true => Ok(()),
+            false => Err(Refusal::ForeignTask),
         }
     }
 
-    /// An answer to `initialize` opens a session of ours.
-    async fn initialized(
-        &self,
-        entry: &Entry,
-        mut exchange: Exchange,
-        wanted: Revision,
-        response: http::Response<Incoming>,
-    ) -> Result<Reply, Refused> {
-        let Some(call) = &exchange.call else { return Err(Refusal::NoSession.into()) };
-        let to = call.to.clone();
-        if !response.status().is_success() {
-            let modern = exchange.upstream.server.era.is_modern(&exchange.upstream).await.unwrap_or(false);
-            return Err(match modern {
-                true => to.refuse(Refusal::Era(too_old(&entry.server))),
-                false => to.refuse(UpstreamError::Status(response.status())),
-            });
+    /// The headers and the id under which the upstream sees the request.
+    fn address(&self, entry: &Entry, lawful: &Lawful<'_>, mirrors: HeaderMap) -> Result<(HeaderMap, u64), Refusal> {
+        if let Some(session) = &lawful.session {
+            let max = self.shared.bounds.in_flight_per_session.get();
+            let id = lawful.to.id.as_deref().unwrap_or_default();
+            return Ok((session_headers(session), session.open(id, lawful.method, max)?));
         }
-        let upstream = response.headers().get(SESSION_ID).cloned();
-        let session = self.shared.sessions.prepare(&entry.server.id, upstream, wanted).map_err(|why| to.refuse(why))?;
-        let session = Arc::new(session);
-        exchange.session = Some(Arc::clone(&session));
-        exchange.agent = session.agent.clone();
-        self.shared.sessions.insert(Arc::clone(&session)).map_err(|why| to.refuse(why))?;
-        let id = HeaderValue::from_str(&session.id).map_err(|_| to.refuse(Refusal::NoRandomness))?;
-        match self.relay(exchange, response).await {
-            Ok(mut reply) => {
-                reply.headers_mut().insert(SESSION_ID, id);
-                Ok(reply)
-            }
-            Err(refused) => {
-                self.shared.sessions.remove(&session.id);
-                Err(refused)
-            }
+        if !lawful.is_modern() {
+            return Ok((HeaderMap::new(), entry.server.next_id())); // `initialize`
         }
+        let mut headers = crate::era::modern_headers(lawful.method);
+        headers.extend(mirrors);
+        if let Some(name) = lawful.params.name() {
+            let name = HeaderValue::from_str(&mcp::encode(name)).map_err(|_| Refusal::Header("`Mcp-Name`".into()))?;
+            headers.insert(MCP_NAME, name);
+        }
+        Ok((headers, entry.server.next_id()))
     }
 
     /// 8. Relay: one JSON message, or a stream of them.
-    async fn relay(&self, exchange: Exchange, response: http::Response<Incoming>) -> Result<Reply, Refused> {
+    pub(crate) async fn relay(&self, exchange: Exchange, response: http::Response<Incoming>) -> Result<Reply, Refused> {
         let status = response.status();
         if status == StatusCode::NOT_FOUND
             && let Some(session) = exchange.session.as_ref()
@@ -400,102 +347,6 @@ impl Pipeline {
         call.to.refuse(why)
     }
 
-    /// A notification within a session.
-    async fn notify(&self, entry: &Entry, notice: Notice, mut params: Params<'_>) -> Result<Reply, Refused> {
-        let session = self.session(entry)?;
-        if !notice.is_in(session.revision()) {
-            return Err(Refusal::Unknown(notice.as_str().into()).into());
-        }
-        let roots = entry.server.policy.current().policy.reverse(policy::Reverse::Roots);
-        if notice == Notice::RootsChanged && !roots {
-            return Ok(reply::empty(StatusCode::ACCEPTED));
-        }
-        if notice == Notice::Cancelled {
-            // INVARIANT: only what this session opened can be cancelled (vector 66)
-            let Some(ours) = params.get("requestId").and_then(|id| session.opened_as(id)) else {
-                return Ok(reply::empty(StatusCode::ACCEPTED));
-            };
-            params.replace("requestId", ours.to_string());
-        }
-        self.tell(entry, &session, Writer::notification(notice, &params)).await
-    }
-
-    /// Sends what has no answer.
-    async fn tell(&self, entry: &Entry, session: &Arc<Session>, message: Vec<u8>) -> Result<Reply, Refused> {
-        let response =
-            self.upstream(&entry.server).post(session_headers(session), message, None).await.map_err(Refusal::from)?;
-        match response.status() {
-            StatusCode::NOT_FOUND => {
-                self.shared.sessions.remove(&session.id);
-                Err(Refusal::SessionGone.into())
-            }
-            status if status.is_success() => Ok(reply::empty(StatusCode::ACCEPTED)),
-            status => Err(Refusal::from(UpstreamError::Status(status)).into()),
-        }
-    }
-
-    /// GET: the stream of a legacy session, or one that broke off, resumed.
-    async fn stream(&self, entry: &Entry) -> Result<Reply, Refused> {
-        if !head::accepts(&entry.headers, "text/event-stream") {
-            return Err(Refusal::NotAcceptable.into());
-        }
-        let session = self.session_or_no_stream(entry)?;
-        let upstream = self.upstream(&entry.server);
-        let mut headers = session_headers(&session);
-        if let Some(last) = one(&entry.headers, &LAST_EVENT_ID)? {
-            headers.insert(LAST_EVENT_ID, last.clone());
-        }
-        let response = upstream.get(headers).await.map_err(Refusal::from)?;
-        match response.status() {
-            StatusCode::NOT_FOUND => {
-                self.shared.sessions.remove(&session.id);
-                return Err(Refusal::SessionGone.into());
-            }
-            status @ (StatusCode::METHOD_NOT_ALLOWED | StatusCode::CONFLICT | StatusCode::BAD_REQUEST) => {
-                return Ok(reply::empty(status));
-            }
-            status if !status.is_success() => return Err(Refusal::from(UpstreamError::Status(status)).into()),
-            _ if !is_type(&response, "text/event-stream") => {
-                return Err(Refusal::from(UpstreamError::ContentType(content_type(&response))).into());
-            }
-            _ => {}
-        }
-        let exchange = Exchange {
-            bound: entry.server.policy.current(),
-            era: Era::Legacy,
-            agent: session.agent.clone(),
-            session: Some(session),
-            call: None,
-            tasks: Arc::clone(&self.shared.tasks),
-            upstream,
-        };
-        let times = Times { idle: None, deadline: None, ..self.times() };
-        let relay = Relay::new(response.into_body(), exchange, times).until(self.shared.draining.clone());
-        Ok(reply::events(Out::Relay(Box::new(relay))))
-    }
-
-    /// DELETE: ends our session and the upstream's.
-    async fn end(&self, entry: &Entry) -> Result<Reply, Refused> {
-        let session = self.session_or_no_stream(entry)?;
-        self.shared.sessions.remove(&session.id);
-        if session.upstream.is_some() {
-            let ended = self.upstream(&entry.server).delete(session_headers(&session)).await;
-            if let Err(error) = ended {
-                tracing::warn!(server = %entry.server.id, error = %crate::policies::chain(&error), "the upstream's session was not ended");
-            }
-        }
-        Ok(reply::empty(StatusCode::NO_CONTENT))
-    }
-
-    fn session_or_no_stream(&self, entry: &Entry) -> Result<Arc<Session>, Refusal> {
-        match self.session(entry) {
-            Err(Refusal::NoSession) if Claim::of(&entry.headers, &mcp::Object::default())?.is_modern() => {
-                Err(Refusal::NoStream)
-            }
-            session => session,
-        }
-    }
-
     /// The session that the request names: ours, of this server, under a revision that exists.
     pub(crate) fn session(&self, entry: &Entry) -> Result<Arc<Session>, Refusal> {
         let id = one(&entry.headers, &SESSION_ID)?.ok_or(Refusal::NoSession)?;
@@ -511,7 +362,7 @@ impl Pipeline {
         Upstream { client: self.client.clone(), server: Arc::clone(server), bounds: Arc::clone(&self.shared.bounds) }
     }
 
-    fn times(&self) -> Times {
+    pub(crate) fn times(&self) -> Times {
         let bounds = &self.shared.bounds;
         Times {
             keep_alive: bounds.keepalive,
@@ -521,13 +372,33 @@ impl Pipeline {
     }
 }
 
-/// 7. Forward: a freshly written message. What was judged is what is written.
-fn write(cleared: &Cleared<'_>, ours: u64, method: Method, params: &Params<'_>) -> Vec<u8> {
-    debug_assert!(cleared.permitted().is_none_or(|permitted| match permitted.subject() {
-        policy::Subject::Tool(name) | policy::Subject::Resource(name) | policy::Subject::Prompt(name) =>
-            params.name() == Some(name),
-    }));
-    Writer::request(ours, method, params)
+/// 7. Forward: a freshly written message. It takes the clearance, so that what was not judged is not written.
+fn write(_: &Cleared<'_>, ours: u64, lawful: &Lawful<'_>) -> Vec<u8> {
+    Writer::request(ours, lawful.method, &lawful.params)
+}
+
+/// Under a policy that hides tools, one that the server lacks is answered like one that is hidden. And what a tool wants mirrored
+/// in headers is looked up where a client sends such headers: they must agree with the arguments.
+async fn exists(
+    entry: &Entry,
+    lawful: &Lawful<'_>,
+    bound: &Bound,
+    asked: &Asked<'_>,
+    upstream: &Upstream,
+) -> Result<HeaderMap, Refusal> {
+    let Asked::Tool(name) = asked else { return Ok(HeaderMap::new()) };
+    let mirrored = lawful.is_modern() && modern::has_params(&entry.headers);
+    if !mirrored && !bound.policy.hides() {
+        return Ok(HeaderMap::new());
+    }
+    let asking = Asking { upstream, session: lawful.session.as_deref().map(session_headers) };
+    match entry.server.catalogue.tool(name, &asking).await? {
+        Some(mirrors) if lawful.is_modern() => {
+            modern::params(&mirrors, &entry.headers, lawful.arguments.map(RawValue::get))
+        }
+        None if bound.policy.hides() => Err(Refusal::Ruled(Ruling::hidden())),
+        Some(_) | None => Ok(HeaderMap::new()),
+    }
 }
 
 /// What the policy denies a server is not offered to it.
@@ -553,13 +424,6 @@ fn record_refused(shared: &Shared, server: &str, peer: IpAddr, refused: &Refused
 fn too_new(server: &Server) -> String {
     format!(
         "this client speaks 2026-07-28, server `{}` only revisions up to 2025-11-25: use a client that sends `initialize`",
-        server.id
-    )
-}
-
-fn too_old(server: &Server) -> String {
-    format!(
-        "this client speaks revisions up to 2025-11-25, server `{}` only 2026-07-28: use a client of that revision",
         server.id
     )
 }

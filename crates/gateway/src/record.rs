@@ -19,18 +19,23 @@ impl About<'_> {
         tracing::info!(
             target: "toolgate::decision",
             server = self.server, agent = self.agent, method = self.method, subject = ?self.name(), rule,
-            outcome = "allowed", code = "allowed", policy = self.policy, "decision"
+            outcome = "allowed", code = "allowed", policy = self.policy(), "decision"
         );
     }
 
-    pub(crate) fn denied(&self, refused: &Refused) {
+    pub(crate) fn refused(&self, refused: &Refused) {
         let retry_after = refused.ruling().and_then(Ruling::retry_after);
         tracing::info!(
             target: "toolgate::decision",
             server = self.server, agent = self.agent, method = self.method, subject = ?self.name(), rule = refused.rule(),
-            outcome = "denied", code = refused.code(), retry_after_ms = retry_after.map(|wait| wait.as_millis() as u64),
-            policy = self.policy, "decision"
+            outcome = if refused.ruling().is_some() { "denied" } else { "refused" }, code = refused.code(), error = refused.fault(), retry_after_ms = retry_after.map(|wait| wait.as_millis() as u64),
+            policy = self.policy(), "decision"
         );
+    }
+
+    /// Enough of the hash to find the version by.
+    fn policy(&self) -> &str {
+        self.policy.get(..12).unwrap_or(self.policy)
     }
 
     /// The name without what may be secret in a URI, and not longer than a log line bears.

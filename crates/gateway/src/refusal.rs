@@ -24,6 +24,7 @@ const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 const INTERNAL: i32 = -32603;
 const HEADER_MISMATCH: i32 = -32020;
+const MISSING_CAPABILITY: i32 = -32021;
 const UNSUPPORTED_VERSION: i32 = -32022;
 const DENIED: i32 = 1403;
 const ERA: i32 = 1426;
@@ -93,6 +94,8 @@ pub(crate) enum Refusal {
     Era(String),
     #[error("{}", .0.code())]
     Ruled(Ruling),
+    #[error("the client did not declare the tasks extension")]
+    NoTasks,
     #[error("this task is not yours")]
     ForeignTask,
     #[error("the server asked for input that the policy denies")]
@@ -220,6 +223,11 @@ impl Refused {
         self.ruling().map_or("(protocol)", Ruling::rule)
     }
 
+    /// For the log, where it was not a rule that refused.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.ruling().is_none().then(|| self.detail())
+    }
+
     /// For the log: the whole chain.
     pub(crate) fn detail(&self) -> String {
         chain(&self.why)
@@ -251,6 +259,10 @@ impl Refused {
             Refusal::Version { requested } => {
                 let data = json!({ "supported": [Revision::MODERN.as_str()], "requested": requested }).to_string();
                 Spoken { data: Some(data), ..say(StatusCode::BAD_REQUEST, UNSUPPORTED_VERSION) }
+            }
+            Refusal::NoTasks => {
+                let data = json!({ "requiredCapabilities": { "extensions": { mcp::meta::TASKS: {} } } }).to_string();
+                Spoken { data: Some(data), ..say(StatusCode::BAD_REQUEST, MISSING_CAPABILITY) }
             }
             Refusal::Unknown(_) if modern => say(StatusCode::NOT_FOUND, METHOD_NOT_FOUND),
             Refusal::Unknown(_) => say(StatusCode::OK, METHOD_NOT_FOUND),

@@ -127,6 +127,11 @@ impl Method {
         }
     }
 
+    /// Is it about one task, named by its id?
+    pub fn is_of_a_task(self) -> bool {
+        self.name_member() == Some("taskId")
+    }
+
     /// The member of `params` that names what is asked for, mirrored in `Mcp-Name`.
     pub fn name_member(self) -> Option<&'static str> {
         match self {

@@ -10,6 +10,8 @@ use crate::{Id, Kind, Method, Notice, Object, Revision, Writer, object::text, st
 pub mod meta {
     pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
     pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    /// The tasks extension, among the client's `extensions`.
+    pub const TASKS: &str = "io.modelcontextprotocol/tasks";
     pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 }
 

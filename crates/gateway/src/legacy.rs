@@ -1,0 +1,159 @@
+//! What only the legacy era has: sessions that open and end, their stream, and messages without an answer.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode};
+use hyper::body::Incoming;
+use mcp::{Era, Notice, Params, Revision, Writer};
+
+use crate::exchange::{Exchange, session_headers};
+use crate::head::{self, one};
+use crate::modern::Claim;
+use crate::pipeline::{Entry, Pipeline};
+use crate::refusal::{Refusal, Refused};
+use crate::relay::{Relay, Times};
+use crate::reply::{self, Out, Reply, SESSION_ID};
+use crate::server::Server;
+use crate::session::Session;
+use crate::upstream::{LAST_EVENT_ID, UpstreamError, content_type, is_type};
+
+impl Pipeline {
+    /// An answer to `initialize` opens a session of ours.
+    pub(crate) async fn initialized(
+        &self,
+        entry: &Entry,
+        mut exchange: Exchange,
+        wanted: Revision,
+        response: http::Response<Incoming>,
+    ) -> Result<Reply, Refused> {
+        let Some(call) = &exchange.call else { return Err(Refusal::NoSession.into()) };
+        let to = call.to.clone();
+        if !response.status().is_success() {
+            let modern = exchange.upstream.server.era.is_modern(&exchange.upstream).await.unwrap_or(false);
+            return Err(match modern {
+                true => to.refuse(Refusal::Era(too_old(&entry.server))),
+                false => to.refuse(UpstreamError::Status(response.status())),
+            });
+        }
+        let upstream = response.headers().get(SESSION_ID).cloned();
+        let session = self.shared.sessions.prepare(&entry.server.id, upstream, wanted).map_err(|why| to.refuse(why))?;
+        let session = Arc::new(session);
+        exchange.session = Some(Arc::clone(&session));
+        exchange.agent = session.agent.clone();
+        self.shared.sessions.insert(Arc::clone(&session)).map_err(|why| to.refuse(why))?;
+        let id = HeaderValue::from_str(&session.id).map_err(|_| to.refuse(Refusal::NoRandomness))?;
+        match self.relay(exchange, response).await {
+            Ok(mut reply) => {
+                reply.headers_mut().insert(SESSION_ID, id);
+                Ok(reply)
+            }
+            Err(refused) => {
+                self.shared.sessions.remove(&session.id);
+                Err(refused)
+            }
+        }
+    }
+
+    /// A notification within a session.
+    pub(crate) async fn notify(&self, entry: &Entry, notice: Notice, mut params: Params<'_>) -> Result<Reply, Refused> {
+        let session = self.session(entry)?;
+        if !notice.is_in(session.revision()) {
+            return Err(Refusal::Unknown(notice.as_str().into()).into());
+        }
+        let roots = entry.server.policy.current().policy.reverse(policy::Reverse::Roots);
+        if notice == Notice::RootsChanged && !roots {
+            return Ok(reply::empty(StatusCode::ACCEPTED));
+        }
+        if notice == Notice::Cancelled {
+            // INVARIANT: only what this session opened can be cancelled (vector 66)
+            let Some(ours) = params.get("requestId").and_then(|id| session.opened_as(id)) else {
+                return Ok(reply::empty(StatusCode::ACCEPTED));
+            };
+            params.replace("requestId", ours.to_string());
+        }
+        self.tell(entry, &session, Writer::notification(notice, &params)).await
+    }
+
+    /// Sends what has no answer.
+    pub(crate) async fn tell(&self, entry: &Entry, session: &Arc<Session>, message: Vec<u8>) -> Result<Reply, Refused> {
+        let response =
+            self.upstream(&entry.server).post(session_headers(session), message, None).await.map_err(Refusal::from)?;
+        match response.status() {
+            StatusCode::NOT_FOUND => {
+                self.shared.sessions.remove(&session.id);
+                Err(Refusal::SessionGone.into())
+            }
+            status if status.is_success() => Ok(reply::empty(StatusCode::ACCEPTED)),
+            status => Err(Refusal::from(UpstreamError::Status(status)).into()),
+        }
+    }
+
+    /// GET: the stream of a legacy session, or one that broke off, resumed.
+    pub(crate) async fn stream(&self, entry: &Entry) -> Result<Reply, Refused> {
+        if !head::accepts(&entry.headers, "text/event-stream") {
+            return Err(Refusal::NotAcceptable.into());
+        }
+        let session = self.session_or_no_stream(entry)?;
+        let upstream = self.upstream(&entry.server);
+        let mut headers = session_headers(&session);
+        if let Some(last) = one(&entry.headers, &LAST_EVENT_ID)? {
+            headers.insert(LAST_EVENT_ID, last.clone());
+        }
+        let response = upstream.get(headers).await.map_err(Refusal::from)?;
+        match response.status() {
+            StatusCode::NOT_FOUND => {
+                self.shared.sessions.remove(&session.id);
+                return Err(Refusal::SessionGone.into());
+            }
+            status @ (StatusCode::METHOD_NOT_ALLOWED | StatusCode::CONFLICT | StatusCode::BAD_REQUEST) => {
+                return Ok(reply::empty(status));
+            }
+            status if !status.is_success() => return Err(Refusal::from(UpstreamError::Status(status)).into()),
+            _ if !is_type(&response, "text/event-stream") => {
+                return Err(Refusal::from(UpstreamError::ContentType(content_type(&response))).into());
+            }
+            _ => {}
+        }
+        let exchange = Exchange {
+            bound: entry.server.policy.current(),
+            era: Era::Legacy,
+            agent: session.agent.clone(),
+            session: Some(session),
+            call: None,
+            tasks: Arc::clone(&self.shared.tasks),
+            upstream,
+        };
+        let times = Times { idle: None, deadline: None, ..self.times() };
+        let relay = Relay::new(response.into_body(), exchange, times).until(self.shared.draining.clone());
+        Ok(reply::events(Out::Relay(Box::new(relay))))
+    }
+
+    /// DELETE: ends our session and the upstream's.
+    pub(crate) async fn end(&self, entry: &Entry) -> Result<Reply, Refused> {
+        let session = self.session_or_no_stream(entry)?;
+        self.shared.sessions.remove(&session.id);
+        if session.upstream.is_some() {
+            let ended = self.upstream(&entry.server).delete(session_headers(&session)).await;
+            if let Err(error) = ended {
+                tracing::warn!(server = %entry.server.id, error = %crate::policies::chain(&error), "the upstream's session was not ended");
+            }
+        }
+        Ok(reply::empty(StatusCode::NO_CONTENT))
+    }
+
+    fn session_or_no_stream(&self, entry: &Entry) -> Result<Arc<Session>, Refusal> {
+        match self.session(entry) {
+            Err(Refusal::NoSession) if Claim::of(&entry.headers, &mcp::Object::default())?.is_modern() => {
+                Err(Refusal::NoStream)
+            }
+            session => session,
+        }
+    }
+}
+
+fn too_old(server: &Server) -> String {
+    format!(
+        "this client speaks revisions up to 2025-11-25, server `{}` only 2026-07-28: use a client of that revision",
+        server.id
+    )
+}
