@@ -1,15 +1,13 @@
 //! The body of a request: whole, bounded in size and time, before anything goes upstream.
 
 use bytes::{Bytes, BytesMut};
-use http::Request;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
 use crate::config::Bounds;
 use crate::refusal::Refusal;
 
-pub(crate) async fn read(request: Request<Incoming>, bounds: &Bounds) -> Result<Bytes, Refusal> {
-    let body = request.into_body();
+pub(crate) async fn read(body: Incoming, bounds: &Bounds) -> Result<Bytes, Refusal> {
     if body.size_hint().lower() > bounds.body as u64 {
         return Err(Refusal::TooLarge(bounds.body));
     }

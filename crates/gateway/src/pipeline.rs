@@ -1,6 +1,6 @@
 //! The path of a call, step by step (`design.md`, section 4). Start reading here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode};
@@ -53,7 +53,15 @@ pub(crate) struct Pipeline {
 pub(crate) struct Entry {
     pub(crate) server: Arc<Server>,
     pub(crate) headers: Arc<HeaderMap>,
-    pub(crate) peer: IpAddr,
+    /// Who it is, as long as no session says more.
+    pub(crate) agent: Agent,
+}
+
+/// The other end of a connection.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    pub(crate) agent: Agent,
 }
 
 /// A request that is lawful: what is left is to judge it and to send it.
@@ -82,29 +90,35 @@ struct Judged<'a> {
 
 impl Pipeline {
     /// Answers one HTTP request.
-    pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: SocketAddr) -> Reply {
-        let server = head::route(request.uri()).unwrap_or_default().to_owned();
-        match self.enter(request, &server, peer.ip()).await {
+    pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
+        let (head, body) = request.into_parts();
+        let server = head::route(&head.uri);
+        match self.enter(&head.method, head.headers, server, body, peer).await {
             Ok(reply) => reply,
             Err(refused) => {
-                record_refused(&self.shared, &server, peer.ip(), &refused);
+                let known = server.is_some_and(|id| self.shared.servers.contains_key(id));
+                record::refused(server.filter(|_| known).unwrap_or("(unknown)"), peer.address, &refused);
                 refused.reply()
             }
         }
     }
 
     /// 1. Head: route, origin, verb, media type. Nothing of the body is read before.
-    async fn enter(&self, request: HttpRequest<Incoming>, server: &str, peer: IpAddr) -> Result<Reply, Refused> {
-        self.shared.doors.check(request.headers())?;
-        if server.is_empty() {
-            return Err(Refusal::NoRoute.into());
-        }
-        let server = Arc::clone(self.shared.servers.get(server).ok_or(Refusal::NoServer)?);
-        let entry = Entry { server, headers: Arc::new(request.headers().clone()), peer };
-        match *request.method() {
+    async fn enter(
+        &self,
+        verb: &Verb,
+        headers: HeaderMap,
+        server: Option<&str>,
+        body: Incoming,
+        peer: &Peer,
+    ) -> Result<Reply, Refused> {
+        self.shared.doors.check(&headers)?;
+        let server = self.shared.servers.get(server.ok_or(Refusal::NoRoute)?).ok_or(Refusal::NoServer)?;
+        let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone() };
+        match *verb {
             Verb::POST => {
-                head::media(request.headers())?;
-                let body = body::read(request, &self.shared.bounds).await?;
+                head::media(&entry.headers)?;
+                let body = body::read(body, &self.shared.bounds).await?;
                 self.read(&entry, &body).await
             }
             Verb::GET => self.stream(&entry).await,
@@ -165,7 +179,7 @@ impl Pipeline {
             let method = modern::check(&claim, &entry.headers, request, &to)?;
             let params = Params::of(method, Revision::MODERN, &request.params).map_err(|kind| to.params(kind))?;
             modern::check_name(&entry.headers, &params).map_err(|why| to.refuse(why))?;
-            let agent = Agent::peer(entry.peer);
+            let agent = entry.agent.clone();
             return Ok(Lawful { method, revision: Revision::MODERN, params, arguments, agent, session: None, to });
         }
         to.era = Some(Era::Legacy);
@@ -182,7 +196,7 @@ impl Pipeline {
             let wanted = request.params.text("protocolVersion").as_deref().and_then(Revision::named);
             let wanted = wanted.filter(|revision| revision.era() == Era::Legacy).unwrap_or(Revision::LATEST_LEGACY);
             params.replace("protocolVersion", mcp::string(wanted.as_str()));
-            let agent = Agent::peer(entry.peer);
+            let agent = entry.agent.clone();
             return Ok(Lawful { method, revision: wanted, params, arguments, agent, session: None, to });
         }
         let session = self.session(entry).map_err(|why| to.refuse(why))?;
@@ -414,11 +428,6 @@ fn restrict(bound: &Bound, method: Method, params: &mut Params<'_>) {
     if let Some(meta) = meta {
         params.replace_meta(meta);
     }
-}
-
-fn record_refused(shared: &Shared, server: &str, peer: IpAddr, refused: &Refused) {
-    let known = shared.servers.get_key_value(server).map_or("(unknown)", |(id, _)| id);
-    record::refused(known, peer, refused);
 }
 
 fn too_new(server: &Server) -> String {

@@ -12,8 +12,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::agent::Agent;
 use crate::config::Bounds;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Peer, Pipeline};
 
 /// After an accept that failed for want of file descriptors: long enough not to spin, short enough not to notice.
 const BREATH: Duration = Duration::from_millis(20);
@@ -103,13 +104,11 @@ pub(crate) async fn serve(listener: TcpListener, pipeline: Pipeline, connections
 fn connection(stream: TcpStream, peer: SocketAddr, place: Place, pipeline: &Pipeline, graceful: &GracefulShutdown) {
     _ = stream.set_nodelay(true);
     let bounds = &pipeline.shared.bounds;
-    let service = {
-        let pipeline = pipeline.clone();
-        service_fn(move |request| {
-            let pipeline = pipeline.clone();
-            async move { Ok::<_, std::convert::Infallible>(pipeline.answer(request, peer).await) }
-        })
-    };
+    let here = Arc::new((pipeline.clone(), Peer { address: peer.ip(), agent: Agent::peer(peer.ip()) }));
+    let service = service_fn(move |request| {
+        let here = Arc::clone(&here);
+        async move { Ok::<_, std::convert::Infallible>(here.0.answer(request, &here.1).await) }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.header_timeout)

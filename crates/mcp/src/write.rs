@@ -108,7 +108,14 @@ impl Writer {
     }
 
     pub(crate) fn string(&mut self, text: &str) {
-        self.out.extend_from_slice(string(text).as_bytes());
+        let plain = text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+        if plain {
+            self.out.push(b'"');
+            self.out.extend_from_slice(text.as_bytes());
+            self.out.push(b'"');
+        } else {
+            self.out.extend_from_slice(string(text).as_bytes());
+        }
     }
 
     pub(crate) fn json(&mut self, text: &str) {
