@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use crate::head::Doors;
 use crate::pipeline::Shared;
 use crate::policies::PolicyFile;
+use crate::worker;
 
 pub(crate) struct Admin {
     pub(crate) shared: Arc<Shared>,
@@ -26,7 +27,7 @@ pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
     let header_timeout = admin.shared.bounds.header_timeout;
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(worker::BREATH).await;
             continue;
         };
         let admin = Arc::clone(&admin);

@@ -20,6 +20,7 @@ use crate::config::UpstreamHeaders;
 use crate::policies::PolicyFile;
 use crate::server::Server;
 use crate::start::{Servers, StartError};
+use crate::worker;
 
 pub(crate) const ID: &str = "demo";
 const POLICY: &str = include_str!("../../../policies/demo/policy.json");
@@ -45,7 +46,10 @@ pub(crate) fn server() -> Result<Servers, StartError> {
 async fn serve(listener: StdListener) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(worker::BREATH).await;
+            continue;
+        };
         let connection =
             http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service_fn(respond));
         tokio::spawn(connection);

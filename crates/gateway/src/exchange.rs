@@ -13,7 +13,7 @@ use crate::agent::Agent;
 use crate::policies::Bound;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::SESSION_ID;
-use crate::session::Session;
+use crate::session::{OpenCall, Session};
 use crate::tasks::Tasks;
 use crate::upstream::{PROTOCOL_VERSION, Upstream, UpstreamError};
 
@@ -33,6 +33,8 @@ pub(crate) struct Open {
     pub(crate) ours: u64,
     pub(crate) method: Method,
     pub(crate) to: Addressee,
+    /// Its place in the session, if it has one.
+    pub(crate) _place: Option<OpenCall>,
 }
 
 /// A message for the client.
@@ -128,7 +130,7 @@ impl Exchange {
                 let revision =
                     named.as_deref().and_then(mcp::Revision::named).filter(|revision| revision.era() == Era::Legacy);
                 match (revision, &self.session) {
-                    (Some(revision), Some(session)) => session.negotiated(revision),
+                    (Some(revision), Some(session)) => session.establish(revision),
                     _ => {
                         let said = named.as_deref().unwrap_or("no version that is known here");
                         return Err(Refusal::Era(format!("the server answered `initialize` with {said:?}")));

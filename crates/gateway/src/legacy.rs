@@ -11,7 +11,6 @@ use crate::head::{self, one};
 use crate::modern::Claim;
 use crate::pipeline::{Entry, Pipeline};
 use crate::refusal::{Refusal, Refused};
-use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::server::Server;
 use crate::session::Session;
@@ -42,16 +41,17 @@ impl Pipeline {
         exchange.agent = session.agent.clone();
         self.shared.sessions.insert(Arc::clone(&session)).map_err(|why| to.refuse(why))?;
         let id = HeaderValue::from_str(&session.id).map_err(|_| to.refuse(Refusal::NoRandomness))?;
-        match self.relay(exchange, response).await {
-            Ok(mut reply) => {
-                reply.headers_mut().insert(SESSION_ID, id);
-                Ok(reply)
-            }
-            Err(refused) => {
-                self.shared.sessions.remove(&session.id);
-                Err(refused)
-            }
+        let reply = self.relay(exchange, response).await;
+        let open = session.is_established() || reply.as_ref().is_ok_and(|reply| matches!(reply.body(), Out::Relay(_)));
+        if !open {
+            self.shared.sessions.remove(&session.id);
         }
+        reply.map(|mut reply| {
+            if open {
+                reply.headers_mut().insert(SESSION_ID, id);
+            }
+            reply
+        })
     }
 
     /// A notification within a session.
@@ -69,6 +69,7 @@ impl Pipeline {
             let Some(ours) = params.get("requestId").and_then(|id| session.opened_as(id)) else {
                 return Ok(reply::empty(StatusCode::ACCEPTED));
             };
+            session.leave(ours);
             params.replace("requestId", ours.to_string());
         }
         self.tell(entry, &session, Writer::notification(notice, &params)).await
@@ -123,8 +124,7 @@ impl Pipeline {
             tasks: Arc::clone(&self.shared.tasks),
             upstream,
         };
-        let times = Times { idle: None, deadline: None, ..self.times() };
-        let relay = Relay::new(response.into_body(), exchange, times).until(self.shared.draining.clone());
+        let relay = self.listening(response.into_body(), exchange);
         Ok(reply::events(Out::Relay(Box::new(relay))))
     }
 

@@ -25,7 +25,7 @@ use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::ruling::Ruling;
 use crate::server::Server;
-use crate::session::{Session, Sessions};
+use crate::session::{OpenCall, Session, Sessions};
 use crate::tasks::Tasks;
 use crate::upstream::{HttpClient, MCP_NAME, Upstream, UpstreamError, content_type, is_type};
 use crate::{batch, body};
@@ -191,6 +191,9 @@ impl Pipeline {
             if one(&entry.headers, &SESSION_ID).map_err(|why| to.refuse(why))?.is_some() {
                 return Err(to.refuse(Refusal::SessionChosen));
             }
+            if self.shared.sessions.is_full() {
+                return Err(to.refuse(Refusal::SessionsFull));
+            }
             let mut params =
                 Params::of(method, Revision::LATEST_LEGACY, &request.params).map_err(|kind| to.params(kind))?;
             let wanted = request.params.text("protocolVersion").as_deref().and_then(Revision::named);
@@ -236,7 +239,7 @@ impl Pipeline {
         };
         about.allowed(judged.cleared.rule());
 
-        let (headers, ours) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
+        let (headers, ours, place) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
         let message = write(&judged.cleared, ours, &lawful);
         let sent = upstream.post(headers, message, judged.held).await;
         let (method, revision) = (lawful.method, lawful.revision);
@@ -245,7 +248,7 @@ impl Pipeline {
             era: revision.era(),
             agent: lawful.agent,
             session: lawful.session,
-            call: Some(Open { ours, method, to }),
+            call: Some(Open { ours, method, to, _place: place }),
             tasks: Arc::clone(&self.shared.tasks),
             bound: Arc::clone(&bound),
         };
@@ -293,14 +296,20 @@ impl Pipeline {
     }
 
     /// The headers and the id under which the upstream sees the request.
-    fn address(&self, entry: &Entry, lawful: &Lawful<'_>, mirrors: HeaderMap) -> Result<(HeaderMap, u64), Refusal> {
+    fn address(
+        &self,
+        entry: &Entry,
+        lawful: &Lawful<'_>,
+        mirrors: HeaderMap,
+    ) -> Result<(HeaderMap, u64, Option<OpenCall>), Refusal> {
         if let Some(session) = &lawful.session {
             let max = self.shared.bounds.in_flight_per_session.get();
             let id = lawful.to.id.as_deref().unwrap_or_default();
-            return Ok((session_headers(session), session.open(id, lawful.method, max)?));
+            let place = session.open(id, lawful.method, max)?;
+            return Ok((session_headers(session), place.ours, Some(place)));
         }
         if !lawful.is_modern() {
-            return Ok((HeaderMap::new(), entry.server.next_id())); // `initialize`
+            return Ok((HeaderMap::new(), entry.server.next_id(), None)); // `initialize`
         }
         let mut headers = crate::era::modern_headers(lawful.method);
         headers.extend(mirrors);
@@ -308,7 +317,7 @@ impl Pipeline {
             let name = HeaderValue::from_str(&mcp::encode(name)).map_err(|_| Refusal::Header("`Mcp-Name`".into()))?;
             headers.insert(MCP_NAME, name);
         }
-        Ok((headers, entry.server.next_id()))
+        Ok((headers, entry.server.next_id(), None))
     }
 
     /// 8. Relay: one JSON message, or a stream of them.
@@ -321,7 +330,11 @@ impl Pipeline {
             return Err(self.undone_by(exchange, Refusal::SessionGone));
         }
         if status.is_success() && is_type(&response, "text/event-stream") {
-            let relay = Relay::new(response.into_body(), exchange, self.times());
+            let listens = exchange.call.as_ref().is_some_and(|call| call.method == Method::Listen);
+            let relay = match listens {
+                true => self.listening(response.into_body(), exchange),
+                false => Relay::new(response.into_body(), exchange, self.times()),
+            };
             return Ok(reply::events(Out::Relay(Box::new(relay))));
         }
         let lawful = status.is_success() || matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND);
@@ -376,7 +389,13 @@ impl Pipeline {
         Upstream { client: self.client.clone(), server: Arc::clone(server), bounds: Arc::clone(&self.shared.bounds) }
     }
 
-    pub(crate) fn times(&self) -> Times {
+    /// A stream that waits for events: silence is lawful, and only the client, the server or a drain ends it.
+    pub(crate) fn listening(&self, upstream: Incoming, exchange: Exchange) -> Relay {
+        let times = Times { idle: None, deadline: None, ..self.times() };
+        Relay::new(upstream, exchange, times).until(self.shared.draining.clone())
+    }
+
+    fn times(&self) -> Times {
         let bounds = &self.shared.bounds;
         Times {
             keep_alive: bounds.keepalive,

@@ -85,7 +85,9 @@ impl PolicyFile {
             }
             Err(error) => {
                 let why = chain(&error);
-                tracing::error!(policy = %self.name, error = %why, "policy not reloaded: the old one stays in force");
+                if trouble.as_ref() != Some(&why) {
+                    tracing::error!(policy = %self.name, error = %why, "policy not reloaded: the old one stays in force");
+                }
                 *trouble = Some(why);
                 false
             }

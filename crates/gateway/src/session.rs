@@ -32,6 +32,8 @@ pub(crate) struct Session {
 
 struct State {
     revision: Revision,
+    /// Has the server answered `initialize`? Before, nobody can use the session.
+    established: bool,
     calls: HashMap<u64, Call>,
     asks: Vec<Ask>,
 }
@@ -42,6 +44,18 @@ pub(crate) struct Call {
     pub(crate) theirs: Box<str>,
     pub(crate) method: Method,
     answered: bool,
+}
+
+/// Holds a request open; when it is dropped unanswered, the client is gone, and may come back for the answer.
+pub(crate) struct OpenCall {
+    session: Arc<Session>,
+    pub(crate) ours: u64,
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.session.leave(self.ours);
+    }
 }
 
 /// A request of the server's that went to the client under an id of ours.
@@ -55,19 +69,27 @@ impl Session {
         self.state().revision
     }
 
-    pub(crate) fn negotiated(&self, revision: Revision) {
-        self.state().revision = revision;
+    /// The server agreed: the session exists from now on.
+    pub(crate) fn establish(&self, revision: Revision) {
+        let mut state = self.state();
+        state.revision = revision;
+        state.established = true;
+    }
+
+    pub(crate) fn is_established(&self) -> bool {
+        self.state().established
     }
 
     /// Opens a request: gives it the id that the upstream will see.
-    pub(crate) fn open(&self, theirs: &str, method: Method, max: usize) -> Result<u64, Refusal> {
+    pub(crate) fn open(self: &Arc<Self>, theirs: &str, method: Method, max: usize) -> Result<OpenCall, Refusal> {
         let mut state = self.state();
         if state.calls.values().filter(|call| !call.answered).count() >= max {
             return Err(Refusal::TooManyOpen);
         }
         let ours = self.next.fetch_add(1, Ordering::Relaxed);
         state.calls.insert(ours, Call { theirs: theirs.into(), method, answered: false });
-        Ok(ours)
+        drop(state);
+        Ok(OpenCall { session: Arc::clone(self), ours })
     }
 
     /// The open (or lately answered) request of that id of ours.
@@ -77,16 +99,21 @@ impl Session {
 
     /// The answer is on its way. `resumable`: it may be asked for again.
     pub(crate) fn close(&self, ours: u64, resumable: bool) {
-        let mut state = self.state();
-        if !resumable {
-            state.calls.remove(&ours);
-            return;
+        match resumable {
+            true => self.leave(ours),
+            false => drop(self.state().calls.remove(&ours)),
         }
+    }
+
+    /// Nobody waits for the answer now; it may still be delivered on a resumed stream.
+    pub(crate) fn leave(&self, ours: u64) {
+        let mut state = self.state();
         if let Some(call) = state.calls.get_mut(&ours) {
             call.answered = true;
         }
-        if state.calls.values().filter(|call| call.answered).count() > REMEMBERED {
-            let oldest = state.calls.iter().filter(|(_, call)| call.answered).map(|(ours, _)| *ours).min();
+        let left = state.calls.iter().filter(|(_, call)| call.answered);
+        if left.clone().count() > REMEMBERED {
+            let oldest = left.map(|(ours, _)| *ours).min();
             oldest.and_then(|oldest| state.calls.remove(&oldest));
         }
     }
@@ -168,7 +195,7 @@ impl Sessions {
             upstream,
             next: AtomicU64::new(1),
             used: Mutex::new(Instant::now()),
-            state: Mutex::new(State { revision, calls: HashMap::new(), asks: Vec::new() }),
+            state: Mutex::new(State { revision, established: false, calls: HashMap::new(), asks: Vec::new() }),
         })
     }
 
@@ -184,7 +211,7 @@ impl Sessions {
     /// Only under the server that it was opened for.
     pub(crate) fn find(&self, id: &str, server: &str) -> Option<Arc<Session>> {
         let session = Arc::clone(self.all.get(id)?.value());
-        (&*session.server == server).then(|| {
+        (&*session.server == server && session.is_established()).then(|| {
             session.touch();
             session
         })
@@ -201,6 +228,10 @@ impl Sessions {
         let old: Vec<Box<str>> =
             self.all.iter().filter(|entry| entry.idle() > idle).map(|entry| entry.id.clone()).collect();
         old.iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.len() >= self.max
     }
 
     pub(crate) fn len(&self) -> usize {

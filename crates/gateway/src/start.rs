@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hyper_rustls::ConfigBuilderExt;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::admin::{self, Admin};
 use crate::config::{Bounds, Config};
@@ -33,13 +33,16 @@ const SWEEP: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Gateway;
 
-/// A gateway that serves. Dropping it without [`Running::shutdown`] leaves its threads to the process.
+/// A gateway that serves. Dropping it ends it too, without waiting for anything.
 #[derive(Debug)]
 pub struct Running {
     data: SocketAddr,
     admin: SocketAddr,
     drain: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
+    control: JoinHandle<()>,
+    /// The control thread ends with it, after the workers: whoever asks while they drain is told so.
+    alive: oneshot::Sender<()>,
 }
 
 /// Why a gateway did not start.
@@ -64,6 +67,7 @@ impl Gateway {
         let (data, data_at) = bind("data", config.listen.data)?;
         let (admin, admin_at) = bind("admin", config.listen.admin)?;
         let (drain, draining) = watch::channel(false);
+        let (alive, ended) = oneshot::channel::<()>();
         let (servers, policies) = match config.servers.is_empty() {
             true => demo::server()?,
             false => servers(&config)?,
@@ -93,16 +97,19 @@ impl Gateway {
             .collect::<Result<Vec<_>, _>>()?;
         let watch = Watch::over(&policies);
         let admin_doors = Doors::new(&config.listen, admin_at);
-        thread("control", async move || {
+        let control = thread("control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies)));
             tokio::spawn(sweep(Pipeline {
                 client: upstream::client(&shared.bounds, tls),
                 shared: Arc::clone(&shared),
             }));
-            admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, policies })).await;
+            tokio::select! {
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, policies })) => {}
+                _ = ended => {}
+            }
         })?;
-        Ok(Running { data: data_at, admin: admin_at, drain, workers })
+        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive })
     }
 }
 
@@ -121,6 +128,8 @@ impl Running {
         for worker in self.workers {
             _ = worker.join();
         }
+        drop(self.alive);
+        _ = self.control.join();
     }
 }
 

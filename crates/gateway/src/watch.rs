@@ -16,6 +16,12 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Some file systems report nothing: then a change is found at the next round.
 const ROUND: Duration = Duration::from_secs(30);
 
+/// Reading a file is an event too, and ours must not cause the next.
+fn is_change(event: &notify::Result<notify::Event>) -> bool {
+    let access = |event: &notify::Event| event.kind.is_access();
+    !event.as_ref().is_ok_and(access)
+}
+
 /// Keeps the watcher alive.
 pub(crate) struct Watch {
     _watcher: Option<RecommendedWatcher>,
@@ -25,7 +31,11 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn over(files: &[Arc<PolicyFile>]) -> Self {
         let (say, changes) = mpsc::channel(1);
-        let told = notify::recommended_watcher(move |_| _ = say.try_send(()));
+        let told = notify::recommended_watcher(move |event| {
+            if is_change(&event) {
+                _ = say.try_send(());
+            }
+        });
         let watcher = told.and_then(|mut watcher: RecommendedWatcher| {
             for directory in files.iter().filter_map(|file| file.path.parent()).collect::<BTreeSet<&Path>>() {
                 if directory.is_dir() {

@@ -17,7 +17,7 @@ use crate::config::Bounds;
 use crate::pipeline::{Peer, Pipeline};
 
 /// After an accept that failed for want of file descriptors: long enough not to spin, short enough not to notice.
-const BREATH: Duration = Duration::from_millis(20);
+pub(crate) const BREATH: Duration = Duration::from_millis(20);
 
 /// How many connections there are, in all and by peer. Shared by all threads.
 pub(crate) struct Connections {
