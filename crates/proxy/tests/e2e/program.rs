@@ -1,8 +1,9 @@
 //! Starts the program in an empty folder and an empty environment.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 pub(crate) fn toolgate(folder: &Path, args: &[&str]) -> Command {
@@ -21,14 +22,18 @@ pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
 pub(crate) struct Gateway {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    log: PathBuf,
     pub(crate) data: SocketAddr,
     pub(crate) admin: SocketAddr,
 }
 
 impl Gateway {
-    pub(crate) fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path, args: &[&str]) -> Self {
         let any_port = ["serve", "--set", "listen.data=127.0.0.1:0", "--set", "listen.admin=127.0.0.1:0"];
-        let mut child = toolgate(folder, &any_port).stdout(Stdio::piped()).spawn().unwrap();
+        let log = folder.join("log");
+        let mut command = toolgate(folder, &[&any_port, args].concat());
+        command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut ready = String::new();
         stdout.read_line(&mut ready).unwrap();
@@ -36,7 +41,18 @@ impl Gateway {
         let ["toolgate", "ready", data, admin] = words.as_slice() else { panic!("not ready: {ready:?}") };
         let address = |word: &str, prefix: &str| word.strip_prefix(prefix).unwrap().parse().unwrap();
         let (data, admin) = (address(data, "data=http://"), address(admin, "admin=http://"));
-        Self { child, stdout, data, admin }
+        Self { child, stdout, log, data, admin }
+    }
+
+    /// The next lines on stdout, up to one that is empty.
+    pub(crate) fn paragraph(&mut self) -> String {
+        let mut lines = self.stdout.by_ref().lines().map(Result::unwrap);
+        let lines: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+        lines.join("\n")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -44,11 +60,9 @@ impl Gateway {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// Waits for its end: exit code, and what it said on stdout since it was ready.
-    pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        let mut said = String::new();
-        self.stdout.read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap().code(), said)
+    /// Waits for its end: the exit code.
+    pub(crate) fn end(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `toolgate serve`, and `toolgate` alone.
 
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 
 use crate::program::{Gateway, run, toolgate};
 
@@ -8,23 +9,33 @@ use crate::program::{Gateway, run, toolgate};
 fn it_says_when_it_is_ready_and_ends_well_on_a_signal() {
     for signal in ["TERM", "INT"] {
         let folder = tempfile::tempdir().unwrap();
-        let gateway = Gateway::start(folder.path());
+        let mut gateway = Gateway::start(folder.path(), &[]);
         for address in [gateway.data, gateway.admin] {
             TcpStream::connect(address).unwrap();
         }
         gateway.signal(signal);
-        assert_eq!(gateway.end().0, Some(0), "SIG{signal}");
+        assert_eq!(gateway.end(), Some(0), "SIG{signal}");
     }
 }
 
 #[test]
 fn with_nothing_configured_it_shows_the_way() {
     let folder = tempfile::tempdir().unwrap();
-    let gateway = Gateway::start(folder.path());
-    let url = format!("http://{}/mcp/demo", gateway.data);
-    gateway.signal("TERM");
-    let (_, said) = gateway.end();
-    assert_eq!(said.matches(&format!("curl -s {url} ")).count(), 2, "{said}");
+    let mut gateway = Gateway::start(folder.path(), &[]);
+    let mut curls = Vec::new();
+    while curls.len() < 2 {
+        let paragraph = gateway.paragraph();
+        curls.extend(paragraph.starts_with("  curl ").then_some(paragraph));
+    }
+    for (curl, expected) in curls.iter().zip(["\"hello\"", "Deleting is not for agents."]) {
+        match Command::new("sh").args(["-c", curl]).output().unwrap() {
+            output if output.status.code() == Some(127) => eprintln!("SKIPPED the tour's calls: no curl here"),
+            output => {
+                let answer = String::from_utf8(output.stdout).unwrap();
+                assert!(answer.contains(expected), "no {expected} in {answer}");
+            }
+        }
+    }
 }
 
 #[test]
