@@ -2,7 +2,8 @@
 
 use std::{
     io::{BufRead, BufReader, Lines, Write},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{ChildStdin, ChildStdout, Command, Stdio},
+    sync::{LazyLock, Mutex},
     thread,
 };
 
@@ -11,17 +12,19 @@ use crate::reading::{Numbers, Query, hex};
 pub(crate) struct Helper {
     pub(crate) name: &'static str,
     pub(crate) numbers: Numbers,
-    process: Child,
     questions: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
 }
 
 impl Helper {
-    /// The foreign readers that this machine has.
-    pub(crate) fn all() -> Vec<Self> {
-        let python = Self::start("python3", "python.py", Numbers::Digits);
-        let node = Self::start("node", "node.mjs", Numbers::Doubles);
-        python.into_iter().chain(node).collect()
+    /// The foreign readers that this machine has, started once. They end when this process does: their input ends.
+    pub(crate) fn all() -> &'static Mutex<Vec<Self>> {
+        static ALL: LazyLock<Mutex<Vec<Helper>>> = LazyLock::new(|| {
+            let python = Helper::start("python3", "python.py", Numbers::Digits);
+            let node = Helper::start("node", "node.mjs", Numbers::Doubles);
+            Mutex::new(python.into_iter().chain(node).collect())
+        });
+        &ALL
     }
 
     fn start(program: &'static str, script: &str, numbers: Numbers) -> Option<Self> {
@@ -29,14 +32,15 @@ impl Helper {
         let process = Command::new(program).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let greeted = process.ok().and_then(|mut process| {
             let (questions, answers) = (process.stdin.take()?, BufReader::new(process.stdout.take()?).lines());
-            let mut helper = Self { name: program, numbers, process, questions, answers };
+            let mut helper = Self { name: program, numbers, questions, answers };
             let hello = Query { bytes: br#"{"id":"a"}"#, index: None, members: vec!["name"], ours: false };
             let answer = helper.try_ask(&[hello]).pop()?;
             answer.starts_with("\"61;-;-").then_some(helper)
         });
         if greeted.is_none() {
             // past the capture of test output: a skip must be seen
-            writeln!(std::io::stderr(), "skipped: the JSON reader of `{program}`, which is not installed").unwrap();
+            let skipped = format!("skipped: the JSON reader of `{program}`, which is not installed\n");
+            _ = std::io::stderr().write_all(skipped.as_bytes());
         }
         greeted
     }
@@ -63,12 +67,5 @@ impl Helper {
             });
             answers.by_ref().take(queries.len()).map_while(Result::ok).collect()
         })
-    }
-}
-
-impl Drop for Helper {
-    fn drop(&mut self) {
-        _ = self.process.kill();
-        _ = self.process.wait();
     }
 }

@@ -116,7 +116,7 @@ pub(crate) fn canonical(raw: &str, numbers: Numbers) -> String {
         b'n' => "z".into(),
         b't' => "t".into(),
         b'f' => "f".into(),
-        b'"' => format!("\"{}", hex(&serde_json::from_str::<String>(raw).unwrap())),
+        b'"' => format!("\"{}", hex(serde_json::from_str::<String>(raw).unwrap())),
         b'[' => {
             let items: Vec<&RawValue> = serde_json::from_str(raw).unwrap();
             let items: Vec<_> = items.iter().map(|item| canonical(item.get(), numbers)).collect();
