@@ -39,7 +39,11 @@ const COMMANDS: [Command; 11] = [
     },
     Command { name: "e2e", about: "real clients through the gateway to real servers", run: e2e::run },
     Command { name: "bench", about: "costs as ratios against a bare proxy; `--smoke` is short", run: bench::run },
-    Command { name: "fuzz", about: "the fuzz tests for a longer time: `fuzz [SECONDS]`", run: fuzz::run },
+    Command {
+        name: "fuzz",
+        about: "the fuzz tests for longer, from a new seed: `fuzz [mcp|policy] [SECONDS]`",
+        run: fuzz::run,
+    },
     Command { name: "dist", about: "a release archive with its checksum", run: dist::run },
 ];
 

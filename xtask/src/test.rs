@@ -14,7 +14,16 @@ pub(crate) fn run(_: &[String]) -> anyhow::Result<()> {
 
 /// Other flags make other artefacts: in a folder of their own, they do not push out the usual ones.
 fn loom() -> anyhow::Result<()> {
-    let mut models =
-        cargo(&["test", "--package", "ratelimit", "--release", "--locked", "--lib", "--target-dir", "target/loom"]);
+    let mut models = cargo(&[
+        "test",
+        "--package",
+        "ratelimit",
+        "--release",
+        "--locked",
+        "--test",
+        "loom",
+        "--target-dir",
+        "target/loom",
+    ]);
     sh(models.env("RUSTFLAGS", "--cfg loom"))
 }
