@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Judges MCP calls: a call goes in, a decision comes out. Knows one policy document; reads no file, clock, counter or
+//! environment, so the same policy and the same call always give the same decision.
+//!
+//! The way of a document: `read` turns text into its written form (`source`) and reports everything wrong with it at once;
+//! `compile` turns that into the meant form, one `Space` of rules for tools, one for resources, one for prompts;
+//! `decide` asks a space. The order in which rules win stands in one place, `ruling`.
+
+mod call;
+mod compile;
+mod counter;
+mod decide;
+mod diagnostics;
+mod globs;
+mod hash;
+mod lint;
+mod pattern;
+mod pointer;
+mod policy;
+mod read;
+mod ruling;
+mod source;
+mod space;
+mod tally;
+
+pub use call::{Call, Reverse, Subject};
+pub use counter::{Algorithm, Counter, CounterName, Limit, ONE, Owed, Per};
+pub use decide::{Decision, Denial, DenyCode, Permitted};
+pub use diagnostics::{Code, Finding, PolicyErrors};
+pub use hash::PolicyHash;
+pub use pointer::RulePointer;
+pub use policy::Policy;

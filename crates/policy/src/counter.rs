@@ -1,0 +1,89 @@
+//! What a permitted call still owes: counters, the limits on them, and who shares a count. Counts nothing itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::RulePointer;
+
+/// What a call costs, in millionths: every amount is whole in this unit.
+pub const ONE: u64 = 1_000_000;
+
+/// One count: every limit of a policy that looks at the same number, for the same kind of key.
+#[derive(Clone, Debug)]
+pub struct Counter {
+    pub name: CounterName,
+    pub per: Per,
+    pub limits: Vec<Limit>,
+}
+
+/// The name written in the policy; for a limit without one, that limit's JSON Pointer (written names never start with `/`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CounterName(Arc<str>);
+
+/// Never more than `max` within `window`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// In millionths; greater than zero.
+    pub max: u64,
+    /// Greater than zero.
+    pub window: Duration,
+    pub algorithm: Algorithm,
+    pub pointer: RulePointer,
+}
+
+/// Whose calls share a count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Per {
+    #[default]
+    Agent,
+    Session,
+    Server,
+    Gateway,
+}
+
+/// How a limit counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// Exact: never more than `max` in any span as long as the window.
+    #[default]
+    Window,
+    /// GCRA with burst `max`.
+    Smooth,
+}
+
+/// A counter that a permitted call must feed, and which of its limits must hold for the call to go ahead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// Index into `Policy::counters`.
+    pub counter: usize,
+    /// Indices into the counter's limits, ascending. Empty where the call only shares the counter's name.
+    pub enforced: Box<[usize]>,
+}
+
+impl CounterName {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CounterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Per {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Session => "session",
+            Self::Server => "server",
+            Self::Gateway => "gateway",
+        }
+    }
+}

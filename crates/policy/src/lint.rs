@@ -1,0 +1,125 @@
+//! Finds what may be written but is hardly meant. Warnings only: none of it changes a decision.
+
+use crate::ONE;
+use crate::diagnostics::{Code, Findings, quoted};
+use crate::pattern::Pattern;
+use crate::source::{Action, Document, Fallback, KeyedRule, RuleEntry, Spanned};
+
+pub(crate) fn lint(document: &Document, findings: &mut Findings) {
+    hides_only(document, findings);
+    hidden_keys(document, findings);
+    for rules in [&document.tools, &document.resources, &document.prompts] {
+        lists_nothing(rules, document.default, findings);
+        rules.iter().for_each(|keyed| excepted_wholly(keyed, findings));
+    }
+    document.rules().for_each(|rule| limits(rule, findings));
+    names(document, findings);
+}
+
+fn hides_only(document: &Document, findings: &mut Findings) {
+    let Some(first) = document.hide.first() else {
+        return;
+    };
+    let lists = |rules: &[KeyedRule]| rules.iter().any(KeyedRule::lists);
+    if document.default == Fallback::Deny && !lists(&document.tools) {
+        findings
+            .warn(Code::HidesOnly, first.span.clone(), "this policy hides tools, but denies all others as well")
+            .label("hidden, where all else is denied")
+            .advise("list the tools to allow under `tools`, or write \"default\": \"allow\"");
+    }
+}
+
+fn hidden_keys(document: &Document, findings: &mut Findings) {
+    for key in document.tools.iter().map(|keyed| &keyed.pattern) {
+        if let Some(hide) = document.hide.iter().find(|hide| hide.value.covers(&key.value)) {
+            findings
+                .warn(
+                    Code::NeverApplies,
+                    key.span.clone(),
+                    format!("rule {} can never apply", quoted(key.value.as_str())),
+                )
+                .label("all it matches is hidden")
+                .also(hide.span.clone(), "by this")
+                .advise("leave out one of them");
+        }
+    }
+}
+
+fn lists_nothing(rules: &[KeyedRule], default: Fallback, findings: &mut Findings) {
+    let alone = !rules.iter().any(KeyedRule::lists);
+    for KeyedRule { pattern, rule } in rules.iter().filter(|keyed| !keyed.lists()) {
+        let idle = rule.action == Action::Allow && rule.all_limits().next().is_none();
+        if default == Fallback::Deny && (alone || idle) {
+            findings
+                .warn(
+                    Code::ListsNothing,
+                    pattern.span.clone(),
+                    "`*` adds to the rules of listed names, and lists none itself",
+                )
+                .label("allows nothing")
+                .advise("list the names to allow, or write \"default\": \"allow\"");
+        }
+    }
+}
+
+fn excepted_wholly(keyed: &KeyedRule, findings: &mut Findings) {
+    let KeyedRule { pattern, rule } = keyed;
+    if let Some(except) = rule.except.iter().find(|except| except.value.covers(&pattern.value)) {
+        findings
+            .warn(
+                Code::NeverApplies,
+                pattern.span.clone(),
+                format!("rule {} can never apply", quoted(pattern.value.as_str())),
+            )
+            .label("all it matches is excepted")
+            .also(except.span.clone(), "by this")
+            .advise("leave out the rule or the exception");
+    }
+}
+
+fn limits(rule: &RuleEntry, findings: &mut Findings) {
+    for limit in rule.all_limits() {
+        let here = limit.span.clone();
+        if matches!(rule.action, Action::Deny | Action::Hide) {
+            findings
+                .warn(Code::NeverApplies, here, "a limit of a rule that lets nothing through never applies")
+                .label("never asked")
+                .advise("leave it out, or change the rule's `action`");
+        } else if limit.max < ONE {
+            findings
+                .warn(Code::NeverPasses, here, "each call costs 1, so a `max` below 1 lets none through")
+                .label("less than one call")
+                .advise("write a `max` of 1 or more, or \"deny\" in place of the rule");
+        }
+    }
+}
+
+fn names(document: &Document, findings: &mut Findings) {
+    let excepted = document.rules().flat_map(|rule| &rule.except);
+    let named = document.tools.iter().chain(&document.prompts).map(|keyed| &keyed.pattern);
+    for pattern in document.hide.iter().chain(excepted).chain(named) {
+        not_a_glob(pattern, findings);
+        non_ascii(pattern, findings);
+    }
+    // URIs may well contain brackets.
+    document.resources.iter().for_each(|keyed| non_ascii(&keyed.pattern, findings));
+}
+
+fn non_ascii(pattern: &Spanned<Pattern>, findings: &mut Findings) {
+    if let Some(c) = pattern.value.as_str().chars().find(|c| !c.is_ascii()) {
+        let name = quoted(pattern.value.as_str());
+        findings
+            .warn(Code::NonAscii, pattern.span.clone(), format!("{name} is not plain ASCII"))
+            .label(format!("has U+{:04X}", u32::from(c)))
+            .advise("names are compared byte for byte; one that only looks the same is another name");
+    }
+}
+
+fn not_a_glob(pattern: &Spanned<Pattern>, findings: &mut Findings) {
+    if let Some(c) = pattern.value.as_str().chars().find(|c| "[]{}\\".contains(*c)) {
+        findings
+            .warn(Code::NotAGlob, pattern.span.clone(), format!("`{c}` means nothing but itself in a pattern"))
+            .label("matches this very character")
+            .advise("only `*` and `?` are special; write one pattern for each alternative");
+    }
+}

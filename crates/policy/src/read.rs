@@ -1,0 +1,121 @@
+//! Reads the text of a document into its written form. Never stops at the first error: what cannot be read is reported
+//! and left out, and a document with an error in it is never used.
+
+mod limit;
+mod number;
+mod object;
+mod rule;
+mod syntax;
+
+use jsonc_parser::ast::Value;
+use jsonc_parser::common::Ranged;
+
+use crate::diagnostics::{Code, Findings, quoted};
+use crate::source::{Document, Fallback, KeyedRule, ReverseEntry, Spanned};
+use object::{Keys, brace, expect_object, expect_string, member, members, one_of, opening, wrong_type};
+use rule::{pattern, patterns, rule};
+
+const DOCUMENT: Keys = Keys {
+    of: "a policy",
+    known: &[
+        "$schema",
+        "all_tools",
+        "default",
+        "description",
+        "hide",
+        "prompts",
+        "resources",
+        "reverse",
+        "tools",
+        "version",
+    ],
+    later: &["categories", "mode", "risks"],
+};
+
+const REVERSE: Keys = Keys { of: "`reverse`", known: &["elicitation", "roots", "sampling"], later: &[] };
+
+pub(crate) fn document(text: &str, findings: &mut Findings) -> Document {
+    let mut document = Document::default();
+    let Some(root) = syntax::parse(text, findings) else {
+        return document;
+    };
+    if member(&root, "version").is_none() {
+        findings
+            .error(Code::MissingKey, brace(&root), "a policy must say its `version`")
+            .label("no `version` in here")
+            .advise("write \"version\": \"1\"");
+    }
+    for (key, value) in members(&root, &DOCUMENT, findings) {
+        match key {
+            "version" => version(value, findings),
+            "$schema" | "description" => drop(expect_string(value, key, findings)),
+            "default" => document.default = fallback(value, findings),
+            "hide" => document.hide = patterns(value, "hide", findings),
+            "all_tools" => document.all_tools = Some(Spanned { value: rule(value, findings), span: opening(value) }),
+            "tools" => document.tools = keyed_rules(value, "tools", findings),
+            "resources" => document.resources = keyed_rules(value, "resources", findings),
+            "prompts" => document.prompts = keyed_rules(value, "prompts", findings),
+            "reverse" => document.reverse = reverse(value, findings),
+            _ => {}
+        }
+    }
+    document
+}
+
+fn version(value: &Value<'_>, findings: &mut Findings) {
+    let span = value.range().start..value.range().end;
+    match value {
+        Value::StringLit(text) if text.value == "1" => {}
+        Value::StringLit(text) => {
+            findings
+                .error(Code::UnknownVersion, span, format!("unknown version {}", quoted(&text.value)))
+                .label("not a version this program can read")
+                .advise("write \"version\": \"1\"");
+        }
+        Value::NumberLit(number) if number.value == "1" => {
+            findings
+                .error(Code::UnknownVersion, span, "`version` must be the string \"1\", not the number 1")
+                .label("a number")
+                .advise("write \"1\", with quotation marks");
+        }
+        Value::NumberLit(_) | Value::BooleanLit(_) | Value::Object(_) | Value::Array(_) | Value::NullKeyword(_) => {
+            wrong_type(value, "version", "the string \"1\"", findings);
+        }
+    }
+}
+
+fn fallback(value: &Value<'_>, findings: &mut Findings) -> Fallback {
+    let choices = [("allow", Fallback::Allow), ("deny", Fallback::Deny)];
+    one_of(value, "default", &choices, findings).unwrap_or_default()
+}
+
+fn keyed_rules(value: &Value<'_>, key: &str, findings: &mut Findings) -> Vec<KeyedRule> {
+    let Some(object) = expect_object(value, key, findings) else {
+        return Vec::new();
+    };
+    let mut rules = Vec::with_capacity(object.properties.len());
+    for property in &object.properties {
+        let rule = rule(&property.value, findings);
+        if let Some(pattern) = pattern(property.name.as_str(), property.name.range(), findings) {
+            rules.push(KeyedRule { pattern, rule });
+        }
+    }
+    rules
+}
+
+fn reverse(value: &Value<'_>, findings: &mut Findings) -> ReverseEntry {
+    let mut entry = ReverseEntry::default();
+    let Some(object) = expect_object(value, "reverse", findings) else {
+        return entry;
+    };
+    for (key, value) in members(object, &REVERSE, findings) {
+        let allowed = one_of(value, key, &[("allow", true), ("deny", false)], findings).unwrap_or_default();
+        match key {
+            "sampling" => entry.sampling = allowed,
+            "elicitation" => entry.elicitation = allowed,
+            "roots" => entry.roots = allowed,
+            _ => {}
+        }
+    }
+    entry
+}

@@ -1,0 +1,79 @@
+//! Reads a rule: an object, or one of the short strings.
+
+use jsonc_parser::ast::Value;
+use jsonc_parser::common::{Range, Ranged};
+
+use super::limit::{limits, rate_limits};
+use super::object::{Keys, expect_array, expect_string, kind, members, one_of, opening, span};
+use crate::diagnostics::{Code, Findings, quoted};
+use crate::pattern::Pattern;
+use crate::source::{Action, RuleEntry, Spanned};
+
+const RULE: Keys = Keys {
+    of: "a rule",
+    known: &["action", "except", "limits", "rate_limit", "reason"],
+    // `rules` is how another dialect writes what `require` and `deny_if` say.
+    later: &["approval", "approve_if", "deny_if", "mode", "require", "rules"],
+};
+
+const ACTIONS: [(&str, Action); 4] = [
+    ("allow", Action::Allow),
+    ("deny", Action::Deny),
+    ("require_approval", Action::RequireApproval),
+    ("hide", Action::Hide),
+];
+
+pub(super) fn rule(value: &Value<'_>, findings: &mut Findings) -> RuleEntry {
+    let mut rule = RuleEntry::default();
+    let object = match value {
+        Value::Object(object) => object,
+        Value::StringLit(_) => {
+            rule.action = one_of(value, "action", &ACTIONS, findings).unwrap_or_default();
+            return rule;
+        }
+        Value::NumberLit(_) | Value::BooleanLit(_) | Value::Array(_) | Value::NullKeyword(_) => {
+            findings
+                .error(Code::WrongType, opening(value), "a rule must be an object or a string")
+                .label(kind(value))
+                .advise("write {} or \"allow\" to allow, \"deny\" to deny");
+            return rule;
+        }
+    };
+    for (key, value) in members(object, &RULE, findings) {
+        match key {
+            "action" => rule.action = one_of(value, key, &ACTIONS, findings).unwrap_or_default(),
+            "reason" => rule.reason = expect_string(value, key, findings).map(str::to_owned),
+            "except" => rule.except = patterns(value, key, findings),
+            "rate_limit" => rule.rate_limit = rate_limits(value, findings),
+            "limits" => rule.limits = limits(value, findings),
+            _ => {}
+        }
+    }
+    rule
+}
+
+pub(super) fn patterns(value: &Value<'_>, key: &str, findings: &mut Findings) -> Vec<Spanned<Pattern>> {
+    let Some(array) = expect_array(value, key, findings) else {
+        return Vec::new();
+    };
+    let mut patterns = Vec::with_capacity(array.elements.len());
+    for element in &array.elements {
+        if let Some(text) = expect_string(element, &format!("each pattern of {key}"), findings) {
+            patterns.extend(pattern(text, element.range(), findings));
+        }
+    }
+    patterns
+}
+
+pub(super) fn pattern(text: &str, range: Range, findings: &mut Findings) -> Option<Spanned<Pattern>> {
+    match Pattern::parse(text) {
+        Ok(pattern) => Some(Spanned { value: pattern, span: span(range) }),
+        Err(error) => {
+            findings
+                .error(Code::BadPattern, span(range), error.to_string())
+                .label(format!("{} matches no name", quoted(text)))
+                .advise("write a name, or a glob with `*` for any run and `?` for one character");
+            None
+        }
+    }
+}

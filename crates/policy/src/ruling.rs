@@ -1,0 +1,105 @@
+//! Which rule wins when several match: `Ruling::of` is the order of the policy language, the only place that has it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::pattern::Pattern;
+use crate::source::{Action, Fallback};
+use crate::{Owed, RulePointer};
+
+/// One rule of a policy, as meant.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// The place among all rules of its space, the more particular first; independent of the order in the file.
+    pub(crate) rank: u32,
+    pub(crate) pattern: Pattern,
+    pub(crate) except: Vec<Pattern>,
+    pub(crate) action: Action,
+    /// Whether a name it matches is listed by that; `all_tools`, `*` and `hide` list nothing.
+    pub(crate) lists: bool,
+    pub(crate) pointer: RulePointer,
+    pub(crate) reason: Option<Arc<str>>,
+    pub(crate) owed: Box<[Owed]>,
+}
+
+/// What all rules that match a name say together. Limits come after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ruling<R> {
+    Hidden,
+    Denied(R),
+    DeniedByDefault,
+    NeedsApproval(R),
+    Permitted(R),
+    PermittedByDefault,
+}
+
+impl Rule {
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        self.pattern.matches(name) && !self.except.iter().any(|except| except.matches(name))
+    }
+}
+
+impl<'p> Ruling<&'p Arc<Rule>> {
+    // INVARIANT: hiding wins over denying, denying over all else; without a rule that lists the name, the default decides.
+    pub(crate) fn of(matching: &[&'p Arc<Rule>], default: Fallback) -> Self {
+        let first = |action| matching.iter().copied().find(|rule| rule.action == action);
+        let listing = matching.iter().copied().find(|rule| rule.lists);
+        if first(Action::Hide).is_some() {
+            Self::Hidden
+        } else if let Some(rule) = first(Action::Deny) {
+            Self::Denied(rule)
+        } else if listing.is_none() && default == Fallback::Deny {
+            Self::DeniedByDefault
+        } else if let Some(rule) = first(Action::RequireApproval) {
+            Self::NeedsApproval(rule)
+        } else {
+            listing.map_or(Self::PermittedByDefault, Self::Permitted)
+        }
+    }
+}
+
+impl<R> Ruling<R> {
+    pub(crate) fn as_ref(&self) -> Ruling<&R> {
+        match self {
+            Self::Hidden => Ruling::Hidden,
+            Self::Denied(rule) => Ruling::Denied(rule),
+            Self::DeniedByDefault => Ruling::DeniedByDefault,
+            Self::NeedsApproval(rule) => Ruling::NeedsApproval(rule),
+            Self::Permitted(rule) => Ruling::Permitted(rule),
+            Self::PermittedByDefault => Ruling::PermittedByDefault,
+        }
+    }
+
+    pub(crate) fn map<S>(self, change: impl Fn(R) -> S) -> Ruling<S> {
+        match self {
+            Self::Hidden => Ruling::Hidden,
+            Self::Denied(rule) => Ruling::Denied(change(rule)),
+            Self::DeniedByDefault => Ruling::DeniedByDefault,
+            Self::NeedsApproval(rule) => Ruling::NeedsApproval(change(rule)),
+            Self::Permitted(rule) => Ruling::Permitted(change(rule)),
+            Self::PermittedByDefault => Ruling::PermittedByDefault,
+        }
+    }
+}
+
+/// Everything that the matching rules ask for, by counter.
+pub(crate) fn owed<'p>(matching: &[&'p Arc<Rule>]) -> Cow<'p, [Owed]> {
+    let mut asking = matching.iter().map(|rule| &*rule.owed).filter(|owed| !owed.is_empty());
+    let Some(first) = asking.next() else {
+        return Cow::Borrowed(&[]);
+    };
+    let mut rest = asking.peekable();
+    if rest.peek().is_none() {
+        return Cow::Borrowed(first);
+    }
+    let mut enforced = BTreeMap::<usize, Vec<usize>>::new();
+    for owed in first.iter().chain(rest.flatten()) {
+        enforced.entry(owed.counter).or_default().extend(&owed.enforced);
+    }
+    let merged = enforced.into_iter().map(|(counter, mut limits)| {
+        limits.sort_unstable();
+        Owed { counter, enforced: limits.into() }
+    });
+    Cow::Owned(merged.collect())
+}

@@ -1,0 +1,109 @@
+//! The written form: mirrors a policy document and nothing more. The engine never sees it; `compile` gives it meaning.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::pattern::Pattern;
+use crate::{Algorithm, Per};
+
+/// A stretch of the text, in bytes.
+pub(crate) type Span = Range<usize>;
+
+#[derive(Debug)]
+pub(crate) struct Spanned<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Document {
+    pub(crate) default: Fallback,
+    pub(crate) hide: Vec<Spanned<Pattern>>,
+    pub(crate) all_tools: Option<Spanned<RuleEntry>>,
+    pub(crate) tools: Vec<KeyedRule>,
+    pub(crate) resources: Vec<KeyedRule>,
+    pub(crate) prompts: Vec<KeyedRule>,
+    pub(crate) reverse: ReverseEntry,
+}
+
+/// `default`: what becomes of a name that no rule lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fallback {
+    Allow,
+    #[default]
+    Deny,
+}
+
+#[derive(Debug)]
+pub(crate) struct KeyedRule {
+    pub(crate) pattern: Spanned<Pattern>,
+    pub(crate) rule: RuleEntry,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct RuleEntry {
+    pub(crate) action: Action,
+    pub(crate) reason: Option<String>,
+    pub(crate) except: Vec<Spanned<Pattern>>,
+    pub(crate) rate_limit: Vec<LimitEntry>,
+    pub(crate) limits: Vec<LimitEntry>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Action {
+    #[default]
+    Allow,
+    Deny,
+    RequireApproval,
+    Hide,
+}
+
+#[derive(Debug)]
+pub(crate) struct LimitEntry {
+    pub(crate) span: Span,
+    /// Where it stands below its rule: `rate_limit`, or `limits` and a number.
+    pub(crate) place: Place,
+    /// In millionths.
+    pub(crate) max: u64,
+    pub(crate) window: Duration,
+    pub(crate) counter: Option<String>,
+    pub(crate) per: Per,
+    pub(crate) algorithm: Algorithm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Alone(&'static str),
+    InList(&'static str, usize),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReverseEntry {
+    pub(crate) sampling: bool,
+    pub(crate) elicitation: bool,
+    pub(crate) roots: bool,
+}
+
+impl Document {
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &RuleEntry> {
+        let keyed = [&self.tools, &self.resources, &self.prompts].into_iter().flatten().map(|keyed| &keyed.rule);
+        self.all_tools.iter().map(|rule| &rule.value).chain(keyed)
+    }
+
+    pub(crate) fn hides(&self) -> bool {
+        !self.hide.is_empty() || self.rules().any(|rule| rule.action == Action::Hide)
+    }
+}
+
+impl KeyedRule {
+    /// Whether names are listed by this key. `"*"` means `all_tools`, and lists nothing.
+    pub(crate) fn lists(&self) -> bool {
+        !self.pattern.value.is_everything()
+    }
+}
+
+impl RuleEntry {
+    pub(crate) fn all_limits(&self) -> impl Iterator<Item = &LimitEntry> {
+        self.rate_limit.iter().chain(&self.limits)
+    }
+}

@@ -1,0 +1,128 @@
+//! Whole documents: the policies we ship with their cases, and the examples of the language.
+
+use std::fs;
+use std::path::Path;
+
+use policy::{Call, Decision, Policy, Subject};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    tool: Option<String>,
+    resource: Option<String>,
+    prompt: Option<String>,
+    arguments: Option<Box<RawValue>>,
+    expect: Expected,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    outcome: String,
+    code: Option<String>,
+    rule: String,
+    reason: Option<String>,
+    /// The limits that must hold; what they then say needs a clock, which a policy has not.
+    #[serde(default)]
+    owed: Vec<String>,
+}
+
+#[test]
+fn shipped_policies_do_what_their_cases_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let tested = folders.filter(|folder| folder.join("cases.json").exists()).inspect(|folder| test(folder));
+    assert!(tested.count() >= 3);
+}
+
+fn test(folder: &Path) {
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let policy =
+        Policy::parse("policy.json", &read("policy.json")).unwrap_or_else(|errors| panic!("{folder:?}: {errors}"));
+    assert_eq!(policy.warnings().iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0], "{folder:?}");
+    for (number, case) in serde_json::from_str::<Vec<Case>>(&read("cases.json")).unwrap().iter().enumerate() {
+        let subject = match (&case.tool, &case.resource, &case.prompt) {
+            (Some(name), None, None) => Subject::Tool(name),
+            (None, Some(uri), None) => Subject::Resource(uri),
+            (None, None, Some(name)) => Subject::Prompt(name),
+            _ => panic!("{folder:?}: case {number} must have one of tool, resource, prompt"),
+        };
+        let decision = policy.decide(Call { subject, arguments: case.arguments.as_deref() });
+        assert_eq!(outcome(&policy, decision), case.expect, "{folder:?}: case {number}, {subject:?}");
+    }
+}
+
+fn outcome(policy: &Policy, decision: Decision<'_>) -> Expected {
+    match decision {
+        Decision::Permit(permitted) => {
+            let enforced = permitted.owed().iter().flat_map(|owed| {
+                let limits = &policy.counters()[owed.counter].limits;
+                owed.enforced.iter().map(|&limit| limits[limit].pointer.to_string())
+            });
+            let (outcome, rule) = ("permit".to_owned(), permitted.rule().to_string());
+            Expected { outcome, code: None, rule, reason: None, owed: enforced.collect() }
+        }
+        Decision::Deny(denial) => Expected {
+            outcome: "deny".to_owned(),
+            code: Some(denial.code.as_str().to_owned()),
+            rule: denial.rule.to_string(),
+            reason: denial.reason.map(|reason| reason.to_string()),
+            owed: Vec::new(),
+        },
+    }
+}
+
+/// The keys that are refused as not carried out yet, in the order of the text. Any other error fails.
+#[track_caller]
+fn refused(text: &str) -> Vec<&str> {
+    let Err(errors) = Policy::parse("policy.json", text) else {
+        return Vec::new();
+    };
+    let shown = |error: &policy::Finding| {
+        assert_eq!(error.code().as_str(), "policy::not_yet", "{error}");
+        assert!(error.message().ends_with("is a known key that this version does not carry out yet"));
+        text[error.span()].trim_matches('"')
+    };
+    errors.iter().map(shown).collect()
+}
+
+#[test]
+fn the_smallest_useful_policy_loads() {
+    let text = r#"{
+  "version": "1",
+  "default": "deny",
+  "tools": { "fetch_finetuning_status": {} }
+}"#;
+    assert_eq!(refused(text), [""; 0]);
+    assert!(crate::parse(text).warnings().is_empty());
+}
+
+#[test]
+fn the_long_example_is_refused_for_exactly_what_is_still_to_come() {
+    let text = include_str!("data/example.jsonc");
+    assert_eq!(refused(text), ["mode", "categories", "require", "deny_if", "approval", "cost"]);
+}
+
+#[test]
+fn dialect_a_loads() {
+    let text = r#"{"version":"1","default":"deny","tools":{"a":{}, "b":{"action":"deny","reason":"No."},
+        "c":{"rate_limit":{"max":10,"window":60}}, "d":{"action":"require_approval"}}}"#;
+    assert_eq!(refused(text), [""; 0]);
+}
+
+#[test]
+fn dialect_b_loads_but_for_its_predicates() {
+    let text = r#"{"version":"1","hide":["x"],"all_tools":{"limits":[{"counter":"all","window":"minute","max":60,"scope":"grant"}]},
+        "tools":{"t":{"limits":[{"counter":"day","window":"day","max":9,"scope":"grant"}]}}}"#;
+    assert_eq!(refused(text), [""; 0]);
+    let text = r#"{"version":"1","tools":{"t":{"require":[{"conditions":[],"on_deny":"No."}],"deny_if":[]}}}"#;
+    assert_eq!(refused(text), ["require", "deny_if"]);
+}
+
+#[test]
+fn dialect_c_is_refused_for_now() {
+    let text = r#"{"version":"1","tools":{"*":{"rules":[{"name":"n","action":"evaluate","rate_limit":"5/minute"}]}}}"#;
+    assert_eq!(refused(text), ["rules"]);
+}

@@ -1,0 +1,197 @@
+//! What is refused, and under which code. How it reads is in `messages`.
+
+use policy::Policy;
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    let errors = Policy::parse("policy.json", text).err().into_iter().flat_map(|errors| {
+        let shown = |finding: &policy::Finding| format!("{} {}", finding.code().as_str(), &text[finding.span()]);
+        errors.iter().map(shown).collect::<Vec<_>>()
+    });
+    let expected = expected.iter().map(|line| format!("policy::{line}")).collect::<Vec<_>>();
+    assert_eq!(errors.collect::<Vec<_>>(), expected, "{text}");
+}
+
+#[track_caller]
+fn in_policy(members: &str, expected: &[&str]) {
+    check(&format!(r#"{{ "version": "1", {members} }}"#), expected);
+}
+
+#[track_caller]
+fn in_limit(members: &str, expected: &[&str]) {
+    in_policy(&format!(r#""tools": {{ "t": {{ "limits": [{{ {members} }}] }} }}"#), expected);
+}
+
+#[test]
+fn documents() {
+    check("", &["syntax "]);
+    check("// nothing", &["syntax "]);
+    check("null", &["wrong_type null"]);
+    check("[]", &["wrong_type []"]);
+    check("{", &["syntax {"]);
+    check("{} {}", &["syntax {"]);
+    check("{}", &["missing_key {"]);
+    check("\u{feff}{}", &["syntax \u{feff}"]);
+    check(r#"{ "version": 1 }"#, &["unknown_version 1"]);
+    check(r#"{ "version": 1.0 }"#, &["wrong_type 1.0"]);
+    check(r#"{ "version": "2" }"#, &["unknown_version \"2\""]);
+    check(r#"{ "version": null }"#, &["wrong_type null"]);
+    check(r#"{ /* a */ "version": "1" } // b"#, &[]);
+}
+
+#[test]
+fn only_comments_are_more_than_json() {
+    check(r#"{ "version": "1", }"#, &["syntax ,"]);
+    check(r#"{ 'version': "1" }"#, &["syntax '"]);
+    check(r#"{ version: "1" }"#, &["syntax version"]);
+    check("{ \"version\": \"1\", \"description\": \"a\tb\" }", &["syntax \t"]);
+    check("{\u{a0}\"version\": \"1\" }", &["syntax \u{a0}"]);
+    check("{\u{c}\"version\": \"1\" }", &["syntax \u{c}"]);
+    check(r#"{ "version": "1" "default": "deny" }"#, &["syntax "]);
+    check(r#"{ "version": "1", "description": "\ud800" }"#, &["syntax \\ud800\""]);
+    in_limit(r#""max": 0x10, "window": 1"#, &["syntax 0"]);
+    in_limit(r#""max": +1, "window": 1"#, &["syntax +"]);
+}
+
+#[test]
+fn keys() {
+    in_policy(r#""tool": {}"#, &["unknown_key \"tool\""]);
+    in_policy(r#""tools": { "a": {}, "a": "deny" }"#, &["duplicate_key \"a\""]);
+    in_policy(r#""tools": { "a": {}, "\u0061": {} }"#, &["duplicate_key \"\\u0061\""]);
+    in_policy(r#""x": [{ "a": { "b": 1, "b": 2 } }]"#, &["unknown_key \"x\"", "duplicate_key \"b\""]);
+    in_policy(r#""reverse": { "tools": "allow" }"#, &["unknown_key \"tools\""]);
+    in_limit(r#""max": 1, "window": 1, "burst": 2"#, &["unknown_key \"burst\""]);
+    in_policy(
+        r#""tools": { "t": { "rate_limit": { "max": 1, "window": 1, "per": "agent" } } }"#,
+        &["unknown_key \"per\""],
+    );
+}
+
+#[test]
+fn what_a_later_version_carries_out_is_refused() {
+    in_policy(
+        r#""mode": "shadow", "categories": {}, "risks": {}"#,
+        &["not_yet \"mode\"", "not_yet \"categories\"", "not_yet \"risks\""],
+    );
+    for key in ["require", "deny_if", "approve_if", "approval", "mode", "rules"] {
+        let refused = format!("not_yet \"{key}\"");
+        in_policy(&format!(r#""tools": {{ "t": {{ "{key}": [] }} }}"#), &[&refused]);
+        in_policy(&format!(r#""all_tools": {{ "{key}": [] }}"#), &[&refused]);
+        in_policy(&format!(r#""resources": {{ "t": {{ "{key}": [] }} }}"#), &[&refused]);
+        in_policy(&format!(r#""prompts": {{ "t": {{ "{key}": [] }} }}"#), &[&refused]);
+    }
+    in_limit(r#""max": 1, "window": 1, "cost": 1"#, &["not_yet \"cost\""]);
+}
+
+#[test]
+fn values() {
+    in_policy(r#""default": "permit""#, &["unknown_value \"permit\""]);
+    in_policy(r#""default": true"#, &["wrong_type true"]);
+    in_policy(r#""description": 1, "$schema": {}"#, &["wrong_type 1", "wrong_type {"]);
+    in_policy(r#""tools": []"#, &["wrong_type ["]);
+    in_policy(r#""tools": { "t": true }"#, &["wrong_type true"]);
+    in_policy(r#""tools": { "t": null }"#, &["wrong_type null"]);
+    in_policy(r#""tools": { "t": "Deny" }"#, &["unknown_value \"Deny\""]);
+    in_policy(r#""tools": { "t": { "action": "block", "reason": 1 } }"#, &["unknown_value \"block\"", "wrong_type 1"]);
+    in_policy(r#""reverse": { "roots": true }"#, &["wrong_type true"]);
+}
+
+#[test]
+fn patterns() {
+    in_policy(r#""hide": "a""#, &["wrong_type \"a\""]);
+    in_policy(r#""hide": ["", 1, "a\u0000"]"#, &["bad_pattern \"\"", "wrong_type 1", "bad_pattern \"a\\u0000\""]);
+    in_policy(r#""tools": { "": {}, "a": { "except": [""] } }"#, &["bad_pattern \"\"", "bad_pattern \"\""]);
+}
+
+#[test]
+fn limits() {
+    in_limit("", &["missing_key {", "missing_key {"]);
+    in_limit(r#""max": 1"#, &["missing_key {"]);
+    in_limit(r#""max": 0, "window": 0"#, &["bad_max 0", "bad_window 0"]);
+    in_limit(r#""max": -1, "window": -1"#, &["bad_max -1", "bad_window -1"]);
+    in_limit(r#""max": 1e99, "window": 1e9"#, &["bad_max 1e99", "bad_window 1e9"]);
+    in_limit(r#""max": 0.0000001, "window": 0.5"#, &["bad_max 0.0000001", "bad_window 0.5"]);
+    in_limit(r#""max": "1", "window": null"#, &["wrong_type \"1\"", "wrong_type null"]);
+    in_limit(r#""max": 1, "window": "hourly""#, &["bad_window \"hourly\""]);
+    in_limit(r#""max": 1, "window": "367d""#, &["bad_window \"367d\""]);
+    in_limit(r#""max": 1, "window": 1, "per": "user""#, &["unknown_value \"user\""]);
+    in_limit(r#""max": 1, "window": 1, "per": "agent", "scope": "grant""#, &["conflict \"grant\""]);
+    in_limit(r#""max": 1, "window": 1, "algorithm": "gcra""#, &["unknown_value \"gcra\""]);
+    for name in ["", "/tools/t/limits/0", "a\\n"] {
+        let name = format!("\"{name}\"");
+        in_limit(&format!(r#""max": 1, "window": 1, "counter": {name}"#), &[&format!("bad_counter {name}")]);
+    }
+    in_policy(r#""tools": { "t": { "limits": {} } }"#, &["wrong_type {"]);
+    in_policy(r#""tools": { "t": { "limits": ["1/minute"] } }"#, &["wrong_type \"1/minute\""]);
+}
+
+#[test]
+fn rates() {
+    let check = |rate: &str, expected: &[&str]| {
+        in_policy(&format!(r#""tools": {{ "t": {{ "rate_limit": {rate} }} }}"#), expected)
+    };
+    check("10", &["wrong_type 10"]);
+    check(r#""10""#, &["bad_rate \"10\""]);
+    check(r#""/minute""#, &["bad_max \"/minute\""]);
+    check(r#""0/minute""#, &["bad_max \"0/minute\""]);
+    check(r#""1e3/minute""#, &["bad_max \"1e3/minute\""]);
+    check(r#""-1/fortnight""#, &["bad_max \"-1/fortnight\"", "bad_window \"-1/fortnight\""]);
+    check(r#"["1/minute", "1/0s", []]"#, &["bad_window \"1/0s\"", "wrong_type ["]);
+}
+
+#[test]
+fn all_errors_are_reported_at_once_in_the_order_of_the_text() {
+    check(
+        r#"{ "default": "no", "tools": { "a": { "acton": "deny", "limits": [{ "max": 0 }] }, "a": 1 }, "hide": [""] }"#,
+        &[
+            "missing_key {",
+            "unknown_value \"no\"",
+            "unknown_key \"acton\"",
+            "missing_key {",
+            "bad_max 0",
+            "duplicate_key \"a\"",
+            "wrong_type 1",
+            "bad_pattern \"\"",
+        ],
+    );
+}
+
+#[test]
+fn an_error_is_one_line_in_a_log() {
+    let error = Policy::parse("a\nb.json", "{\n \"versio\\n\": 1 }").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r"policy `a\nb.json` is bad at 1:1: a policy must say its `version` (and one more error)"
+    );
+    let error = Policy::parse("p.json", "{ \"version\": \"1\",\n  \"é\": 1, \"versio\\n\": 1 }").unwrap_err();
+    assert_eq!(error.to_string(), r"policy `p.json` is bad at 2:3: unknown key `é` in a policy (and one more error)");
+}
+
+#[track_caller]
+fn warns(members: &str, expected: &[&str]) {
+    let text = format!(r#"{{ "version": "1", {members} }}"#);
+    let policy = crate::parse(&text);
+    let shown =
+        policy.warnings().iter().map(|finding| format!("{} {}", finding.code().as_str(), &text[finding.span()]));
+    let expected = expected.iter().map(|line| format!("policy::{line}")).collect::<Vec<_>>();
+    assert_eq!(shown.collect::<Vec<_>>(), expected, "{text}");
+}
+
+#[test]
+fn warnings() {
+    warns(r#""tools": { "list_*": { "except": ["list_x"], "rate_limit": "1/minute" } }"#, &[]);
+    warns(r#""hide": ["a"]"#, &["hides_only \"a\""]);
+    warns(r#""hide": ["a"], "default": "allow""#, &[]);
+    warns(r#""hide": ["a"], "tools": { "b": {} }"#, &[]);
+    warns(r#""hide": ["a*"], "tools": { "b": {}, "ab": {} }"#, &["never_applies \"ab\""]);
+    warns(r#""tools": { "a?": { "except": ["a*"] } }"#, &["never_applies \"a?\""]);
+    warns(r#""tools": { "a": { "action": "deny", "rate_limit": "1/minute" } }"#, &["never_applies \"1/minute\""]);
+    warns(r#""tools": { "a": { "limits": [{ "max": 0.9, "window": 1 }] } }"#, &["never_passes {"]);
+    warns(r#""tools": { "*": {} }"#, &["lists_nothing \"*\""]);
+    warns(r#""tools": { "*": {}, "a": {} }"#, &["lists_nothing \"*\""]);
+    warns(r#""tools": { "*": { "rate_limit": "1/minute" }, "a": {} }"#, &[]);
+    warns(r#""resources": { "*": { "rate_limit": "1/minute" } }"#, &["lists_nothing \"*\""]);
+    warns(r#""default": "allow", "tools": { "*": {} }"#, &[]);
+    warns(r#""default": "allow", "hide": ["a\u200b", "ｆ"]"#, &["non_ascii \"a\\u200b\"", "non_ascii \"ｆ\""]);
+    warns(r#""default": "allow", "hide": ["{a,b}"], "resources": { "x://[::1]": {} }"#, &["not_a_glob \"{a,b}\""]);
+}

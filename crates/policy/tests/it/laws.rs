@@ -1,0 +1,148 @@
+//! What holds for every policy, whatever is in it.
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use policy::{Call, Decision, DenyCode, Policy, RulePointer, Subject};
+
+use crate::{ask, parse};
+
+fn any_name() -> impl Strategy<Value = String> {
+    "[ab_]{1,4}"
+}
+
+fn any_pattern() -> impl Strategy<Value = String> {
+    prop_oneof![any_name(), "[ab_*?]{1,4}"]
+}
+
+fn any_limits() -> impl Strategy<Value = Value> {
+    let counter = prop_oneof![Just(None), Just(Some("c")), Just(Some("d"))];
+    let limit = (counter, 1..9_u8).prop_map(|(counter, max)| match counter {
+        Some(counter) => json!({ "counter": counter, "max": max, "window": "1m" }),
+        None => json!({ "max": max, "window": "1h" }),
+    });
+    prop::collection::vec(limit, 0..3).prop_map(Value::from)
+}
+
+fn any_rule() -> impl Strategy<Value = Value> {
+    let action = prop_oneof![4 => Just("allow"), 1 => Just("deny"), 1 => Just("require_approval"), 1 => Just("hide")];
+    let except = prop::collection::vec(any_pattern(), 0..2);
+    (action, except, any_limits())
+        .prop_map(|(action, except, limits)| json!({ "action": action, "except": except, "limits": limits }))
+}
+
+fn any_rules() -> impl Strategy<Value = Value> {
+    prop::collection::btree_map(any_pattern(), any_rule(), 0..5)
+        .prop_map(|rules| rules.into_iter().collect::<Map<_, _>>().into())
+}
+
+fn any_policy() -> impl Strategy<Value = Value> {
+    let default = prop_oneof![Just("allow"), Just("deny")];
+    let hide = prop::collection::vec(any_pattern(), 0..2);
+    (default, hide, prop::option::of(any_rule()), any_rules()).prop_map(|(default, hide, all_tools, tools)| {
+        let mut document = json!({ "version": "1", "default": default, "hide": hide, "tools": tools });
+        if let Some(rule) = all_tools {
+            document["all_tools"] = rule;
+        }
+        document
+    })
+}
+
+fn loaded(document: &Value) -> Policy {
+    parse(&document.to_string())
+}
+
+/// The document with a rule more, unless it has one on that pattern already.
+fn with_rule(document: &Value, pattern: &str, rule: &Value) -> Option<Value> {
+    let mut more = document.clone();
+    let before = more["tools"].as_object_mut().unwrap().insert(pattern.to_owned(), rule.clone());
+    before.is_none().then_some(more)
+}
+
+fn code(policy: &Policy, name: &str) -> Option<DenyCode> {
+    match policy.decide(Call { subject: Subject::Tool(name), arguments: None }) {
+        Decision::Permit(_) => None,
+        Decision::Deny(denial) => Some(denial.code),
+    }
+}
+
+/// The pointers of all limits that must hold for a call.
+fn enforced(policy: &Policy, name: &str) -> Vec<RulePointer> {
+    let Decision::Permit(permitted) = policy.decide(Call { subject: Subject::Tool(name), arguments: None }) else {
+        return Vec::new();
+    };
+    let limits = permitted.owed().iter().flat_map(|owed| {
+        let counter = &policy.counters()[owed.counter];
+        owed.enforced.iter().map(|&limit| counter.limits[limit].pointer.clone())
+    });
+    limits.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn adding_a_rule_to_a_listed_tool_never_permits_more(
+        document in any_policy(), pattern in any_pattern(), rule in any_rule(), asked in any_name(),
+    ) {
+        let before = loaded(&document);
+        let Some(more) = with_rule(&document, &pattern, &rule) else { return Ok(()) };
+        let after = loaded(&more);
+        let unlisted = code(&before, &asked) == Some(DenyCode::Default);
+        prop_assert!(unlisted || code(&before, &asked).is_none() || code(&after, &asked).is_some());
+        if code(&after, &asked).is_none() {
+            let owed = enforced(&after, &asked);
+            prop_assert!(enforced(&before, &asked).iter().all(|limit| owed.contains(limit)));
+        }
+    }
+
+    #[test]
+    fn a_name_is_listed_exactly_when_it_can_be_called_or_approved(document in any_policy(), asked in any_name()) {
+        let policy = loaded(&document);
+        let callable = matches!(code(&policy, &asked), None | Some(DenyCode::ApprovalRequired));
+        prop_assert_eq!(policy.lists(Subject::Tool(&asked)), callable);
+    }
+
+    #[test]
+    fn a_deny_wins_over_every_rule_but_hiding(document in any_policy(), asked in any_name()) {
+        let Some(more) = with_rule(&document, &asked, &json!("deny")) else { return Ok(()) };
+        let hidden = code(&loaded(&document), &asked) == Some(DenyCode::Hidden);
+        let expected = if hidden { DenyCode::Hidden } else { DenyCode::Rule };
+        prop_assert_eq!(code(&loaded(&more), &asked), Some(expected));
+    }
+
+    #[test]
+    fn the_order_of_keys_never_matters(document in any_policy(), asked in any_name(), seed in any::<u64>()) {
+        let mut random = crate::generator::Random::new(seed);
+        let [one, other] = [0, 1].map(|_| parse(&random.write(&document)));
+        prop_assert_eq!(ask(&one, Subject::Tool(&asked)), ask(&other, Subject::Tool(&asked)));
+        prop_assert_eq!(format!("{:?}", one.counters()), format!("{:?}", other.counters()));
+    }
+
+    #[test]
+    fn hidden_names_cannot_be_told_apart(document in any_policy(), asked in any_name(), rule in any_rule()) {
+        let mut document = document;
+        document["hide"].as_array_mut().unwrap().push(json!(asked));
+        let Some(more) = with_rule(&document, &asked, &rule) else { return Ok(()) };
+        let policy = loaded(&more);
+        prop_assert!(!policy.lists(Subject::Tool(&asked)));
+        prop_assert!(policy.hides() && policy.is_hidden(Subject::Tool(&asked)));
+        let Decision::Deny(denial) = policy.decide(Call { subject: Subject::Tool(&asked), arguments: None }) else {
+            return Err(TestCaseError::fail("permitted"));
+        };
+        prop_assert_eq!((denial.code, denial.rule, denial.reason), (DenyCode::Hidden, RulePointer::HIDDEN, None));
+    }
+
+    #[test]
+    fn every_owed_index_is_there_and_stands_once(document in any_policy(), asked in any_name()) {
+        let policy = loaded(&document);
+        let Decision::Permit(permitted) = policy.decide(Call { subject: Subject::Tool(&asked), arguments: None }) else {
+            return Ok(());
+        };
+        prop_assert!(permitted.owed().is_sorted_by(|a, b| a.counter < b.counter));
+        for owed in permitted.owed() {
+            let limits = &policy.counters()[owed.counter].limits;
+            prop_assert!(owed.enforced.is_sorted_by(|a, b| a < b) && owed.enforced.iter().all(|&limit| limit < limits.len()));
+        }
+    }
+}
