@@ -59,7 +59,7 @@ const call = (client, name, args = {}, options = undefined) =>
 
 function text(result) {
   assert(!result.isError, JSON.stringify(result));
-  return result.content[0].text;
+  return result.content.filter((block) => block.type === "text").map((block) => block.text).join("\n");
 }
 
 function decision(result) {
@@ -217,7 +217,7 @@ function everything(client) {
     limit: () => limited(client, "get-tiny-image", 3),
     progress: () => progress(client, "trigger-long-running-operation", { duration: 0.2, steps: 4 }, 4),
     sampling: () => says(client, "trigger-sampling-request", { prompt: "2+2" }, "answer to <"),
-    elicitation: () => says(client, "trigger-elicitation-request", {}, "my "),
+    elicitation: () => says(client, "trigger-elicitation-request", {}, "accept", "my name"),
     roots: () => says(client, "get-roots-list", {}, ROOT),
     prompts: () => prompts(client, "simple-prompt", "completable-prompt"),
   };

@@ -73,7 +73,7 @@ async def call(client, tool, arguments=None, **options):
 
 def text(result):
     assert not result.get("isError"), result
-    return result["content"][0]["text"]
+    return "\n".join(block["text"] for block in result["content"] if block["type"] == "text")
 
 
 def decision(result):
@@ -226,7 +226,7 @@ def everything(client):
     yield "limit", limited(client, "get-tiny-image", 3)
     yield "progress", progress(client, "trigger-long-running-operation", {"duration": 0.2, "steps": 4}, 4)
     yield "sampling", says(client, "trigger-sampling-request", {"prompt": "2+2"}, "answer to <")
-    yield "elicitation", says(client, "trigger-elicitation-request", {}, "my ")
+    yield "elicitation", says(client, "trigger-elicitation-request", {}, "accept", "my name")
     yield "roots", says(client, "get-roots-list", {}, ROOT)
     yield "prompts", prompts(client, "simple-prompt", "completable-prompt")
 

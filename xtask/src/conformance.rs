@@ -8,18 +8,13 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::e2e::stand::{self, Gateway, Node, Profile, Upstream};
+use crate::shell;
 
 /// The suite of npm's `@modelcontextprotocol/conformance`.
 const SUITE: &str = "@modelcontextprotocol/conformance/dist/index.js";
 
 /// What each revision asks for, and how many checks passed when this was written. Fewer means that the suite did not run as it should.
 const REQUIREMENTS: [(&str, usize); 2] = [("2025-11-25", 84), ("2026-07-28", 197)];
-
-const ALLOW_ALL: &str = r#"{
-  "version": "1",
-  "default": "allow",
-  "reverse": { "sampling": "allow", "elicitation": "allow", "roots": "allow" }
-}"#;
 
 /// How often each (scenario, check, status) was seen.
 type Outcome = BTreeMap<(String, String, String), usize>;
@@ -64,8 +59,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 }
 
 fn start_gateway(profile: Profile, folder: &Path, fixture: &str) -> anyhow::Result<Gateway> {
-    let policy = folder.join("policy.json");
-    std::fs::write(&policy, ALLOW_ALL)?;
+    let policy = shell::root().join("policies/allow-all/policy.json");
     Gateway::start(profile, folder, &[Upstream { id: "fixture", url: fixture, policy }])
 }
 

@@ -1,8 +1,8 @@
 //! A server under test as a child process: its output goes to files, and it ends with us.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -18,38 +18,47 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` and waits until `ready` finds what it looks for in a line of standard output.
+    /// Starts `command` and waits until `ready` finds what it looks for in a line of its output.
     pub(crate) fn start(
         name: &str,
         command: &mut Command,
         logs: &Path,
-        ready: impl Fn(&str) -> Option<String> + Send + 'static,
+        ready: impl Fn(&str) -> Option<String> + Clone + Send + 'static,
     ) -> anyhow::Result<(Self, String)> {
-        let errors = logs.join(format!("{name}.stderr.log"));
-        let mut copy = File::create(logs.join(format!("{name}.stdout.log"))).context("cannot write a log")?;
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::create(&errors).context("cannot write a log")?);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start `{name}`"))?;
-        let output = child.stdout.take().context("standard output is piped")?;
+        let (output, errors) = (child.stdout.take(), child.stderr.take());
         let process = Self { child };
 
         let (tell, told) = mpsc::channel();
-        // Reads on after the first line: a full pipe would stop the server.
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let _ = writeln!(copy, "{line}");
-                if let Some(found) = ready(&line) {
-                    let _ = tell.send(found);
-                }
-            }
-        });
+        let [stdout, stderr] = ["stdout", "stderr"].map(|stream| logs.join(format!("{name}.{stream}.log")));
+        watch(output.context("standard output is piped")?, &stdout, ready.clone(), tell.clone())?;
+        watch(errors.context("standard error is piped")?, &stderr, ready, tell)?;
         match told.recv_timeout(START) {
             Ok(found) => Ok((process, found)),
-            Err(_) => bail!("`{name}` did not become ready{}", tail(&errors)),
+            Err(_) => bail!("`{name}` did not become ready{}", tail(&stderr)),
         }
     }
+}
+
+/// Copies a stream to a file for as long as it lasts: a full pipe would stop the server.
+fn watch(
+    stream: impl Read + Send + 'static,
+    log: &Path,
+    ready: impl Fn(&str) -> Option<String> + Send + 'static,
+    tell: mpsc::Sender<String>,
+) -> anyhow::Result<()> {
+    let mut copy = File::create(log).with_context(|| format!("cannot write `{}`", log.display()))?;
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let _ = writeln!(copy, "{line}");
+            if let Some(found) = ready(&line) {
+                // Nobody waits any more after the first.
+                let _ = tell.send(found);
+            }
+        }
+    });
+    Ok(())
 }
 
 impl Drop for Process {
@@ -59,7 +68,7 @@ impl Drop for Process {
     }
 }
 
-fn tail(log: &PathBuf) -> String {
+fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(10).collect();
     lines.into_iter().rev().map(|line| format!("\n    {line}")).collect()
