@@ -1,0 +1,7 @@
+//! The proof of the data plane, in process: a gateway on port 0, recording upstreams, policies in a folder of its own.
+//! What reached an upstream is what its recorder says; what did not is proved by a call after it that did.
+
+mod envelope;
+mod gate;
+mod head;
+mod smuggling;
