@@ -139,6 +139,7 @@ impl Exchange {
                 Ok(None)
             }
             Method::Listen => Ok(self.resubscribed(result.get())),
+            Method::TasksList => self.own_tasks(result.get()).map(Some).ok_or(UpstreamError::Unfilterable.into()),
             Method::TasksGet | Method::TasksResult if self.era == Era::Modern && self.asks_too_much(result) => {
                 Err(Refusal::ForbiddenInput)
             }
@@ -151,7 +152,6 @@ impl Exchange {
             | Method::TasksGet
             | Method::TasksCancel
             | Method::TasksResult
-            | Method::TasksList
             | Method::TasksUpdate
             | Method::ToolsList
             | Method::PromptsList
@@ -167,6 +167,18 @@ impl Exchange {
             ListOf::Prompts => Subject::Prompt(item.name),
             ListOf::Resources | ListOf::Templates => Subject::Resource(item.name),
         })
+    }
+
+    /// The list without the tasks of others, which do not exist for this agent.
+    fn own_tasks(&self, result: &str) -> Option<String> {
+        let listed = Object::read(result)?;
+        let tasks: Vec<&RawValue> = serde_json::from_str(listed.get("tasks")?.get()).ok()?;
+        let own = |task: &&&RawValue| {
+            let id = Object::read(task.get()).and_then(|task| task.text("taskId"));
+            id.is_some_and(|id| self.tasks.belongs(&self.upstream.server.id, &self.agent.key, &id))
+        };
+        let kept: Vec<&str> = tasks.iter().filter(own).map(|task| task.get()).collect();
+        mcp::replace(result, &["tasks"], &format!("[{}]", kept.join(",")))
     }
 
     /// Does a modern result ask the client for something that the policy denies the server?

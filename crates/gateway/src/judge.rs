@@ -50,7 +50,7 @@ impl<'a> Asked<'a> {
                     _ => return None,
                 }
             }
-            Method::Listen => Self::Resources(subscriptions(params.get("notifications"))?),
+            Method::Listen => Self::Resources(subscriptions(params, "resourceSubscriptions")?),
             Method::Discover | Method::Initialize | Method::Ping | Method::SetLevel => Self::Nothing,
             Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => Self::Nothing,
             // Tasks belong to whom the call belonged to: see `tasks.rs`.
@@ -69,12 +69,21 @@ impl<'a> Asked<'a> {
     }
 }
 
-fn subscriptions(wanted: Option<&str>) -> Option<Vec<String>> {
-    let Some(wanted) = wanted else { return Some(Vec::new()) };
-    let wanted = Object::read(wanted)?;
-    match wanted.get("resourceSubscriptions") {
+/// The tasks that a request is about, each of which must be the agent's own. None when they cannot be read.
+pub(crate) fn tasks(method: Method, params: &Params<'_>) -> Option<Vec<String>> {
+    match params.name() {
+        Some(id) if method.is_of_a_task() => Some(vec![id.to_owned()]),
+        None if method == Method::Listen => subscriptions(params, "taskIds"),
+        _ => Some(Vec::new()),
+    }
+}
+
+/// What a `subscriptions/listen` names under `key`.
+fn subscriptions(params: &Params<'_>, key: &str) -> Option<Vec<String>> {
+    let Some(wanted) = params.get("notifications") else { return Some(Vec::new()) };
+    match Object::read(wanted)?.get(key) {
         None => Some(Vec::new()),
-        Some(uris) => serde_json::from_str(uris.get()).ok(),
+        Some(names) => serde_json::from_str(names.get()).ok(),
     }
 }
 

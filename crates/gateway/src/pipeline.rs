@@ -288,8 +288,8 @@ impl Pipeline {
 
     /// A task is only its owner's.
     fn owned(&self, entry: &Entry, lawful: &Lawful<'_>) -> Result<(), Refusal> {
-        let Some(id) = lawful.params.name().filter(|_| lawful.method.is_of_a_task()) else { return Ok(()) };
-        match self.shared.tasks.belongs(&entry.server.id, &lawful.agent.key, id) {
+        let tasks = judge::tasks(lawful.method, &lawful.params).ok_or(Refusal::ForeignTask)?;
+        match tasks.iter().all(|id| self.shared.tasks.belongs(&entry.server.id, &lawful.agent.key, id)) {
             true => Ok(()),
             false => Err(Refusal::ForeignTask),
         }

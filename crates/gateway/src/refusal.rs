@@ -184,7 +184,13 @@ impl Refused {
             return (StatusCode::OK, mcp::Writer::result(id, &result));
         }
         let spoken = self.spoken();
-        (spoken.status, mcp::Writer::error(id, spoken.code, &spoken.message, spoken.data.as_deref()))
+        // INVARIANT: 200 is an answer to an id. Where there is no id, the status alone must say that it went wrong.
+        let status = match (id, spoken.status) {
+            (None, StatusCode::OK) if spoken.code == INTERNAL => StatusCode::BAD_GATEWAY,
+            (None, StatusCode::OK) => StatusCode::BAD_REQUEST,
+            (_, status) => status,
+        };
+        (status, mcp::Writer::error(id, spoken.code, &spoken.message, spoken.data.as_deref()))
     }
 
     /// The denial of a visible tool is a result that the model can read (MCP, "Error Handling" of tools).
