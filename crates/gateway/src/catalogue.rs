@@ -109,7 +109,7 @@ async fn page(asking: &Asking<'_>, cursor: Option<&str>) -> Result<Vec<u8>, Upst
             modern_headers(Method::ToolsList)
         }
     };
-    let body = Writer::request(u64::MAX >> 11, Method::ToolsList, &params);
+    let body = Writer::request(upstream.server.next_id(), Method::ToolsList, &params);
     let response = upstream.post(headers, body, None).await?;
     if !response.status().is_success() {
         return Err(UpstreamError::Status(response.status()));

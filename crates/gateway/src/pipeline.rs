@@ -305,7 +305,7 @@ impl Pipeline {
         if let Some(session) = &lawful.session {
             let max = self.shared.bounds.in_flight_per_session.get();
             let id = lawful.to.id.as_deref().unwrap_or_default();
-            let place = session.open(id, lawful.method, max)?;
+            let place = session.open(entry.server.next_id(), id, lawful.method, max)?;
             return Ok((session_headers(session), place.ours, Some(place)));
         }
         if !lawful.is_modern() {

@@ -34,7 +34,7 @@ impl Server {
         }
     }
 
-    /// An id for a request outside of any session.
+    /// An id that no other request to this server has.
     pub(crate) fn next_id(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }

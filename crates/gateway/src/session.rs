@@ -25,7 +25,7 @@ pub(crate) struct Session {
     pub(crate) server: Arc<str>,
     /// The upstream's session id, if it gives one out.
     pub(crate) upstream: Option<HeaderValue>,
-    next: AtomicU64,
+    next_ask: AtomicU64,
     used: Mutex<Instant>,
     state: Mutex<State>,
 }
@@ -80,13 +80,21 @@ impl Session {
         self.state().established
     }
 
-    /// Opens a request: gives it the id that the upstream will see.
-    pub(crate) fn open(self: &Arc<Self>, theirs: &str, method: Method, max: usize) -> Result<OpenCall, Refusal> {
+    /// Opens a request, which the upstream will see under the id `ours`.
+    ///
+    /// INVARIANT: no two requests to a server have the same id, whatever their session. So an answer that a server sends into
+    /// the wrong session belongs to nothing there.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        ours: u64,
+        theirs: &str,
+        method: Method,
+        max: usize,
+    ) -> Result<OpenCall, Refusal> {
         let mut state = self.state();
         if state.calls.values().filter(|call| !call.answered).count() >= max {
             return Err(Refusal::TooManyOpen);
         }
-        let ours = self.next.fetch_add(1, Ordering::Relaxed);
         state.calls.insert(ours, Call { theirs: theirs.into(), method, answered: false });
         drop(state);
         Ok(OpenCall { session: Arc::clone(self), ours })
@@ -134,7 +142,7 @@ impl Session {
         if state.asks.len() >= MAX_ASKS {
             return None;
         }
-        let ours = self.next.fetch_add(1, Ordering::Relaxed);
+        let ours = self.next_ask.fetch_add(1, Ordering::Relaxed);
         state.asks.push(Ask { ours, theirs: theirs.into() });
         Some(ours)
     }
@@ -193,7 +201,7 @@ impl Sessions {
             agent: Agent::session(ordinal),
             server: Arc::clone(server),
             upstream,
-            next: AtomicU64::new(1),
+            next_ask: AtomicU64::new(1),
             used: Mutex::new(Instant::now()),
             state: Mutex::new(State { revision, established: false, calls: HashMap::new(), asks: Vec::new() }),
         })

@@ -4,4 +4,6 @@
 mod envelope;
 mod gate;
 mod head;
+mod isolation;
+mod rebuilt;
 mod smuggling;
