@@ -153,7 +153,10 @@ impl Pipeline {
                 let params = Params::of_notice(notice, &notification.params)
                     .map_err(|kind| Addressee::default().params(kind))?;
                 if claim.is_modern() {
-                    return Ok(reply::empty(StatusCode::ACCEPTED)); // there, hanging up is what cancels: nothing to pass on
+                    return match notice.is_in(Revision::MODERN) {
+                        true => Ok(reply::empty(StatusCode::ACCEPTED)), // hanging up is what cancels: nothing to pass on
+                        false => Err(Refusal::Unknown(notice.as_str().into()).into()),
+                    };
                 }
                 self.notify(entry, notice, params).await
             }

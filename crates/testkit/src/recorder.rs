@@ -169,6 +169,11 @@ impl Exchange {
         self.answer(answer);
         stream
     }
+
+    /// Waits until the client has closed its connection, unanswered.
+    pub async fn hung_up(mut self) {
+        patiently("the client to hang up", self.promise.closed()).await;
+    }
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

@@ -7,7 +7,9 @@ use gateway::config::{Config, ConfigFile, Layers};
 use gateway::{Gateway, Running};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{HttpClient, McpClient, RawClient, RawResponse, Recorder};
+use testkit::{
+    Answer, AnswerStream, Exchange, HttpClient, McpClient, RawClient, RawResponse, Recorded, Recorder, Reply,
+};
 
 /// Everything is allowed, also what servers ask of clients.
 pub(crate) const OPEN: &str = r#"{ "version": "1", "default": "allow", "resources": { "*": {} }, "prompts": { "*": {} },
@@ -180,4 +182,75 @@ pub(crate) fn methods(upstream: &Recorder) -> Vec<String> {
         false => request.json()["method"].as_str().unwrap_or("(answer)").to_owned(),
     };
     upstream.requests().iter().map(method).collect()
+}
+
+/// The next request of an upstream by hand that is not mere introduction: that is answered here, as a server of both eras.
+pub(crate) async fn next_call(upstream: &Recorder) -> Exchange {
+    loop {
+        let exchange = upstream.next_exchange().await;
+        if exchange.request.body.is_empty() {
+            return exchange;
+        }
+        let message = exchange.request.json();
+        match message["method"].as_str() {
+            Some("server/discover") => exchange.answer_with_result(
+                &json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {} }),
+            ),
+            Some("initialize") => {
+                let result = json!({ "protocolVersion": message["params"]["protocolVersion"], "capabilities": {}, "serverInfo": { "name": "hand", "version": "1" } });
+                let answer = Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }));
+                exchange.answer(answer.header("Mcp-Session-Id", "upstream-session"));
+            }
+            Some("notifications/initialized") => exchange.answer(Answer::status(202)),
+            _ => return exchange,
+        }
+    }
+}
+
+/// A legacy client before an upstream by hand.
+pub(crate) async fn introduced(gate: &Gate, upstream: &Recorder) -> McpClient {
+    let client = gate.legacy();
+    tokio::pin!(client);
+    tokio::select! {
+        client = &mut client => client,
+        exchange = next_call(upstream) => panic!("more than an introduction: {:?}", exchange.request),
+    }
+}
+
+/// An answer that is an event stream, and the stream that the upstream feeds it from.
+pub(crate) async fn streamed(
+    upstream: &Recorder,
+    reply: impl Future<Output = Reply>,
+) -> (Reply, Recorded, AnswerStream) {
+    let (reply, (request, stream)) = tokio::join!(reply, async {
+        let exchange = next_call(upstream).await;
+        (exchange.request.clone(), exchange.answer_with_events())
+    });
+    (reply, request, stream)
+}
+
+/// POSTs a modern request from another loopback address, which is another caller.
+pub(crate) async fn post_from(
+    from: [u8; 4],
+    to: std::net::SocketAddr,
+    lines: &[(&str, &str)],
+    body: &Value,
+) -> RawResponse {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((from, 0).into()).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    let lines: String = lines.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let body = body.to_string();
+    let head = format!(
+        "POST /mcp/s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         MCP-Protocol-Version: 2026-07-28\r\n{lines}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    testkit::patiently("an answer", stream.read_to_string(&mut answer)).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    RawResponse { status, headers: Vec::new(), body: body.into() }
 }

@@ -5,5 +5,6 @@ mod envelope;
 mod gate;
 mod head;
 mod isolation;
+mod modern;
 mod rebuilt;
 mod smuggling;
