@@ -3,7 +3,7 @@
 use crate::clock::Nanos;
 
 /// Filled in units of 1/`window`: one unit weighs `window`, a nanosecond drains `max`. So a full bucket (`max` units) drains in one window.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     max: u64,
     window: Nanos,

@@ -109,7 +109,7 @@ impl Cell {
     }
 
     /// The same quota goes on counting; a new one starts from the shortest history that covers its window, else the longest.
-    fn carry_over(&mut self, quota: &Quota) -> Tally {
+    fn carry_over(&self, quota: &Quota) -> Tally {
         let distance = |old: &Quota| {
             let (old, new) = (old.window_nanos(), quota.window_nanos());
             (old < new, old.abs_diff(new))
@@ -117,7 +117,11 @@ impl Cell {
         let from = self
             .quotas()
             .min_by_key(|(_, old, tally)| (*old != quota, distance(old), matches!(tally, Tally::Bucket(_))));
-        from.map_or_else(|| Tally::new(quota), |(_, _, tally)| Tally::seeded(quota, tally, self.latest))
+        match from {
+            Some((_, old, tally)) if old == quota => tally.clone(),
+            Some((_, _, tally)) => Tally::seeded(quota, tally, self.latest),
+            None => Tally::new(quota),
+        }
     }
 
     fn quotas(&self) -> impl Iterator<Item = (usize, &Quota, &Tally)> {

@@ -2,7 +2,7 @@
 
 use crate::{Algorithm, Quota, bucket::Bucket, clock::Nanos, log::Entry, log::Log};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Tally {
     Log(Log),
     Bucket(Bucket),

@@ -246,6 +246,20 @@ fn smooth_hands_over_what_is_in_the_bucket() {
 }
 
 #[test]
+fn calls_under_the_old_and_the_new_policy_in_turn_change_no_count() {
+    let (limiter, clock) = limiter(10);
+    let same = quota(60, MINUTE, Algorithm::Smooth);
+    let (old, new) = (meter([same, window(70, HOUR)]), meter([same, window(80, HOUR)]));
+    limiter.reserve(&[demand("a", &old, 60)]).unwrap().spend();
+    for _ in 0..20 {
+        clock.advance(SECOND / 10);
+        left(&limiter, "a", &new);
+        left(&limiter, "a", &old);
+    }
+    assert_eq!(left(&limiter, "a", &new), 2);
+}
+
+#[test]
 fn a_clock_that_jumps_back_keeps_counts_longer() {
     let (limiter, clock) = limiter(10);
     let meter = meter([window(1, MINUTE)]);
