@@ -32,7 +32,9 @@ pub(super) fn check(files: &Files) -> Vec<String> {
 }
 
 fn judge(name: &str, line: &str) -> Option<String> {
-    if let Some(foreign) = FOREIGN.iter().find(|foreign| line.contains(**foreign)) {
+    // What somebody else said on the wire is kept as it was said.
+    let is_recorded = name.contains("/tests/data/");
+    if let Some(foreign) = FOREIGN.iter().find(|foreign| !is_recorded && line.contains(**foreign)) {
         return Some(format!("names a place on some machine: `{foreign}`"));
     }
     let line = line.trim();
@@ -53,6 +55,7 @@ mod tests {
         let files = [
             ("a.rs", "//! Says what it is.\nfn a() {}\n".to_owned()),
             ("b.rs", "fn b() {}\n".to_owned()),
+            ("crates/a/tests/data/x.json", FOREIGN[0].to_owned()),
             ("c.md", format!("fine\nsee {}x", FOREIGN[0])),
             ("Cargo.lock", format!("source = {CRATES_IO}\nsource = \"git+https://x\"")),
             ("npm/package-lock.json", format!("\"resolved\": {NPM}x\",\n\"resolved\": \"https://mirror/x\",")),
