@@ -16,6 +16,7 @@ mod generator;
 mod hostile;
 mod laws;
 mod messages;
+mod page;
 mod reference;
 mod versus;
 
