@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::agent::Agent;
 use crate::refusal::Refusal;
 
-/// Answered requests that are remembered for a resumed stream, which may bring the answer again.
+/// Requests that nobody waits for any more and that are remembered: a resumed stream may bring the answer (again).
 const REMEMBERED: usize = 16;
 
 /// Requests of the server's that a client may leave unanswered.
@@ -43,6 +43,8 @@ struct State {
 pub(crate) struct Call {
     pub(crate) theirs: Box<str>,
     pub(crate) method: Method,
+    /// A client waits for the answer.
+    awaited: bool,
     answered: bool,
 }
 
@@ -92,10 +94,10 @@ impl Session {
         max: usize,
     ) -> Result<OpenCall, Refusal> {
         let mut state = self.state();
-        if state.calls.values().filter(|call| !call.answered).count() >= max {
+        if state.calls.values().filter(|call| call.awaited).count() >= max {
             return Err(Refusal::TooManyOpen);
         }
-        state.calls.insert(ours, Call { theirs: theirs.into(), method, answered: false });
+        state.calls.insert(ours, Call { theirs: theirs.into(), method, awaited: true, answered: false });
         drop(state);
         Ok(OpenCall { session: Arc::clone(self), ours })
     }
@@ -107,19 +109,21 @@ impl Session {
 
     /// The answer is on its way. `resumable`: it may be asked for again.
     pub(crate) fn close(&self, ours: u64, resumable: bool) {
-        match resumable {
-            true => self.leave(ours),
-            false => drop(self.state().calls.remove(&ours)),
+        let mut state = self.state();
+        match state.calls.get_mut(&ours) {
+            Some(call) if resumable => call.answered = true,
+            _ => drop(state.calls.remove(&ours)),
         }
     }
 
-    /// Nobody waits for the answer now; it may still be delivered on a resumed stream.
+    /// Nobody waits for the answer now. It may still be delivered on a resumed stream, and the request still be cancelled:
+    /// hanging up is no cancel here.
     pub(crate) fn leave(&self, ours: u64) {
         let mut state = self.state();
         if let Some(call) = state.calls.get_mut(&ours) {
-            call.answered = true;
+            call.awaited = false;
         }
-        let left = state.calls.iter().filter(|(_, call)| call.answered);
+        let left = state.calls.iter().filter(|(_, call)| !call.awaited);
         if left.clone().count() > REMEMBERED {
             let oldest = left.map(|(ours, _)| *ours).min();
             oldest.and_then(|oldest| state.calls.remove(&oldest));

@@ -5,6 +5,7 @@ mod envelope;
 mod gate;
 mod head;
 mod isolation;
+mod legacy;
 mod modern;
 mod rebuilt;
 mod smuggling;
