@@ -138,14 +138,14 @@ pub(crate) struct Keys<'de> {
 impl<'de> Keys<'de> {
     /// False when the key was there before.
     pub(crate) fn insert(&mut self, key: Cow<'de, str>) -> bool {
-        if self.few.contains(&key) || self.many.contains(&key) {
+        if self.few.contains(&key) {
             return false;
         }
-        if self.few.len() < FEW_KEYS {
-            self.few.push(key);
-            return true;
+        if self.few.len() == FEW_KEYS {
+            return self.many.insert(key);
         }
-        self.many.insert(key)
+        self.few.push(key);
+        true
     }
 }
 

@@ -10,7 +10,8 @@ use mcp::{ListOf, sse};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    mutants::{compare, mutant, mutate},
+    mutants::compare,
+    mutation::{mutant, mutate},
     reading::{Numbers, accept, canonical},
     rng::{Rng, setting},
 };

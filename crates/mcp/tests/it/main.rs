@@ -11,6 +11,7 @@ mod fuzz;
 mod helper;
 mod laws;
 mod mutants;
+mod mutation;
 mod reading;
 mod rng;
 mod transcripts;
