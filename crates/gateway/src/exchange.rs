@@ -200,7 +200,8 @@ impl Exchange {
     fn request(&self, id: Id<'_>, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
         let session = self.session.as_ref()?;
         let known = ServerMethod::named(method);
-        let allowed = known.is_some_and(|method| asks(method).is_none_or(|ask| self.bound.policy.reverse(ask)));
+        let now = self.upstream.server.policy.current(); // a request of its own, however old the stream is
+        let allowed = known.is_some_and(|method| asks(method).is_none_or(|ask| now.policy.reverse(ask)));
         let server = &self.upstream.server.id;
         tracing::info!(server = %server, agent = %self.agent.key, method = known.map_or("(unknown)", ServerMethod::as_str),
             outcome = if allowed { "allowed" } else { "denied" }, "reverse");
@@ -229,7 +230,7 @@ impl Exchange {
             ServerNotice::Cancelled => Some(self.withdrawn(params?)?),
             ServerNotice::ResourceUpdated => {
                 let uri = Object::read(params?)?.text("uri")?;
-                if !self.bound.policy.lists(Subject::Resource(&uri)) {
+                if !self.upstream.server.policy.current().policy.lists(Subject::Resource(&uri)) {
                     return None;
                 }
                 params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))

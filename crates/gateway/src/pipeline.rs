@@ -274,10 +274,10 @@ impl Pipeline {
     ) -> Result<Judged<'a>, Refused> {
         let cleared = judge::request(bound, asked, lawful.arguments, to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
-        let mirrors = exists(entry, lawful, bound, asked, upstream).await.map_err(|why| to.refuse(why))?;
         if lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))? {
             return Err(to.refuse(Refusal::Era(too_new(&entry.server))));
         }
+        let mirrors = exists(entry, lawful, bound, asked, upstream).await.map_err(|why| to.refuse(why))?;
         let place = Place { policy: &entry.server.policy.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,

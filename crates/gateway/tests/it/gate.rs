@@ -116,6 +116,33 @@ impl Gate {
         McpClient::legacy(self.http()).await
     }
 
+    /// Replaces the policy as an editor does, by a rename, and waits until it is in force.
+    pub(crate) async fn reload(&self, policy: &str) {
+        let before = self.ready().await;
+        let new = self.folder.path().join("policy.json.new");
+        std::fs::write(&new, policy).unwrap();
+        std::fs::rename(&new, self.policy_file()).unwrap();
+        self.until(|ready| policy_lines(ready) != policy_lines(&before)).await;
+    }
+
+    /// What `/readyz?verbose` says.
+    pub(crate) async fn ready(&self) -> String {
+        String::from_utf8(self.admin("/readyz?verbose").await.body).unwrap()
+    }
+
+    /// Asks `/readyz?verbose` until it says what is waited for.
+    pub(crate) async fn until(&self, said: impl Fn(&str) -> bool) -> String {
+        testkit::patiently("`/readyz` to say so", async {
+            loop {
+                let ready = self.ready().await;
+                if said(&ready) {
+                    return ready;
+                }
+            }
+        })
+        .await
+    }
+
     pub(crate) fn policy_file(&self) -> PathBuf {
         self.folder.path().join("policy.json")
     }
@@ -139,6 +166,10 @@ impl Drop for Gate {
             std::thread::spawn(move || running.shutdown());
         }
     }
+}
+
+fn policy_lines(ready: &str) -> Vec<&str> {
+    ready.lines().filter(|line| line.starts_with("policy ")).collect()
 }
 
 /// A tool definition with nothing special.

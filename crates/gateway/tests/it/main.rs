@@ -2,10 +2,13 @@
 //! What reached an upstream is what its recorder says; what did not is proved by a call after it that did.
 
 mod envelope;
+mod eras;
 mod gate;
 mod head;
 mod isolation;
 mod legacy;
 mod modern;
 mod rebuilt;
+mod reverse;
 mod smuggling;
+mod streams;

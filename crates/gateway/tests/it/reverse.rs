@@ -1,0 +1,189 @@
+//! What a legacy server asks of a client: under ids of ours, only what the policy gives it, each answered once and by whom it was asked.
+
+use serde_json::{Value, json};
+use testkit::{Answer, AnswerStream, HttpClient, McpClient, Recorder, Reply};
+
+use crate::gate::{Gate, OPEN, introduced, next_call, streamed};
+
+const ASKS: [&str; 3] = ["sampling/createMessage", "elicitation/create", "roots/list"];
+
+fn asking(id: impl Into<Value>, method: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": { "message": "Your name?", "x": [1.0] } })
+}
+
+fn answering(id: impl Into<Value>, name: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id.into(), "result": { "action": "accept", "content": { "name": name } } })
+}
+
+/// A call whose answer is still being streamed: where a server may ask.
+async fn open(upstream: &Recorder, client: &McpClient) -> (Reply, AnswerStream) {
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "a" } });
+    let (reply, _, stream) = streamed(upstream, client.http().post_streamed(&call)).await;
+    (reply, stream)
+}
+
+/// Posts an answer of the client's: its status, and what the upstream got.
+async fn answer(upstream: &Recorder, http: &HttpClient, body: &Value) -> (u16, Value) {
+    let (reply, seen) = tokio::join!(http.post(body), async {
+        let exchange = next_call(upstream).await;
+        let seen = exchange.request.json();
+        exchange.answer(Answer::status(202));
+        seen
+    });
+    (reply.status, seen)
+}
+
+#[tokio::test]
+async fn a_request_of_the_servers_is_answered_once_by_whom_it_asked() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let (client, other) = (introduced(&gate, &upstream).await, introduced(&gate, &upstream).await);
+    let (mut on_post, mut post) = open(&upstream, &client).await;
+    let (mut on_get, _, mut get) = streamed(&upstream, client.http().get()).await;
+    let theirs = [json!("ask"), json!(7), json!(-1), json!(9007199254740993_u64), json!("7"), json!("")];
+    for method in ASKS.into_iter().chain(["ping"]) {
+        for (n, id) in theirs.iter().enumerate() {
+            let (reply, stream) = if n % 2 == 0 { (&mut on_post, &mut post) } else { (&mut on_get, &mut get) };
+            stream.event(&asking(id.clone(), method));
+            let asked = reply.next_event().await.unwrap().json();
+            let ours = asked["id"].clone();
+            assert!(ours.is_u64(), "an id of ours");
+            assert_eq!(asked, asking(ours.clone(), method));
+
+            let sent = upstream.requests().len();
+            for (who, http, body) in [
+                ("another session", other.http().clone(), answering(ours.clone(), "Eve")),
+                ("nobody", gate.http(), answering(ours.clone(), "Eve")),
+                ("an id in a string", client.http().clone(), answering(ours.to_string(), "Eve")),
+                ("an id never given", client.http().clone(), answering(ours.as_u64().unwrap() + 1, "Eve")),
+            ] {
+                let response = http.post(&body).await;
+                assert_eq!(response.status, 400, "{who}: {}", response.json());
+            }
+            assert_eq!(upstream.requests().len(), sent, "vector 30");
+            let mut body = answering(ours.clone(), "Ann");
+            body["x"] = json!(1);
+            assert_eq!(answer(&upstream, client.http(), &body).await, (202, answering(id.clone(), "Ann")));
+            assert_eq!(client.http().post(&answering(ours, "again")).await.status, 400, "once");
+        }
+    }
+    post.event(&asking("again", "ping"));
+    let ours = on_post.next_event().await.unwrap().json()["id"].clone();
+    let error =
+        json!({ "jsonrpc": "2.0", "id": ours, "error": { "code": -1, "message": "user said no", "data": 1.50 } });
+    let (status, seen) = answer(&upstream, client.http(), &error).await;
+    assert_eq!((status, &seen["id"], &seen["error"]), (202, &json!("again"), &error["error"]));
+}
+
+/// Two servers' sessions use the same ids; nobody gets another's answer.
+#[tokio::test]
+async fn equal_ids_of_two_sessions_do_not_meet() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let (ann, bob) = (introduced(&gate, &upstream).await, introduced(&gate, &upstream).await);
+    let (mut for_ann, mut to_ann) = open(&upstream, &ann).await;
+    let (mut for_bob, mut to_bob) = open(&upstream, &bob).await;
+    to_ann.event(&asking(1, "elicitation/create"));
+    to_bob.event(&asking(1, "elicitation/create"));
+    let anns = for_ann.next_event().await.unwrap().json()["id"].clone();
+    let bobs = for_bob.next_event().await.unwrap().json()["id"].clone();
+    assert_eq!(answer(&upstream, bob.http(), &answering(bobs, "Bob")).await.1, answering(1, "Bob"));
+    assert_eq!(answer(&upstream, ann.http(), &answering(anns, "Ann")).await.1, answering(1, "Ann"));
+}
+
+/// Vector 35: what is denied does not reach the client, and the server is told at once.
+#[tokio::test]
+async fn what_the_policy_denies_is_declined() {
+    for (reverse, allowed) in [
+        ("", None),
+        (r#""elicitation":"allow""#, Some("elicitation/create")),
+        (r#""sampling":"allow""#, Some("sampling/createMessage")),
+    ] {
+        let upstream = Recorder::by_hand().await;
+        let policy = format!(r#"{{ "version": "1", "tools": {{ "a": {{}} }}, "reverse": {{ {reverse} }} }}"#);
+        let gate = Gate::before(&upstream, &policy);
+        let client = introduced(&gate, &upstream).await;
+        let (mut reply, mut stream) = open(&upstream, &client).await;
+        for method in ASKS.into_iter().chain(["tools/call", "sampling/createmessage", "vendor/x"]) {
+            stream.event(&asking("ask", method));
+            if Some(method) == allowed {
+                let ours = reply.next_event().await.unwrap().json()["id"].clone();
+                answer(&upstream, client.http(), &answering(ours, "Ann")).await;
+                continue;
+            }
+            let exchange = next_call(&upstream).await;
+            let declined = exchange.request.json();
+            assert_eq!(
+                (&declined["id"], &declined["error"]["code"]),
+                (&json!("ask"), &json!(-32601)),
+                "{reverse} {method}"
+            );
+            assert_eq!(exchange.request.header("mcp-session-id"), Some("upstream-session"));
+            exchange.answer(Answer::status(202));
+        }
+        stream.event(&json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": {} }));
+        assert_eq!(
+            reply.next_event().await.unwrap().json()["method"],
+            "notifications/message",
+            "nothing came before it"
+        );
+    }
+}
+
+/// A reload takes effect for requests to come, also on a stream that was open before.
+#[tokio::test]
+async fn a_new_policy_holds_on_an_old_stream() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = introduced(&gate, &upstream).await;
+    let (mut reply, _, mut stream) = streamed(&upstream, client.http().get()).await;
+    stream.event(&asking(1, "sampling/createMessage"));
+    let ours = reply.next_event().await.unwrap().json()["id"].clone();
+    answer(&upstream, client.http(), &answering(ours, "Ann")).await;
+    gate.reload(r#"{ "version": "1" }"#).await;
+    stream.event(&asking(2, "sampling/createMessage"));
+    let exchange = next_call(&upstream).await;
+    assert_eq!(
+        (&exchange.request.json()["id"], &exchange.request.json()["error"]["code"]),
+        (&json!(2), &json!(-32601))
+    );
+}
+
+#[tokio::test]
+async fn a_server_can_withdraw_what_it_asked() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = introduced(&gate, &upstream).await;
+    let (mut reply, mut stream) = open(&upstream, &client).await;
+    stream.event(&asking("ask", "elicitation/create"));
+    let ours = reply.next_event().await.unwrap().json()["id"].clone();
+    let withdraw = |id: Value| json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id, "reason": "late" } });
+    stream.event(&withdraw(json!("other")));
+    stream.event(&withdraw(ours.clone()));
+    stream.event(&withdraw(json!("ask")));
+    assert_eq!(
+        reply.next_event().await.unwrap().json(),
+        withdraw(ours.clone()),
+        "of all those, the one that was asked"
+    );
+    assert_eq!(client.http().post(&answering(ours, "late")).await.status, 400, "too late");
+}
+
+/// R12: a server cannot fill us with requests that nobody answers.
+#[tokio::test]
+async fn unanswered_requests_are_bounded() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = introduced(&gate, &upstream).await;
+    let (mut reply, mut stream) = open(&upstream, &client).await;
+    for id in 0..64 {
+        stream.event(&asking(id, "ping"));
+        assert_eq!(reply.next_event().await.unwrap().json()["method"], "ping");
+    }
+    stream.event(&asking(64, "ping"));
+    let declined = next_call(&upstream).await;
+    assert_eq!(declined.request.json()["id"], 64);
+    declined.answer(Answer::status(202));
+    stream.event(&asking(3, "ping"));
+    assert_eq!(reply.next_event().await.unwrap().json()["method"], "ping", "one that is known may be sent again");
+}
