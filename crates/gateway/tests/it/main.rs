@@ -1,12 +1,16 @@
 //! The proof of the data plane, in process: a gateway on port 0, recording upstreams, policies in a folder of its own.
 //! What reached an upstream is what its recorder says; what did not is proved by a call after it that did.
 
+mod denials;
 mod envelope;
 mod eras;
 mod gate;
 mod head;
 mod isolation;
+mod laws;
 mod legacy;
+mod limits;
+mod lists;
 mod modern;
 mod rebuilt;
 mod reverse;
