@@ -1,9 +1,12 @@
 //! The proof of the data plane, in process: a gateway on port 0, recording upstreams, policies in a folder of its own.
 //! What reached an upstream is what its recorder says; what did not is proved by a call after it that did.
 
+mod crossing;
 mod denials;
+mod drain;
 mod envelope;
 mod eras;
+mod faults;
 mod gate;
 mod head;
 mod isolation;
@@ -13,6 +16,7 @@ mod limits;
 mod lists;
 mod modern;
 mod rebuilt;
+mod reload;
 mod reverse;
 mod smuggling;
 mod streams;
