@@ -1,5 +1,7 @@
 //! One event per decision, in fields. Never an argument, never a token; names come from clients, so they are cut short.
 
+use std::borrow::Cow;
+
 use crate::refusal::Refused;
 use crate::ruling::Ruling;
 
@@ -38,11 +40,17 @@ impl About<'_> {
         self.policy.get(..12).unwrap_or(self.policy)
     }
 
-    /// The name without what may be secret in a URI, and not longer than a log line bears.
-    fn name(&self) -> &str {
+    /// The name without what may be secret in a URI (user information, query), and not longer than a log line bears.
+    fn name(&self) -> Cow<'_, str> {
         let name = self.subject.unwrap_or_default();
         let name = name.split(['?', '#']).next().unwrap_or_default();
-        name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| name.get(..end).unwrap_or_default())
+        let name = name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| name.get(..end).unwrap_or_default());
+        let Some((scheme, rest)) = name.split_once("://") else { return name.into() };
+        let authority = rest.split('/').next().unwrap_or_default();
+        match authority.rsplit_once('@') {
+            Some((user, _)) => format!("{scheme}://***{}", rest.get(user.len()..).unwrap_or_default()).into(),
+            None => name.into(),
+        }
     }
 }
 

@@ -19,6 +19,9 @@ use crate::upstream::UpstreamError;
 /// The key of our decisions in `_meta` and in error data.
 pub(crate) const DECISION: &str = "dev.toolgate/decision";
 
+/// Characters of a refusal that are logged.
+const MAX_DETAIL: usize = 512;
+
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
@@ -234,9 +237,13 @@ impl Refused {
         self.ruling().is_none().then(|| self.detail())
     }
 
-    /// For the log: the whole chain.
+    /// For the log: the whole chain, as far as a line bears. Parts of it are the client's words.
     pub(crate) fn detail(&self) -> String {
-        chain(&self.why)
+        let mut detail = chain(&self.why);
+        if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL) {
+            detail.truncate(end);
+        }
+        detail
     }
 
     fn spoken(&self) -> Spoken {

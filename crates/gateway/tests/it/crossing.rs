@@ -28,7 +28,7 @@ async fn shuffling() -> Recorder {
                 if waiting.len() == CLIENTS {
                     let turn = waiting[0].1["id"].as_u64().unwrap_or_default() as usize;
                     waiting.rotate_left(turn % CLIENTS);
-                    if turn % 3 > 0 {
+                    if turn % 2 == 1 {
                         waiting.reverse();
                     }
                     for (n, (promise, answer)) in waiting.drain(..).enumerate() {

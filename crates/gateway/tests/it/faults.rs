@@ -5,6 +5,9 @@ use testkit::{Answer, HttpClient, McpClient, Recorder};
 
 use crate::gate::{Gate, OPEN, Plan, called, modern_call, modern_headers, streamed, tool};
 
+/// What a server makes of a call.
+type Fault = fn(&Value) -> Answer;
+
 /// An upstream of both eras, of which calls are answered like this: from the request, and whether the client is modern.
 async fn failing(answer: impl Fn(&Value) -> Answer + Send + Sync + 'static) -> Recorder {
     Recorder::start(move |request| {
@@ -57,7 +60,7 @@ fn result(message: &Value) -> Value {
 #[tokio::test]
 async fn whatever_a_server_answers_the_client_gets_one_error() {
     let bounds = [("bounds.response", "4KiB"), ("bounds.event", "4KiB"), ("bounds.call_timeout", "2s")];
-    let faults: [(&str, fn(&Value) -> Answer); 31] = [
+    let faults: [(&str, Fault); 31] = [
         ("500", |_| Answer::status(500)),
         ("503 as JSON", |message| Answer::json(503, &result(message))),
         ("401", |_| Answer::status(401)),

@@ -162,7 +162,8 @@ async fn what_surely_never_left_is_given_back() {
 /// Vector 91: whatever the server makes of a call, it is spent.
 #[tokio::test]
 async fn what_left_is_spent() {
-    let faults: [(&str, fn(&Value) -> Answer); 7] = [
+    type Fault = fn(&Value) -> Answer;
+    let faults: [(&str, Fault); 7] = [
         ("an error", |message| {
             Answer::json(
                 200,

@@ -36,6 +36,9 @@ async fn listing(
     .await
 }
 
+/// How a message comes.
+type Framing = fn(String) -> Answer;
+
 fn as_json(message: String) -> Answer {
     Answer::text(200, "application/json", message)
 }
@@ -90,7 +93,7 @@ async fn every_way_a_list_comes_is_filtered() {
             r#"{"uriTemplate":"docs://{+y}" }"#,
         ),
     ];
-    for answer in [as_json as fn(String) -> Answer, as_events] {
+    for answer in [as_json as Framing, as_events] {
         for (method, member, first, gone, last) in cases {
             let items = format!("{first} , {gone},{last}");
             // Page 2 is another page; a page of which everything stays is not touched at all.
@@ -121,7 +124,7 @@ async fn every_way_a_list_comes_is_filtered() {
 #[tokio::test]
 async fn a_list_that_cannot_be_read_is_not_served() {
     let hidden = r#"{"name":"secret"}"#;
-    let answers: [(&str, fn(String) -> Answer, String); 12] = [
+    let answers: [(&str, Framing, String); 12] = [
         ("twice the member", as_json, format!(r#"{{"tools":[],"tools":[{hidden}]}}"#)),
         ("twice, by an escape", as_json, format!(r#"{{"tools":[],"t\u006fols":[{hidden}]}}"#)),
         ("no list", as_json, format!(r#"{{"tools":{hidden}}}"#)),
