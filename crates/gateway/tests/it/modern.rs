@@ -29,6 +29,7 @@ async fn headers_and_body_agree() {
         (method, Some("Tools/Call")),
         (method, Some("tools/call, tools/list")),
         (method, Some("=?base64?dG9vbHMvbGlzdA==?=")),
+        (method, Some("=?base64?dG9vbHMvY2FsbA==?=")),
         (name, None),
         (name, Some("")),
         (name, Some("b")),

@@ -76,7 +76,7 @@ async fn a_modern_request_is_written_anew_with_its_headers() {
 
     // A name that plain text can carry is written so, however the client wrote it.
     let plain = body.replace("na\\u00efve tool", "a");
-    modern_headers(gate.http(), "=?base64?dG9vbHMvY2FsbA==?=", Some("=?base64?YQ==?=")).post_text(&plain).await;
+    modern_headers(gate.http(), "tools/call", Some("=?base64?YQ==?=")).post_text(&plain).await;
     let request = upstream.requests().pop().unwrap();
     assert_eq!((request.header("mcp-method"), request.header("mcp-name")), (Some("tools/call"), Some("a")));
 }
