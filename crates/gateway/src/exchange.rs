@@ -17,6 +17,9 @@ use crate::session::{OpenCall, Session};
 use crate::tasks::Tasks;
 use crate::upstream::{PROTOCOL_VERSION, Upstream, UpstreamError};
 
+/// What a 2025-11-25 server answers when it wants the user to visit a URL first.
+const URL_ELICITATION_REQUIRED: f64 = -32042.0;
+
 /// One request and all that comes back for it; or, without a call, a session's own stream.
 pub(crate) struct Exchange {
     pub(crate) upstream: Upstream,
@@ -97,10 +100,11 @@ impl Exchange {
 
     fn verdict(&self, method: Method, to: &Addressee, verdict: Verdict<'_>) -> Vec<u8> {
         let id = to.id.as_deref().unwrap_or("null");
-        let Verdict::Result(result) = verdict else {
-            return Writer::answer(id, verdict);
+        let passes = match verdict {
+            Verdict::Result(result) => self.result(method, result),
+            Verdict::Error(error) => self.error(error),
         };
-        match self.result(method, result) {
+        match passes {
             Ok(None) => Writer::answer(id, verdict),
             Ok(Some(json)) => Writer::result(id, &json),
             Err(why) => {
@@ -108,6 +112,17 @@ impl Exchange {
                 tracing::warn!(server = %self.upstream.server.id, error = %refused.detail(), "an answer was not passed on");
                 refused.message().1
             }
+        }
+    }
+
+    /// An error may ask, too: for the user to visit a URL (2025-11-25, URL mode elicitation).
+    fn error(&self, error: &RawValue) -> Result<Option<String>, Refusal> {
+        // However the number is written; and one that readers may read differently counts as this one.
+        let code = Object::read(error.get()).and_then(|error| error.get("code")?.get().parse::<f64>().ok());
+        let asks = code.is_none_or(|code| code == URL_ELICITATION_REQUIRED);
+        match asks && !self.bound.policy.reverse(Reverse::Elicitation) {
+            true => Err(Refusal::ForbiddenInput),
+            false => Ok(None),
         }
     }
 

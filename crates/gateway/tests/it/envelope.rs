@@ -304,6 +304,29 @@ async fn a_task_is_a_call_and_has_an_owner() {
     assert!(ids(other.request("tasks/list", json!({})).await).is_empty());
 }
 
+/// A result that names another's task does not hand it over.
+#[tokio::test]
+async fn a_task_stays_whose_it_is() {
+    let upstream = Recorder::start(|request| {
+        let message = request.json();
+        let result = match message["method"].as_str().unwrap() {
+            "initialize" => json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": { "name": "t", "version": "1" } }),
+            _ if message["id"].is_null() => return Answer::status(202),
+            _ => json!({ "taskId": "task-1", "task": { "taskId": "task-1" }, "content": [] }),
+        };
+        Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))
+    })
+    .await;
+    let gate = Gate::before(&upstream, STRICT);
+    let (owner, other) = (gate.legacy().await, gate.legacy().await);
+    for client in [&owner, &other, &owner] {
+        client.call("allowed_tool", json!({})).await;
+    }
+    let get = json!({ "taskId": "task-1" });
+    assert!(owner.request("tasks/get", get.clone()).await["error"].is_null());
+    assert_eq!(other.request("tasks/get", get).await["error"]["message"], "task not found");
+}
+
 /// Vector 32: a retry is a new call.
 #[tokio::test]
 async fn a_retry_is_judged_anew() {

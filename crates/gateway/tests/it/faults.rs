@@ -145,6 +145,36 @@ async fn whatever_a_server_answers_the_client_gets_one_error() {
     }
 }
 
+/// Vector 20, from below: nesting that a recursive reader dies of.
+#[tokio::test]
+async fn a_deeply_nested_answer_kills_nobody() {
+    let deep = |open: &str, close: &str| format!("{}{}", open.repeat(200_000), close.repeat(200_000));
+    for (name, value) in [
+        ("lists", deep("[", "]")),
+        ("objects", deep("{\"a\":", "}").replace(":}", ":1}")),
+        ("never closed", "[".repeat(200_000)),
+    ] {
+        for member in ["content", "inputRequests", "tools", "_meta"] {
+            let value = value.clone();
+            let upstream = failing(move |message| {
+                let result = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"{member}":{value}}}}}"#, message["id"]);
+                match member {
+                    "tools" => Answer::text(200, "text/event-stream", format!("data: {result}\n\n")),
+                    _ => Answer::text(200, "application/json", result),
+                }
+            })
+            .await;
+            let gate = Gate::before(&upstream, r#"{ "version": "1", "default": "allow" }"#);
+            let http = modern_headers(gate.http(), "tools/call", Some("a"));
+            let answer = http.post_streamed(&modern_call("k", "a", json!({}))).await.whole().await;
+            assert_eq!(answer.status, 200, "{name} in {member}");
+            let text = String::from_utf8(answer.body).unwrap();
+            assert_eq!(text.matches("\"jsonrpc\"").count(), 1, "{name} in {member}");
+            assert!(name != "never closed" || text.contains("-32603"), "{name} in {member}");
+        }
+    }
+}
+
 /// Vector 102: what a server answers is no address to go to.
 #[tokio::test]
 async fn a_redirect_is_not_followed() {

@@ -237,6 +237,23 @@ async fn who_counts_as_one_agent() {
     }
 }
 
+/// R8 and R12: the table of counts is bounded, and who cannot be counted does not pass.
+#[tokio::test]
+async fn what_cannot_be_counted_is_refused() {
+    let upstream = Recorder::mcp([tool("a")]).await;
+    let gate = Gate::bounded(
+        &upstream,
+        r#"{ "version": "1", "tools": { "a": { "rate_limit": "5/hour" } } }"#,
+        &[("limits.keys", "1")],
+    );
+    assert_eq!(passes(&gate.modern(), "a", 2).await, 2);
+    let other = gate.legacy().await.call("a", json!({})).await;
+    let decision = &other["result"]["_meta"]["dev.toolgate/decision"];
+    assert_eq!((&decision["code"], &decision["rule"]), (&json!("limited"), &json!("(limits full)")), "{other}");
+    assert_eq!(passes(&gate.modern(), "a", 4).await, 3, "who is in the table is not disturbed");
+    assert_eq!(called(&upstream).len(), 5);
+}
+
 /// Counts outlive the policy that they were made under.
 #[tokio::test]
 async fn a_reload_refreshes_no_limit() {

@@ -130,6 +130,43 @@ async fn what_the_policy_denies_is_declined() {
     }
 }
 
+/// An error that sends the user to a URL is an elicitation by another name.
+#[tokio::test]
+async fn an_error_that_elicits_is_an_elicitation() {
+    for (reverse, code, passes) in [
+        ("allow", "-32042", true),
+        ("deny", "-32042", false),
+        ("deny", "-32042.0", false),
+        ("deny", "-3.2042e4", false),
+        ("deny", "1,\"code\":-32042", false),
+        ("deny", "\"-32042\"", false),
+        ("deny", "-32041", true),
+    ] {
+        let upstream = Recorder::by_hand().await;
+        let policy =
+            format!(r#"{{ "version": "1", "tools": {{ "a": {{}} }}, "reverse": {{ "elicitation": "{reverse}" }} }}"#);
+        let gate = Gate::before(&upstream, &policy);
+        let client = introduced(&gate, &upstream).await;
+        for stream in [false, true] {
+            let call = json!({ "jsonrpc": "2.0", "id": "k", "method": "tools/call", "params": { "name": "a" } });
+            let (reply, ()) = tokio::join!(client.http().post_streamed(&call), async {
+                let exchange = next_call(&upstream).await;
+                let error = format!(
+                    r#"{{"code":{code},"message":"visit","data":{{"elicitations":[{{"mode":"url","url":"https://evil.example/"}}]}}}}"#
+                );
+                let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, exchange.request.json()["id"]);
+                exchange.answer(match stream {
+                    true => Answer::text(200, "text/event-stream", format!("data: {answer}\n\n")),
+                    false => Answer::text(200, "application/json", answer),
+                });
+            });
+            let answer = reply.answer_to(&json!("k")).await;
+            assert_eq!(answer.to_string().contains("evil.example"), passes, "{reverse} {code}: {answer}");
+            assert!(passes || answer["error"]["code"] == -32603, "{answer}");
+        }
+    }
+}
+
 /// A reload takes effect for requests to come, also on a stream that was open before.
 #[tokio::test]
 async fn a_new_policy_holds_on_an_old_stream() {
