@@ -10,6 +10,7 @@ use policy::{Reverse, Subject};
 use serde_json::value::RawValue;
 
 use crate::agent::Agent;
+use crate::legacy::Opening;
 use crate::policies::Bound;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::SESSION_ID;
@@ -29,6 +30,7 @@ pub(crate) struct Exchange {
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) call: Option<Open>,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) opening: Option<Opening>,
 }
 
 /// A request that is open upstream.
@@ -102,6 +104,7 @@ impl Exchange {
         let id = to.id.as_deref().unwrap_or("null");
         let passes = match verdict {
             Verdict::Result(result) => self.result(method, result),
+            Verdict::Error(error) if method.lists().is_some() => return plain_error(id, error),
             Verdict::Error(error) => self.error(error),
         };
         match passes {
@@ -158,8 +161,8 @@ impl Exchange {
             Method::TasksGet | Method::TasksResult if self.era == Era::Modern && self.asks_too_much(result) => {
                 Err(Refusal::ForbiddenInput)
             }
+            Method::Ping => Ok(Some("{}".to_owned())),
             Method::Discover
-            | Method::Ping
             | Method::Complete
             | Method::SetLevel
             | Method::Subscribe
@@ -211,16 +214,24 @@ impl Exchange {
         })
     }
 
+    /// A notice that carries a task may carry its input requests.
+    fn wants_too_much(&self, params: &RawValue) -> bool {
+        let task = Object::read(params.get()).and_then(|params| params.get("task"));
+        self.asks_too_much(params) || task.is_some_and(|task| self.asks_too_much(task))
+    }
+
     /// A request of a legacy server's to the client.
     fn request(&self, id: Id<'_>, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
         let session = self.session.as_ref()?;
         let known = ServerMethod::named(method);
         let now = self.upstream.server.policy.current(); // a request of its own, however old the stream is
-        let allowed = known.is_some_and(|method| asks(method).is_none_or(|ask| now.policy.reverse(ask)));
+        let permits = |ask| now.policy.reverse(ask) && session.offered.contains(&ask);
+        let allowed = known.is_some_and(|method| asks(method).is_none_or(permits));
         let server = &self.upstream.server.id;
         tracing::info!(server = %server, agent = %self.agent.key, method = known.map_or("(unknown)", ServerMethod::as_str),
             outcome = if allowed { "allowed" } else { "denied" }, "reverse");
-        if allowed && let Some(ours) = session.ask(id.as_json()) {
+        if allowed {
+            let ours = session.ask(id.as_json());
             return Some(Writer::server_message(Some(ours), method, params.map(RawValue::get)));
         }
         self.decline(session, id.as_json());
@@ -229,17 +240,23 @@ impl Exchange {
 
     /// Tells the server at once, so that nothing there waits for an answer that cannot come.
     fn decline(&self, session: &Arc<Session>, id: &str) {
+        let Some(place) = session.declining() else {
+            tracing::warn!(server = %self.upstream.server.id, "a server asks faster than it can be told no");
+            return;
+        };
         let body = Writer::error(Some(id), -32601, "denied by the gateway's policy", None);
         let (upstream, headers) = (self.upstream.clone(), session_headers(session));
         tokio::spawn(async move {
-            if let Err(error) = upstream.post(headers, body, None).await {
+            if let Err(error) = upstream.renewed().post(headers, body, None).await {
                 tracing::warn!(server = %upstream.server.id, error = %crate::policies::chain(&error), "cannot decline a server's request");
             }
+            drop(place);
         });
     }
 
     fn notice(&self, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
         let notice = ServerNotice::named(method)?;
+        let whole = params;
         let params = params.map(RawValue::get);
         let params = match notice {
             ServerNotice::Cancelled => Some(self.withdrawn(params?)?),
@@ -254,13 +271,14 @@ impl Exchange {
                 self.upstream.server.catalogue.forget();
                 params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))
             }
-            ServerNotice::Progress
+            ServerNotice::Tasks if self.era == Era::Modern && self.wants_too_much(whole?) => return None,
+            ServerNotice::Tasks
+            | ServerNotice::Progress
             | ServerNotice::Message
             | ServerNotice::PromptsChanged
             | ServerNotice::ResourcesChanged
             | ServerNotice::ElicitationComplete
             | ServerNotice::TaskStatus
-            | ServerNotice::Tasks
             | ServerNotice::Acknowledged => {
                 params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))
             }
@@ -284,6 +302,13 @@ impl Exchange {
         let call = self.call.as_ref().filter(|call| call.method == Method::Listen)?;
         mcp::replace(json, &["_meta", meta::SUBSCRIPTION_ID], call.to.id.as_deref()?)
     }
+}
+
+/// An error in place of a list: its code and message, and none of its data, which no policy filters.
+fn plain_error(id: &str, error: &RawValue) -> Vec<u8> {
+    let error = Object::read(error.get()).unwrap_or_default();
+    let code = error.get("code").and_then(|code| code.get().parse().ok()).unwrap_or(-32603);
+    Writer::error(Some(id), code, error.text("message").as_deref().unwrap_or("the list failed"), None)
 }
 
 fn is_error(verdict: &Verdict<'_>) -> bool {

@@ -232,6 +232,11 @@ impl Refused {
         self.ruling().map_or("(protocol)", Ruling::rule)
     }
 
+    /// Was it the upstream's fault, after the call was allowed?
+    pub(crate) fn is_upstream(&self) -> bool {
+        matches!(self.why, Refusal::Upstream(_))
+    }
+
     /// For the log, where it was not a rule that refused.
     pub(crate) fn fault(&self) -> Option<String> {
         self.ruling().is_none().then(|| self.detail())
@@ -302,6 +307,7 @@ impl Refused {
 fn unknown(to: &Addressee) -> String {
     let kind = match to.method {
         Some(Method::PromptsGet) => "prompt",
+        Some(Method::Complete) => "reference",
         Some(Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe) => "resource",
         _ => "tool",
     };

@@ -217,7 +217,7 @@ async fn servers_of_one_policy_share_its_counts() {
     assert_eq!((passes(&one, "single", 5).await, passes(&two, "single", 5).await), (3, 3));
 }
 
-/// Agents without a name are told apart by session, else by address.
+/// Agents without a name are told apart by session, else by address; and what a client says of itself counts for nothing.
 #[tokio::test]
 async fn who_counts_as_one_agent() {
     let upstream = Recorder::mcp([tool("a")]).await;
@@ -225,16 +225,16 @@ async fn who_counts_as_one_agent() {
     assert_eq!(passes(&gate.legacy().await, "a", 3).await, 1);
     assert_eq!(passes(&gate.legacy().await, "a", 3).await, 1);
     assert_eq!((passes(&gate.modern(), "a", 3).await, passes(&gate.modern(), "a", 3).await), (1, 0), "one address");
-    for expected in [false, true] {
-        let lines = [
-            ("Mcp-Method", "tools/call"),
-            ("Mcp-Name", "a"),
-            ("X-Forwarded-For", "10.0.0.1"),
-            ("Forwarded", "for=10.0.0.2"),
-        ];
-        let theirs = crate::gate::post_from([127, 0, 0, 9], gate.data, &lines, &modern_call(1, "a", json!({}))).await;
-        assert_eq!(limited(&theirs.json()), expected);
-    }
+    // A process here may call from any address of loopback.
+    let lines = [
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "a"),
+        ("X-Forwarded-For", "10.0.0.1"),
+        ("Forwarded", "for=10.0.0.2"),
+    ];
+    let mut call = modern_call(1, "a", json!({}));
+    call["params"]["_meta"]["io.modelcontextprotocol/clientInfo"] = json!({ "name": "somebody else", "version": "1" });
+    assert!(limited(&crate::gate::post_from([127, 0, 0, 9], gate.data, &lines, &call).await.json()));
 }
 
 /// R8 and R12: the table of counts is bounded, and who cannot be counted does not pass.

@@ -130,6 +130,39 @@ async fn what_the_policy_denies_is_declined() {
     }
 }
 
+/// Nor does what the client never offered, whatever the policy says.
+#[tokio::test]
+async fn what_the_client_did_not_declare_is_declined() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = McpClient::legacy_with(
+        gate.http(),
+        "2025-11-25",
+        json!({ "elicitation": {}, "experimental": { "sampling": {} } }),
+    );
+    let (client, ()) = tokio::join!(client, async {
+        for _ in 0..2 {
+            crate::gate::introduce(upstream.next_exchange().await);
+        }
+    });
+    let (mut reply, mut stream) = open(&upstream, &client).await;
+    for method in ["sampling/createMessage", "roots/list"] {
+        stream.event(&asking("ask", method));
+        let exchange = next_call(&upstream).await;
+        assert_eq!(
+            (&exchange.request.json()["id"], &exchange.request.json()["error"]["code"]),
+            (&json!("ask"), &json!(-32601))
+        );
+        exchange.answer(Answer::status(202));
+    }
+    for method in ["elicitation/create", "ping"] {
+        stream.event(&asking("ask", method));
+        let asked = reply.next_event().await.unwrap().json();
+        assert_eq!(asked["method"], method, "the first to arrive");
+        answer(&upstream, client.http(), &answering(asked["id"].clone(), "Ann")).await;
+    }
+}
+
 /// An error that sends the user to a URL is an elicitation by another name.
 #[tokio::test]
 async fn an_error_that_elicits_is_an_elicitation() {
@@ -213,14 +246,13 @@ async fn unanswered_requests_are_bounded() {
     let gate = Gate::before(&upstream, OPEN);
     let client = introduced(&gate, &upstream).await;
     let (mut reply, mut stream) = open(&upstream, &client).await;
-    for id in 0..64 {
+    let mut asked = Vec::new();
+    for id in 0..=64 {
         stream.event(&asking(id, "ping"));
-        assert_eq!(reply.next_event().await.unwrap().json()["method"], "ping");
+        asked.push(reply.next_event().await.unwrap().json()["id"].clone());
     }
-    stream.event(&asking(64, "ping"));
-    let declined = next_call(&upstream).await;
-    assert_eq!(declined.request.json()["id"], 64);
-    declined.answer(Answer::status(202));
+    let first = client.http().post(&answering(asked[0].clone(), "late")).await;
+    assert_eq!(first.status, 400, "the oldest is forgotten");
     stream.event(&asking(3, "ping"));
-    assert_eq!(reply.next_event().await.unwrap().json()["method"], "ping", "one that is known may be sent again");
+    assert_eq!(reply.next_event().await.unwrap().json()["id"], asked[3], "one that is known may be sent again");
 }
