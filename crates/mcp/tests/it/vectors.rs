@@ -233,7 +233,7 @@ fn odd_ids() {
 #[test]
 fn a_name_fits_into_a_header() {
     let named = |bytes: usize| with(&format!(r#""name":"{}","arguments":{{}}"#, "n".repeat(bytes)));
-    check(10, MODERN, named(256), &sent(&"n".repeat(256), "{}"));
+    check(10, MODERN, named(256), sent(&"n".repeat(256), "{}"));
     check(10, MODERN, named(257), "-32602 the name in `params` is too long");
     let id = |bytes: usize| format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "i".repeat(bytes));
     check(15, LEGACY, id(254), "ping");
