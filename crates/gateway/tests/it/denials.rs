@@ -1,7 +1,7 @@
 //! What a denial looks like on the wire (`reference/mcp.md`, section 4).
 
 use serde_json::{Value, json};
-use testkit::{HttpClient, Recorder};
+use testkit::{Answer, HttpClient, Recorder};
 
 use crate::gate::{Gate, called, methods, modern_headers, modern_request, tool};
 
@@ -117,6 +117,42 @@ async fn hidden_and_unknown_are_one_answer() {
             );
         }
         assert!(called(&upstream).iter().all(|tool| tool == "known"));
+    }
+}
+
+/// What there is depends on the session where the server says so.
+#[tokio::test]
+async fn a_session_has_tools_of_its_own() {
+    let sessions = std::sync::atomic::AtomicUsize::new(0);
+    let upstream = Recorder::start(move |request| {
+        let message = request.json();
+        let own = if request.header("mcp-session-id") == Some("session-0") { "a" } else { "b" };
+        let mut answer = Answer::status(202);
+        let result = match message["method"].as_str() {
+            Some("initialize") => json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": { "name": "t", "version": "1" } }),
+            Some("tools/list") => json!({ "tools": [{ "name": own }] }),
+            _ if message["id"].is_null() => return answer,
+            _ => json!({ "content": [] }),
+        };
+        answer = Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }));
+        match message["method"] == "initialize" {
+            true => answer.header("Mcp-Session-Id", &format!("session-{}", sessions.fetch_add(1, std::sync::atomic::Ordering::SeqCst))),
+            false => answer,
+        }
+    })
+    .await;
+    let gate = Gate::before(&upstream, r#"{ "version": "1", "default": "allow", "hide": ["h"] }"#);
+    let clients = [gate.legacy().await, gate.legacy().await];
+    for _ in 0..2 {
+        for (client, own) in clients.iter().zip(["a", "b"]) {
+            for tool in ["a", "b"] {
+                assert_eq!(
+                    client.call(tool, json!({})).await["error"].is_null(),
+                    tool == own,
+                    "{tool} where there is {own}"
+                );
+            }
+        }
     }
 }
 

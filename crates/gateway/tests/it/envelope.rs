@@ -105,6 +105,23 @@ async fn a_batch_of_2025_03_26_is_split() {
     assert_eq!((accepted.status, accepted.body.as_slice()), (202, &b""[..]));
 }
 
+/// A client that leaves takes the rest of its batch with it.
+#[tokio::test]
+async fn a_batch_ends_with_its_client() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, STRICT);
+    let (client, ()) = tokio::join!(McpClient::legacy_of(gate.http(), "2025-03-26"), async {
+        for _ in 0..2 {
+            crate::gate::introduce(upstream.next_exchange().await);
+        }
+    });
+    let reply = client.http().post_streamed(&json!([call(1, "allowed_tool"), call(2, "allowed_tool")])).await;
+    let exchange = crate::gate::next_call(&upstream).await;
+    drop(reply);
+    exchange.hung_up().await;
+    assert_eq!(called(&upstream).len(), 1);
+}
+
 /// Vector 28: methods are compared byte for byte with a list.
 #[tokio::test]
 async fn a_method_has_one_spelling() {

@@ -104,7 +104,7 @@ async fn both_eras_on_one_url() {
 /// A server that is away when it is asked for its era is asked again.
 #[tokio::test]
 async fn an_era_is_learnt_from_an_answer_only() {
-    for trouble in [500, 502, 503] {
+    for trouble in [500, 502, 503, 401, 403, 407, 429, 301, 307] {
         let first = std::sync::atomic::AtomicBool::new(true);
         let upstream = Recorder::start(move |request| {
             if first.swap(false, std::sync::atomic::Ordering::SeqCst) {
@@ -120,4 +120,22 @@ async fn an_era_is_learnt_from_an_answer_only() {
         assert_eq!(failed.json()["error"]["code"], -32603, "{trouble}");
         assert_eq!(http.post(&modern_call(1, "a", json!({}))).await.json()["result"]["content"], json!([]));
     }
+}
+
+/// A server that does not answer is waited for once, not by one caller after the other.
+#[tokio::test]
+async fn a_silent_server_is_waited_for_by_all_at_once() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::bounded(&upstream, OPEN, &[("bounds.call_timeout", "500ms")]);
+    // One after the other would take longer than anybody here waits.
+    let calls: Vec<_> = (0..100)
+        .map(|_| {
+            let client = gate.modern();
+            tokio::spawn(async move { client.call("a", json!({})).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap()["error"]["code"], -32603);
+    }
+    assert!(methods(&upstream).iter().all(|method| method == "server/discover"));
 }

@@ -312,6 +312,24 @@ async fn endless_chatter_ends_in_time() {
     stream.hung_up().await;
 }
 
+/// R12: what a client does not read is not read for it, and in the end neither is anything else.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_given_up() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::bounded(&upstream, OPEN, &[("bounds.write_timeout", "200ms")]);
+    let body = modern_call(1, "a", json!({})).to_string();
+    let mut client = gate.raw().await;
+    let head = "Host: localhost\r\nContent-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: a\r\n";
+    client.send(format!("POST /mcp/s HTTP/1.1\r\n{head}Content-Length: {}\r\n\r\n{body}", body.len())).await;
+    let mut stream = crate::gate::next_call(&upstream).await.answer_with_events();
+    let event =
+        json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "data": "x".repeat(1 << 20) } });
+    for _ in 0..64 {
+        stream.event(&event);
+    }
+    stream.hung_up().await;
+}
+
 /// One server's trouble is nobody else's.
 #[tokio::test]
 async fn a_failing_server_fails_alone() {

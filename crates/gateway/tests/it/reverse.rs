@@ -239,6 +239,41 @@ async fn a_server_can_withdraw_what_it_asked() {
     assert_eq!(client.http().post(&answering(ours, "late")).await.status, 400, "too late");
 }
 
+/// R12: a server that asks for what is denied is told so, a few times at a time.
+#[tokio::test]
+async fn declining_is_bounded() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, r#"{ "version": "1", "tools": { "a": {} } }"#);
+    let client = introduced(&gate, &upstream).await;
+    let (mut reply, mut stream) = open(&upstream, &client).await;
+    let before = upstream.requests().len();
+    for id in 0..100 {
+        stream.event(&asking(id, "sampling/createMessage"));
+    }
+    let notice = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": {} });
+    stream.event(&notice);
+    assert_eq!(reply.next_event().await.unwrap().json(), notice);
+    let first = next_call(&upstream).await;
+    first.answer(Answer::status(202));
+    let mut declined = vec![];
+    for _ in 1..8 {
+        declined.push(next_call(&upstream).await);
+    }
+    assert_eq!(upstream.requests().len() - before, 8);
+    declined.into_iter().for_each(|exchange| exchange.answer(Answer::status(202)));
+    testkit::patiently("another to be declined", async {
+        loop {
+            stream.event(&asking("later", "sampling/createMessage"));
+            stream.event(&notice);
+            reply.next_event().await;
+            if upstream.requests().len() - before > 8 {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
 /// R12: a server cannot fill us with requests that nobody answers.
 #[tokio::test]
 async fn unanswered_requests_are_bounded() {
