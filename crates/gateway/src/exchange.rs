@@ -268,9 +268,11 @@ impl Exchange {
                 params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))
             }
             ServerNotice::ToolsChanged => {
-                self.upstream.server.catalogue.forget();
+                let catalogue = self.session.as_ref().map_or(&self.upstream.server.catalogue, |own| &own.catalogue);
+                catalogue.forget();
                 params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))
             }
+            ServerNotice::Tasks | ServerNotice::TaskStatus if !self.is_of_own_task(params?) => return None,
             ServerNotice::Tasks if self.era == Era::Modern && self.wants_too_much(whole?) => return None,
             ServerNotice::Tasks
             | ServerNotice::Progress
@@ -284,6 +286,14 @@ impl Exchange {
             }
         };
         Some(Writer::server_message(None, method, params.as_deref()))
+    }
+
+    /// Other agents' tasks do not exist for this one, and so nothing happens to them.
+    fn is_of_own_task(&self, params: &str) -> bool {
+        let Some(params) = Object::read(params) else { return false };
+        let inner = params.object("task");
+        let id = params.text("taskId").or_else(|| inner.as_ref()?.text("taskId"));
+        id.is_some_and(|id| self.tasks.belongs(&self.upstream.server.id, &self.agent.key, &id))
     }
 
     /// The params of a withdrawal, under the id that the client knows.

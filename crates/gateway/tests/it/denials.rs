@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::{Answer, HttpClient, Recorder};
 
-use crate::gate::{Gate, called, methods, modern_headers, modern_request, tool};
+use crate::gate::{Gate, called, introduced, methods, modern_headers, modern_request, next_call, streamed, tool};
 
 async fn upstream() -> Recorder {
     Recorder::mcp(["known", "denied", "hidden", "limited", "approval"].map(tool)).await
@@ -154,6 +154,35 @@ async fn a_session_has_tools_of_its_own() {
             }
         }
     }
+}
+
+/// A tool that its server took away is unknown at once, where the server tells.
+#[tokio::test]
+async fn a_tool_that_is_gone_is_unknown() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, r#"{ "version": "1", "default": "allow", "hide": ["h"] }"#);
+    let client = introduced(&gate, &upstream).await;
+    let call = async |tools: Value| {
+        let served = async {
+            loop {
+                let exchange = next_call(&upstream).await;
+                match exchange.request.json()["method"] == "tools/list" {
+                    true => exchange.answer_with_result(&json!({ "tools": tools })),
+                    false => exchange.answer_with_result(&json!({ "content": [] })),
+                }
+            }
+        };
+        tokio::select! {
+            answer = client.call("a", json!({})) => answer,
+            () = served => panic!("it serves for ever"),
+        }
+    };
+    assert!(call(json!([{ "name": "a" }])).await["error"].is_null());
+    let (mut reply, _, mut stream) = streamed(&upstream, client.http().get()).await;
+    stream.event(&json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" }));
+    assert!(reply.next_event().await.is_some());
+    assert_eq!(call(json!([])).await["error"]["message"], "Unknown tool: a");
+    assert_eq!(called(&upstream), ["a"]);
 }
 
 /// A name that is new at the server is found; one that is asked for all the time does not make us ask all the time.

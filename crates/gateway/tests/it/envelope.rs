@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use testkit::{Answer, HttpClient, McpClient, Recorder};
 
-use crate::gate::{Gate, STRICT, called, methods, modern_call, modern_headers, modern_request, tool};
+use crate::gate::{
+    Gate, STRICT, called, introduced, methods, modern_call, modern_headers, modern_request, next_call, streamed, tool,
+};
 
 async fn upstream() -> Recorder {
     Recorder::mcp([tool("allowed_tool"), tool("forbidden_tool")]).await
@@ -319,6 +321,32 @@ async fn a_task_is_a_call_and_has_an_owner() {
     };
     assert_eq!(ids(owner.request("tasks/list", json!({})).await), [json!("task-1")]);
     assert!(ids(other.request("tasks/list", json!({})).await).is_empty());
+}
+
+/// Nor does anybody hear how another's task is doing.
+#[tokio::test]
+async fn news_of_a_task_is_for_its_owner() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, STRICT);
+    let (owner, other) = (introduced(&gate, &upstream).await, introduced(&gate, &upstream).await);
+    let made = async {
+        next_call(&upstream).await.answer_with_result(&json!({ "task": { "taskId": "task-1", "status": "working" } }))
+    };
+    tokio::join!(owner.request("tools/call", json!({ "name": "allowed_tool", "task": {} })), made);
+    let news = |id: &str| json!({ "jsonrpc": "2.0", "method": "notifications/tasks/status", "params": { "taskId": id, "status": "failed", "statusMessage": "m" } });
+    let last = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
+    for (client, expected) in [(&owner, vec![news("task-1"), last.clone()]), (&other, vec![last.clone()])] {
+        let (mut reply, _, mut stream) = streamed(&upstream, client.http().get()).await;
+        for message in [news("task-2"), news("task-1"), last.clone()] {
+            stream.event(&message);
+        }
+        stream.end();
+        let mut heard = Vec::new();
+        while let Some(event) = reply.next_event().await {
+            heard.push(event.json());
+        }
+        assert_eq!(heard, expected);
+    }
 }
 
 /// A result that names another's task does not hand it over.
