@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::calls::{Calls, WAYS};
 use super::decisions::Decision;
-use super::memory::SessionCost;
+use super::sessions::SessionCost;
 use crate::shell;
 
 const DIRECT: usize = 0;
@@ -16,21 +16,27 @@ const MAX_CPU_RATIO: f64 = 1.5;
 const MAX_SESSION_BYTES: u64 = 10 * 1024;
 const MAX_DECISION_RATIO: f64 = 1.2;
 
+/// What was not measured is left out.
 pub(super) struct Report {
     pub(super) calls: Vec<Calls>,
-    pub(super) session: SessionCost,
+    pub(super) sessions: Option<SessionCost>,
     pub(super) decisions: Vec<Decision>,
-    pub(super) command: String,
+    command: String,
 }
 
 impl Report {
+    pub(super) fn new(arguments: &[String]) -> Self {
+        let words: Vec<_> = std::iter::once("cargo xtask bench").chain(arguments.iter().map(String::as_str)).collect();
+        Self { calls: Vec::new(), sessions: None, decisions: Vec::new(), command: words.join(" ") }
+    }
+
     pub(super) fn write(&self) -> anyhow::Result<()> {
         let text = format!(
             "# Benchmarks\n\n\
              What Toolgate costs beside a bare hyper reverse proxy that reads nothing (`crates/testkit/src/bin/bare_proxy.rs`, the same runtime\n\
              shape), measured in alternation in one run. Ratios are what to look at: absolute figures are those of this machine with whatever else\n\
              it was doing, with client, proxy and upstream sharing its cores.\n\n\
-             Toolgate runs as it comes: a policy of 100 rules, a rate limit that is counted and never reached, every decision logged to a file. CPU is\n\
+             Toolgate runs as it comes (with mimalloc; the bare proxy with the system's allocator): a policy of 100 rules, a rate limit that is counted and never reached, every decision logged to a file. CPU is\n\
              user plus kernel time of the process that is called, from `/proc`; a figure is the median of the rounds, a ratio the median of the rounds' ratios.\n\n\
              ```\n{}\n```\n\n{}\n{self}",
             self.command,
@@ -42,6 +48,9 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.command.contains("--smoke") {
+            writeln!(out, "\nA smoke run: it shows that everything runs; its figures are too short to mean much.")?;
+        }
         for calls in &self.calls {
             writeln!(out, "\n## tools/call, {}\n", calls.era)?;
             writeln!(out, "| way | calls/s | p50 µs | p99 µs | CPU µs/call | CPU against bare |")?;
@@ -62,9 +71,17 @@ impl fmt::Display for Report {
                 verdict(ratio <= MAX_CPU_RATIO)
             )?;
         }
-        let SessionCost { sessions, bytes_each } = self.session;
-        writeln!(out, "\n## Idle legacy sessions\n\n{sessions} sessions: {:.1} KiB each.", bytes_each as f64 / 1024.0)?;
-        writeln!(out, "\nGoal: at most 10 KiB. {}", verdict(bytes_each <= MAX_SESSION_BYTES))?;
+        if let Some(SessionCost { sessions, bytes_each }) = self.sessions {
+            writeln!(
+                out,
+                "\n## Idle legacy sessions\n\n{sessions} sessions: {:.1} KiB each.",
+                bytes_each as f64 / 1024.0
+            )?;
+            writeln!(out, "\nGoal: at most 10 KiB. {}", verdict(bytes_each <= MAX_SESSION_BYTES))?;
+        }
+        if self.decisions.is_empty() {
+            return Ok(());
+        }
         writeln!(out, "\n## Decisions\n\n| case | 10 rules, ns | 10,000 rules, ns | ratio |\n|---|---:|---:|---:|")?;
         for Decision { case, few, many } in &self.decisions {
             writeln!(out, "| {case} | {few:.0} | {many:.0} | {:.2} |", many / few)?;

@@ -46,10 +46,13 @@ impl Binaries {
 
     /// As an operator would run it: all defaults, decisions logged; only the ports and the server are ours.
     pub(super) fn toolgate(&self, upstream: &Server, folder: &Path) -> anyhow::Result<Server> {
-        std::fs::write(folder.join("policy.json"), policy())?;
+        // Not beside the log: the folder of a policy is watched.
+        let policies = folder.join("policies");
+        std::fs::create_dir_all(&policies)?;
+        std::fs::write(policies.join("policy.json"), policy())?;
         let config = folder.join("toolgate.toml");
         let text = format!(
-            "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n[servers.bench]\nurl = \"{}\"\npolicy = \"policy.json\"\n",
+            "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n[servers.bench]\nurl = \"{}\"\npolicy = \"policies/policy.json\"\n",
             upstream.url
         );
         std::fs::write(&config, text)?;
