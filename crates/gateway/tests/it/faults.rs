@@ -59,7 +59,7 @@ fn result(message: &Value) -> Value {
 /// Vector 52.
 #[tokio::test]
 async fn whatever_a_server_answers_the_client_gets_one_error() {
-    let bounds = [("bounds.response", "4KiB"), ("bounds.event", "4KiB"), ("bounds.call_timeout", "2s")];
+    let bounds = [("bounds.response", "4KiB"), ("bounds.event", "4KiB")];
     let faults: [(&str, Fault); 31] = [
         ("500", |_| Answer::status(500)),
         ("503 as JSON", |message| Answer::json(503, &result(message))),
@@ -246,48 +246,47 @@ async fn a_cut_at_any_byte_is_one_error() {
     }
 }
 
+/// Before the head; after it; between events.
 #[tokio::test]
 async fn silence_ends_in_time() {
-    let bounds = [("bounds.call_timeout", "300ms"), ("bounds.idle_timeout", "100ms")];
-    // Before the head; after it; between events; and chatter for ever, which only the hard end stops.
-    for (name, content_type, first) in [
+    let progress = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{}}\n\n";
+    let cases = [
         ("no head", "", ""),
         ("no body", "application/json", ""),
         ("half a body", "application/json", "{\"jsonrpc\""),
         ("no event", "text/event-stream", ""),
         ("half an event", "text/event-stream", "data: {"),
-        (
-            "one event",
-            "text/event-stream",
-            "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{}}\n\n",
-        ),
+        ("one event", "text/event-stream", progress),
         ("comments", "text/event-stream", ": here\n\n"),
-    ] {
-        let (keep, kept) = std::sync::mpsc::channel();
-        let keep = std::sync::Mutex::new(keep);
-        let upstream = failing(move |_| {
-            if content_type.is_empty() {
-                let (answer, promise) = Answer::later();
-                keep.lock().unwrap().send((Some(promise), None)).unwrap();
-                return answer;
-            }
-            let (answer, mut stream) = Answer::stream(200, content_type);
-            stream.send(first);
-            keep.lock().unwrap().send((None, Some(stream))).unwrap();
-            answer
-        })
-        .await;
-        let gate = Gate::bounded(&upstream, OPEN, &bounds);
-        for (modern, http) in clients(&gate).await {
-            let (status, messages) = call(&http, modern, json!({})).await;
-            assert_eq!((status, messages.last().unwrap()), (200, &failed()), "{name}, modern: {modern}");
-            assert_eq!(messages.len(), if name == "one event" { 2 } else { 1 }, "{name}");
+    ];
+    let cases: Vec<_> = cases.map(|(name, kind, first)| tokio::spawn(silence(name, kind, first))).into();
+    for case in cases {
+        case.await.unwrap();
+    }
+}
+
+async fn silence(name: &'static str, content_type: &'static str, first: &'static str) {
+    let (keep, mut kept) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = failing(move |_| {
+        if content_type.is_empty() {
+            let (answer, promise) = Answer::later();
+            keep.send((Some(promise), None)).unwrap();
+            return answer;
         }
+        let (answer, mut stream) = Answer::stream(200, content_type);
+        stream.send(first);
+        keep.send((None, Some(stream))).unwrap();
+        answer
+    })
+    .await;
+    let gate = Gate::bounded(&upstream, OPEN, &[("bounds.call_timeout", "2s"), ("bounds.idle_timeout", "1s")]);
+    for (modern, http) in clients(&gate).await {
+        let (status, messages) = call(&http, modern, json!({})).await;
+        assert_eq!((status, messages.last().unwrap()), (200, &failed()), "{name}, modern: {modern}");
+        assert_eq!(messages.len(), if name == "one event" { 2 } else { 1 }, "{name}");
         // The upstream's end is let go of, too: nothing of it stays open here.
-        for _ in 0..2 {
-            if let (_, Some(mut stream)) = kept.recv().unwrap() {
-                stream.hung_up().await;
-            }
+        if let (_, Some(mut stream)) = kept.recv().await.unwrap() {
+            stream.hung_up().await;
         }
     }
 }
@@ -295,7 +294,7 @@ async fn silence_ends_in_time() {
 #[tokio::test]
 async fn endless_chatter_ends_in_time() {
     let upstream = Recorder::by_hand().await;
-    let gate = Gate::bounded(&upstream, OPEN, &[("bounds.call_timeout", "400ms"), ("bounds.idle_timeout", "30s")]);
+    let gate = Gate::bounded(&upstream, OPEN, &[("bounds.call_timeout", "2s"), ("bounds.idle_timeout", "30s")]);
     let http = modern_headers(gate.http(), "tools/call", Some("a"));
     let (mut reply, _, mut stream) = streamed(&upstream, http.post_streamed(&modern_call("k", "a", json!({})))).await;
     let mut seen = 0;

@@ -48,7 +48,7 @@ async fn a_short_window_opens_again() {
     let upstream = Recorder::mcp([tool("a")]).await;
     let gate = Gate::before(
         &upstream,
-        r#"{ "version": "1", "tools": { "a": { "rate_limit": { "max": 1, "window": "1s" } } } }"#,
+        r#"{ "version": "1", "tools": { "a": { "rate_limit": { "max": 1, "window": "2s" } } } }"#,
     );
     let client = gate.modern();
     assert_eq!(passes(&client, "a", 2).await, 1);

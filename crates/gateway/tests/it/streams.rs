@@ -113,7 +113,7 @@ async fn a_sessions_own_stream() {
     let gate = Gate::bounded(
         &upstream,
         r#"{ "version": "1", "resources": { "docs://*": {} } }"#,
-        &[("bounds.idle_timeout", "50ms"), ("bounds.call_timeout", "50ms"), ("bounds.keepalive", "1s")],
+        &[("bounds.idle_timeout", "1s"), ("bounds.call_timeout", "1s"), ("bounds.keepalive", "2s")],
     );
     let client = introduced(&gate, &upstream).await;
     let (mut reply, mut stream) = get(&upstream, &client, None).await;
