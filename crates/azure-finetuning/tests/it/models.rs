@@ -41,7 +41,7 @@ fn plain(value: Value) -> Value {
     match value {
         Value::Object(members) => members
             .into_iter()
-            .filter(|(key, value)| !value.is_null() && !(key == "result_files" && value == &json!([])))
+            .filter(|(key, value)| !(value.is_null() || (key == "result_files" && *value == json!([]))))
             .map(|(key, value)| (key, plain(value)))
             .collect(),
         Value::Array(items) => items.into_iter().map(plain).collect(),
