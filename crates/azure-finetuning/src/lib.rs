@@ -15,25 +15,30 @@ struct Readme;
 
 mod api_error;
 mod auth;
+mod checkpoints;
 mod client;
 mod create_job;
 mod endpoint;
 mod error;
 mod files;
 mod grader;
+mod graders;
 mod id;
 mod jobs;
 mod model;
+mod models;
 mod open_enum;
 mod pages;
 mod retry;
 mod transport;
+mod uploads;
 
 pub use api_error::ApiError;
 pub use auth::{
     AccessToken, AuthError, ClientSecret, DATA_SCOPE, ManagedIdentity, PUBLIC_AUTHORITY, StaticToken, TokenFuture,
     TokenProvider, WorkloadIdentity,
 };
+pub use checkpoints::Checkpoints;
 pub use client::{Client, ClientBuilder};
 pub use create_job::{
     CreateJob, Dpo, InvalidRequest, Metadata, Positive, ReasoningEffort, Reinforcement, Seed, Suffix, Supervised,
@@ -43,6 +48,7 @@ pub use endpoint::{ApiSurface, ApiVersion, InvalidEndpoint};
 pub use error::{ConfigError, Error, TransportError};
 pub use files::{FileContent, Files};
 pub use grader::{Grader, GraderMessage, SimilarityMetric, StringOperation};
+pub use graders::{Grade, GradeMetadata, Graders};
 pub use id::{CheckpointId, EventId, FileId, InvalidId, JobId, MAX_ID_BYTES, ModelId, PartId, UploadId};
 pub use jobs::{FollowOptions, Jobs, MetricsTable, WaitOptions, WhenPaused};
 pub use model::{
@@ -50,5 +56,7 @@ pub use model::{
     FilePurpose, FileStatus, Hyperparameters, Job, JobError, JobStatus, Method, MethodKind, Page, Setting, StepMetrics,
     UnixTime,
 };
+pub use models::{Model, Models};
 pub use pages::{List, Listed};
 pub use retry::RetryPolicy;
+pub use uploads::{Upload, UploadPart, UploadStatus, Uploads};

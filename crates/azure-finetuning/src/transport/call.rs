@@ -55,6 +55,16 @@ impl Call {
         Self { repeat: Repeat::OnlyIfNotDone, body, ..Self::new(operation, Method::POST, url) }
     }
 
+    pub(crate) fn header(mut self, (name, value): (&'static str, &'static str)) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The same request, when sending it twice costs nothing after all.
+    pub(crate) fn repeatable(self) -> Self {
+        Self { repeat: Repeat::Safe, ..self }
+    }
+
     pub(crate) fn query(mut self, name: &str, value: Option<impl ToString>) -> Self {
         if let Some(value) = value {
             self.url.query_pairs_mut().append_pair(name, &value.to_string());

@@ -5,6 +5,7 @@ mod auth;
 mod files;
 mod jobs;
 mod models;
+mod others;
 mod support;
 mod transport;
 mod watch;
