@@ -18,6 +18,9 @@ pub use workload_identity::WorkloadIdentity;
 /// The scope of a token for the service itself.
 pub const DATA_SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 
+/// The scope of a token for Azure's management plane.
+pub const MANAGEMENT_SCOPE: &str = "https://management.azure.com/.default";
+
 /// Where Microsoft Entra gives out tokens for the public cloud.
 pub const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
 
@@ -57,6 +60,9 @@ pub enum AuthError {
     /// A setting of the provider cannot work.
     #[error("the token provider's setting `{0}` cannot be used")]
     Setting(&'static str),
+    /// The operation takes tokens only, and the client has a key.
+    #[error("this needs a token provider, a key does not do")]
+    TokenNeeded,
     /// The token contains what cannot stand in a header.
     #[error("the token contains characters that cannot stand in a header")]
     Characters,

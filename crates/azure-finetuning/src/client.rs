@@ -9,7 +9,7 @@ use url::Url;
 
 pub use builder::ClientBuilder;
 
-use crate::auth::Credential;
+use crate::auth::{AuthError, Credential};
 use crate::endpoint::{ApiSurface, Endpoint};
 use crate::error::{ConfigError, Error};
 use crate::transport::{Call, Transport};
@@ -34,6 +34,9 @@ struct Shared {
     endpoint: Endpoint,
     surface: ApiSurface,
     credential: Credential,
+    management: Endpoint,
+    /// For the management plane; a key has none.
+    management_credential: Option<Credential>,
     transport: Transport,
 }
 
@@ -79,6 +82,20 @@ impl Client {
 
     pub(crate) async fn open(&self, call: Call) -> Result<reqwest::Response, Error> {
         self.shared.transport.open(&self.shared.credential, call).await
+    }
+
+    /// A URL of the management plane.
+    pub(crate) fn management_url(&self, path: &[&str]) -> Url {
+        self.shared.management.join(path.iter().copied())
+    }
+
+    /// Sends a request to the management plane.
+    pub(crate) async fn manage<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
+        let (operation, source) = (call.operation, AuthError::TokenNeeded);
+        let Some(credential) = &self.shared.management_credential else {
+            return Err(Error::Auth { operation, source });
+        };
+        self.shared.transport.json(credential, call).await
     }
 
     pub(crate) fn idle_timeout(&self) -> std::time::Duration {

@@ -1,10 +1,5 @@
 //! Identifiers that go into URLs. Each is checked once, here, so that no id can ever leave its own path segment.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 /// Why a text is not an identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -45,7 +40,7 @@ macro_rules! id {
         $(#[$doc])*
         ///
         /// 1 to 255 bytes: an ASCII letter or digit, then letters, digits, `.`, `_`, `:` or `-`. Anything else is refused by
-        /// [`FromStr`], the only way in, so an id can neither leave its path segment nor reach the query of a URL.
+        /// [`FromStr`](std::str::FromStr), the only way in, so an id can neither leave its path segment nor reach the query of a URL.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Box<str>);
 
@@ -57,35 +52,37 @@ macro_rules! id {
             }
         }
 
-        impl FromStr for $name {
-            type Err = InvalidId;
+        impl std::str::FromStr for $name {
+            type Err = $crate::id::InvalidId;
 
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
-                check(text)?;
+            fn from_str(text: &str) -> Result<Self, $crate::id::InvalidId> {
+                $crate::id::check(text)?;
                 Ok(Self(text.into()))
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
     };
 }
+
+pub(crate) use id;
 
 id!(
     /// A fine-tuning job, such as `ftjob-0a1b2c3d4e5f60718293a4b5c6d7e8f9`.

@@ -123,7 +123,8 @@ impl Jobs {
         wait::until_done(self, id, options).await
     }
 
-    /// The events of a job, each once, oldest first, until the job has ended and nothing is left to tell.
+    /// The events of a job, each once, until the job has ended and nothing is left to tell. What is new at one look comes
+    /// oldest first.
     ///
     /// Ends after an error that asking again does not help, or after too many in a row that it does
     /// ([`FollowOptions::tolerance`]).

@@ -18,6 +18,7 @@ mod auth;
 mod checkpoints;
 mod client;
 mod create_job;
+mod deployments;
 mod endpoint;
 mod error;
 mod files;
@@ -35,8 +36,8 @@ mod uploads;
 
 pub use api_error::ApiError;
 pub use auth::{
-    AccessToken, AuthError, ClientSecret, DATA_SCOPE, ManagedIdentity, PUBLIC_AUTHORITY, StaticToken, TokenFuture,
-    TokenProvider, WorkloadIdentity,
+    AccessToken, AuthError, ClientSecret, DATA_SCOPE, MANAGEMENT_SCOPE, ManagedIdentity, PUBLIC_AUTHORITY, StaticToken,
+    TokenFuture, TokenProvider, WorkloadIdentity,
 };
 pub use checkpoints::Checkpoints;
 pub use client::{Client, ClientBuilder};
@@ -44,6 +45,7 @@ pub use create_job::{
     CreateJob, Dpo, InvalidRequest, Metadata, Positive, ReasoningEffort, Reinforcement, Seed, Suffix, Supervised,
     TrainingType, Wandb,
 };
+pub use deployments::{Account, Deployment, DeploymentName, DeploymentProperties, Deployments, ProvisioningState, Sku};
 pub use endpoint::{ApiSurface, ApiVersion, InvalidEndpoint};
 pub use error::{ConfigError, Error, TransportError};
 pub use files::{FileContent, Files};

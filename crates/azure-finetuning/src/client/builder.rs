@@ -8,11 +8,16 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Client, Shared};
-use crate::auth::{AuthError, ClientSecret, Credential, DATA_SCOPE, TokenCache, TokenProvider, WorkloadIdentity};
+use crate::auth::{
+    AuthError, ClientSecret, Credential, DATA_SCOPE, MANAGEMENT_SCOPE, TokenCache, TokenProvider, WorkloadIdentity,
+};
 use crate::endpoint::{ApiSurface, Endpoint};
 use crate::error::ConfigError;
 use crate::retry::RetryPolicy;
 use crate::transport::Transport;
+
+/// Azure's management plane in the public cloud.
+const MANAGEMENT: &str = "https://management.azure.com";
 
 const USER_AGENT: &str = concat!("azure-finetuning/", env!("CARGO_PKG_VERSION"), " (Rust)");
 
@@ -20,6 +25,7 @@ const USER_AGENT: &str = concat!("azure-finetuning/", env!("CARGO_PKG_VERSION"),
 #[derive(Debug)]
 pub struct ClientBuilder {
     endpoint: Option<String>,
+    management: String,
     allow_insecure: bool,
     surface: ApiSurface,
     credential: Option<Given>,
@@ -40,6 +46,7 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             endpoint: None,
+            management: MANAGEMENT.to_owned(),
             allow_insecure: false,
             surface: ApiSurface::default(),
             credential: None,
@@ -57,6 +64,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
+        self
+    }
+
+    /// The management plane, for deployments; `https://management.azure.com` if this is not called.
+    #[must_use]
+    pub fn management_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.management = url.into();
         self
     }
 
@@ -129,12 +143,16 @@ impl ClientBuilder {
     /// [`ConfigError`] if endpoint or credential is missing or cannot be used.
     pub fn build(self) -> Result<Client, ConfigError> {
         let endpoint = Endpoint::parse(&self.endpoint.ok_or(ConfigError::NoEndpoint)?, self.allow_insecure)?;
-        let credential = match self.credential.ok_or(ConfigError::NoCredential)? {
+        let management = Endpoint::parse(&self.management, self.allow_insecure)?;
+        let (credential, management_credential) = match self.credential.ok_or(ConfigError::NoCredential)? {
             Given::Key(key) => {
                 HeaderValue::from_str(key.expose_secret()).map_err(|_| ConfigError::ApiKey)?;
-                Credential::Key(key)
+                (Credential::Key(key), None)
             }
-            Given::Provider(provider) => Credential::Token(TokenCache::new(provider, self.scope)),
+            Given::Provider(provider) => {
+                let management = TokenCache::new(Arc::clone(&provider), MANAGEMENT_SCOPE.to_owned());
+                (Credential::Token(TokenCache::new(provider, self.scope)), Some(Credential::Token(management)))
+            }
         };
         // A redirect would carry the key to another host; a hidden retry would make attempts that nobody counted.
         let http = reqwest::Client::builder()
@@ -146,7 +164,9 @@ impl ClientBuilder {
             .map_err(ConfigError::Http)?;
         let (request_timeout, idle_timeout) = (self.request_timeout, self.idle_timeout);
         let transport = Transport { http, retry: self.retry, request_timeout, idle_timeout };
-        Ok(Client { shared: Arc::new(Shared { endpoint, surface: self.surface, credential, transport }) })
+        let surface = self.surface;
+        let shared = Shared { endpoint, surface, credential, management, management_credential, transport };
+        Ok(Client { shared: Arc::new(shared) })
     }
 }
 

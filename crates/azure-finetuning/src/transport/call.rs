@@ -50,6 +50,11 @@ impl Call {
         Self { headers: vec![("content-length", "0")], ..Self::new(operation, Method::POST, url) }
     }
 
+    /// A request that puts something in its place, where it is already when it is put there twice.
+    pub(crate) fn put(operation: &'static str, url: Url, body: Body) -> Self {
+        Self { body, ..Self::new(operation, Method::PUT, url) }
+    }
+
     /// A request that makes something new each time it is sent.
     pub(crate) fn create(operation: &'static str, url: Url, body: Body) -> Self {
         Self { repeat: Repeat::OnlyIfNotDone, body, ..Self::new(operation, Method::POST, url) }

@@ -203,6 +203,7 @@ fn no_id_leaves_its_place() {
         ".",
         "%2e%2e",
         "%2e%2e%2ffiles",
+        "a%2fb",
         "a/b",
         "a\\b",
         "a?api-version=x",
