@@ -1,5 +1,143 @@
-//! Placeholder for `cargo xtask bench`.
+//! `cargo xtask bench [--smoke] [--seconds N] [--only calls|sessions|decisions] [--write]`: what Toolgate costs, as ratios against a
+//! bare reverse proxy that runs in alternation with it. `--smoke` only proves that it runs; `--write` puts the result into
+//! `docs/benchmarks.md`.
 
-pub(crate) fn run(_: &[String]) -> anyhow::Result<()> {
-    anyhow::bail!("not written yet")
+mod calls;
+mod cpu;
+mod decisions;
+mod load;
+mod message;
+mod report;
+mod sessions;
+mod stage;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+
+use self::report::Report;
+use crate::e2e::stand;
+
+/// How long and how much.
+struct Plan {
+    smoke: bool,
+    only: Option<Part>,
+    /// One measurement of one way.
+    span: Duration,
+    /// Before it, uncounted.
+    warm_up: Duration,
+    rounds: usize,
+    connections: usize,
+    sessions: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Calls,
+    Sessions,
+    Decisions,
+}
+
+pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let (plan, write) = read(arguments)?;
+    let folder = stand::fresh("bench")?;
+    let binaries = stage::Binaries::build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut report = Report::new(arguments);
+    if plan.includes(Part::Calls) {
+        report.calls = runtime.block_on(calls::measure(&plan, &binaries, &folder))?;
+    }
+    if plan.includes(Part::Sessions) {
+        report.sessions = Some(runtime.block_on(sessions::measure(&plan, &binaries, &folder))?);
+    }
+    if plan.includes(Part::Decisions) {
+        report.decisions = decisions::measure(&plan)?;
+    }
+    print!("{report}");
+    if write {
+        report.write()?;
+    }
+    Ok(())
+}
+
+impl Plan {
+    fn includes(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
+}
+
+fn read(arguments: &[String]) -> anyhow::Result<(Plan, bool)> {
+    let (mut smoke, mut write, mut seconds, mut only) = (false, false, None, None);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--smoke" => smoke = true,
+            "--write" => write = true,
+            "--seconds" => seconds = Some(arguments.next().and_then(|given| given.parse().ok()).unwrap_or(0)),
+            "--only" => {
+                only = Some(arguments.next().and_then(|name| part(name)).context("--only calls|sessions|decisions")?)
+            }
+            other => bail!(
+                "unknown argument `{other}`; usage: cargo xtask bench [--smoke] [--seconds N] [--only PART] [--write]"
+            ),
+        }
+    }
+    ensure!(seconds.is_none_or(|seconds| (1..=600).contains(&seconds)), "--seconds takes 1 to 600");
+    ensure!(only.is_none() || !write, "only a whole run is worth writing down");
+    let plan = match smoke {
+        true => Plan {
+            smoke,
+            only,
+            span: Duration::from_secs(seconds.unwrap_or(1)),
+            warm_up: Duration::from_millis(200),
+            rounds: 1,
+            connections: 8,
+            sessions: 500,
+        },
+        false => Plan {
+            smoke,
+            only,
+            span: Duration::from_secs(seconds.unwrap_or(4)),
+            warm_up: Duration::from_millis(500),
+            rounds: 7,
+            connections: 32,
+            sessions: 10_000,
+        },
+    };
+    Ok((plan, write))
+}
+
+fn part(name: &str) -> Option<Part> {
+    match name {
+        "calls" => Some(Part::Calls),
+        "sessions" => Some(Part::Sessions),
+        "decisions" => Some(Part::Decisions),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: Option<(bool, u64, bool)>) {
+        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let read = read(&arguments).ok().map(|(plan, write)| (plan.smoke, plan.span.as_secs(), write));
+        assert_eq!(read, expected, "{line}");
+    }
+
+    #[test]
+    fn arguments() {
+        check("", Some((false, 4, false)));
+        check("--smoke", Some((true, 1, false)));
+        check("--seconds 9 --write", Some((false, 9, true)));
+        check("--seconds", None);
+        check("--seconds 0", None);
+        check("--only calls", Some((false, 4, false)));
+        check("--only", None);
+        check("--only everything", None);
+        check("--only calls --write", None);
+        check("--fast", None);
+    }
 }

@@ -13,7 +13,8 @@ pub(crate) fn run(_: &[String]) -> anyhow::Result<()> {
     need("cargo-machete", MACHETE)?;
     need("typos", TYPOS)?;
     sh(&mut program("typos"))?;
-    sh(&mut cargo(&["machete"]))?;
+    // Not as `cargo machete`: inside `cargo xtask` it takes its own name for a folder.
+    sh(&mut program("cargo-machete"))?;
     sh(&mut cargo(&["deny", "--all-features", "check", "bans", "licenses", "sources"]))?;
     advisories()?;
     // `-D warnings` as an argument, not in RUSTFLAGS: those would build all dependencies once more.

@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::head::Doors;
 use crate::pipeline::Shared;
@@ -23,13 +24,18 @@ pub(crate) struct Admin {
     pub(crate) policies: Arc<[Arc<PolicyFile>]>,
 }
 
+/// Connections to the admin listener; more are closed at once.
+const MAX_CONNECTIONS: usize = 64;
+
 pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
     let header_timeout = admin.shared.bounds.header_timeout;
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(worker::BREATH).await;
             continue;
         };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         let admin = Arc::clone(&admin);
         let service = service_fn(move |request| {
             let reply = admin.answer(&request);
@@ -39,7 +45,10 @@ pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
             .timer(TokioTimer::new())
             .header_read_timeout(header_timeout)
             .serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(connection);
+        tokio::spawn(async move {
+            _ = connection.await;
+            drop(place);
+        });
     }
 }
 

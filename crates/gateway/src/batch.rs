@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use crate::pipeline::{Entry, Pipeline};
+use crate::record;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Out, Reply};
 
@@ -40,8 +41,9 @@ pub(crate) async fn answer(pipeline: &Pipeline, entry: &Entry, elements: &[&RawV
     let elements: Vec<Box<RawValue>> = elements.iter().map(|element| (*element).to_owned()).collect();
     tokio::spawn(async move {
         for element in elements {
-            if one(&pipeline, &entry, &element, &feed).await.is_err() {
-                return; // the client hung up
+            tokio::select! {
+                done = one(&pipeline, &entry, &element, &feed) => if done.is_err() { return },
+                () = feed.closed() => return, // the client hung up
             }
         }
     });
@@ -56,8 +58,10 @@ async fn one(pipeline: &Pipeline, entry: &Entry, element: &RawValue, feed: &mpsc
     // Boxed: a batch is a message that holds messages, and its future would hold itself.
     let reply = match Box::pin(pipeline.message(entry, message)).await {
         Ok(reply) => reply,
-        Err(refused) if is_request => refused.reply(),
-        Err(_) => return Ok(()),
+        Err(refused) => {
+            record::refused(&entry.server.id, &entry.agent, &refused);
+            refused.reply()
+        }
     };
     let is_stream = matches!(reply.body(), Out::Relay(_) | Out::Fed(_));
     let mut body = reply.into_body();

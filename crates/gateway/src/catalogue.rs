@@ -30,7 +30,8 @@ type Tools = HashMap<Box<str>, Vec<Mirror>>;
 #[derive(Default)]
 pub(crate) struct Catalogue {
     current: ArcSwapOption<(Instant, Tools)>,
-    fetching: Mutex<()>,
+    /// Held while fetching, so that one fetches for all; says when that failed.
+    fetching: Mutex<Option<Instant>>,
 }
 
 /// How a list is asked for: alone, or within a legacy session.
@@ -46,12 +47,16 @@ impl Catalogue {
         if let Some(mirrors) = self.known(name, FRESH) {
             return Ok(Some(mirrors));
         }
-        let _one_at_a_time = self.fetching.lock().await;
+        let arrived = Instant::now();
+        let mut failed = asking.upstream.turn(self.fetching.lock()).await?;
         if let Some(mirrors) = self.known(name, FRESH) {
             return Ok(Some(mirrors));
         }
         if self.current.load().as_ref().is_none_or(|current| current.0.elapsed() >= PATIENCE) {
-            let tools = fetch(asking).await?;
+            if failed.is_some_and(|at| at >= arrived) {
+                return Err(UpstreamError::LatelyFailed);
+            }
+            let tools = fetch(asking).await.inspect_err(|_| *failed = Some(Instant::now()))?;
             self.current.store(Some(Arc::new((Instant::now(), tools))));
         }
         Ok(self.known(name, FRESH))

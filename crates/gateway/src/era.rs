@@ -21,8 +21,15 @@ const LEGACY: u8 = 2;
 #[derive(Default)]
 pub(crate) struct EraCache {
     known: AtomicU8,
-    /// Held while asking, so that one asks for all; says when a legacy answer came.
-    asking: Mutex<Option<Instant>>,
+    /// Held while asking, so that one asks for all.
+    asking: Mutex<Asked>,
+}
+
+/// When the server was last asked, and in vain.
+#[derive(Default)]
+struct Asked {
+    answered: Option<Instant>,
+    failed: Option<Instant>,
 }
 
 /// The `_meta` of requests that the gateway makes for itself.
@@ -39,16 +46,26 @@ impl EraCache {
         if self.known.load(Ordering::Relaxed) == MODERN {
             return Ok(true);
         }
-        let mut asked = self.asking.lock().await;
+        let arrived = Instant::now();
+        let mut asked = upstream.turn(self.asking.lock()).await?;
         match self.known.load(Ordering::Relaxed) {
             MODERN => return Ok(true),
-            LEGACY if asked.is_some_and(|at| at.elapsed() < ASK_AGAIN) => return Ok(false),
+            LEGACY if asked.answered.is_some_and(|at| at.elapsed() < ASK_AGAIN) => return Ok(false),
+            // Those who waited meanwhile do not ask one after the other.
+            _ if asked.failed.is_some_and(|at| at >= arrived) => return Err(UpstreamError::LatelyFailed),
             _ => {}
         }
-        let modern = probe(upstream).await?;
-        self.known.store(if modern { MODERN } else { LEGACY }, Ordering::Relaxed);
-        *asked = Some(Instant::now());
-        Ok(modern)
+        match probe(upstream).await {
+            Ok(modern) => {
+                self.known.store(if modern { MODERN } else { LEGACY }, Ordering::Relaxed);
+                *asked = Asked { answered: Some(Instant::now()), failed: None };
+                Ok(modern)
+            }
+            Err(error) => {
+                asked.failed = Some(Instant::now());
+                Err(error)
+            }
+        }
     }
 
     /// What was remembered turned out wrong.
@@ -64,7 +81,8 @@ async fn probe(upstream: &Upstream) -> Result<bool, UpstreamError> {
     let body = mcp::Writer::request(id, Method::Discover, &params);
     let response = upstream.post(modern_headers(Method::Discover), body, None).await?;
     let status = response.status();
-    if status.is_server_error() {
+    // None of these says anything of the era: credentials are wrong, it moved, it is busy, it is broken.
+    if status.is_server_error() || status.is_redirection() || matches!(status.as_u16(), 401 | 403 | 407 | 429) {
         return Err(UpstreamError::Status(status));
     }
     let (events, body) = (is_type(&response, "text/event-stream"), response.into_body());
@@ -91,26 +109,21 @@ pub(crate) fn error_code(error: &str) -> Option<i64> {
 
 /// The first event that is an answer.
 pub(crate) async fn first_answer(upstream: &Upstream, mut body: Incoming) -> Result<Vec<u8>, UpstreamError> {
-    use http_body_util::BodyExt;
-    let read = async {
-        let mut reader = mcp::sse::Reader::new(upstream.bounds.event);
-        let mut found = None;
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(UpstreamError::Body)?.into_data() else { continue };
-            let pushed = reader.push(&data, |event| {
-                let data = event.data.unwrap_or_default();
-                if found.is_none() && matches!(ServerMessage::read(&data), Some(ServerMessage::Answer(_))) {
-                    found = Some(data);
-                }
-            });
-            pushed.map_err(|_| UpstreamError::TooLarge(upstream.bounds.event))?;
-            if let Some(found) = found.take() {
-                return Ok(found);
+    let mut reader = mcp::sse::Reader::new(upstream.bounds.event);
+    let mut found = None;
+    while let Some(data) = upstream.next(&mut body).await? {
+        let pushed = reader.push(&data, |event| {
+            let data = event.data.unwrap_or_default();
+            if found.is_none() && matches!(ServerMessage::read(&data), Some(ServerMessage::Answer(_))) {
+                found = Some(data);
             }
+        });
+        pushed.map_err(|_| UpstreamError::TooLarge(upstream.bounds.event))?;
+        if let Some(found) = found.take() {
+            return Ok(found);
         }
-        Err(UpstreamError::NotAnAnswer)
-    };
-    tokio::time::timeout(upstream.bounds.idle_timeout, read).await.map_err(|_| UpstreamError::Timeout)?
+    }
+    Err(UpstreamError::NotAnAnswer)
 }
 
 pub(crate) fn modern_headers(method: Method) -> HeaderMap {

@@ -10,12 +10,16 @@ use policy::{Reverse, Subject};
 use serde_json::value::RawValue;
 
 use crate::agent::Agent;
+use crate::legacy::Opening;
 use crate::policies::Bound;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::SESSION_ID;
 use crate::session::{OpenCall, Session};
 use crate::tasks::Tasks;
 use crate::upstream::{PROTOCOL_VERSION, Upstream, UpstreamError};
+
+/// What a 2025-11-25 server answers when it wants the user to visit a URL first.
+const URL_ELICITATION_REQUIRED: f64 = -32042.0;
 
 /// One request and all that comes back for it; or, without a call, a session's own stream.
 pub(crate) struct Exchange {
@@ -26,6 +30,7 @@ pub(crate) struct Exchange {
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) call: Option<Open>,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) opening: Option<Opening>,
 }
 
 /// A request that is open upstream.
@@ -97,10 +102,12 @@ impl Exchange {
 
     fn verdict(&self, method: Method, to: &Addressee, verdict: Verdict<'_>) -> Vec<u8> {
         let id = to.id.as_deref().unwrap_or("null");
-        let Verdict::Result(result) = verdict else {
-            return Writer::answer(id, verdict);
+        let passes = match verdict {
+            Verdict::Result(result) => self.result(method, result),
+            Verdict::Error(error) if method.lists().is_some() => return plain_error(id, error),
+            Verdict::Error(error) => self.error(error),
         };
-        match self.result(method, result) {
+        match passes {
             Ok(None) => Writer::answer(id, verdict),
             Ok(Some(json)) => Writer::result(id, &json),
             Err(why) => {
@@ -108,6 +115,17 @@ impl Exchange {
                 tracing::warn!(server = %self.upstream.server.id, error = %refused.detail(), "an answer was not passed on");
                 refused.message().1
             }
+        }
+    }
+
+    /// An error may ask, too: for the user to visit a URL (2025-11-25, URL mode elicitation).
+    fn error(&self, error: &RawValue) -> Result<Option<String>, Refusal> {
+        // However the number is written; and one that readers may read differently counts as this one.
+        let code = Object::read(error.get()).and_then(|error| error.get("code")?.get().parse::<f64>().ok());
+        let asks = code.is_none_or(|code| code == URL_ELICITATION_REQUIRED);
+        match asks && !self.bound.policy.reverse(Reverse::Elicitation) {
+            true => Err(Refusal::ForbiddenInput),
+            false => Ok(None),
         }
     }
 
@@ -143,8 +161,8 @@ impl Exchange {
             Method::TasksGet | Method::TasksResult if self.era == Era::Modern && self.asks_too_much(result) => {
                 Err(Refusal::ForbiddenInput)
             }
+            Method::Ping => Ok(Some("{}".to_owned())),
             Method::Discover
-            | Method::Ping
             | Method::Complete
             | Method::SetLevel
             | Method::Subscribe
@@ -196,15 +214,24 @@ impl Exchange {
         })
     }
 
+    /// A notice that carries a task may carry its input requests.
+    fn wants_too_much(&self, params: &RawValue) -> bool {
+        let task = Object::read(params.get()).and_then(|params| params.get("task"));
+        self.asks_too_much(params) || task.is_some_and(|task| self.asks_too_much(task))
+    }
+
     /// A request of a legacy server's to the client.
     fn request(&self, id: Id<'_>, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
         let session = self.session.as_ref()?;
         let known = ServerMethod::named(method);
-        let allowed = known.is_some_and(|method| asks(method).is_none_or(|ask| self.bound.policy.reverse(ask)));
+        let now = self.upstream.server.policy.current(); // a request of its own, however old the stream is
+        let permits = |ask| now.policy.reverse(ask) && session.offered.contains(&ask);
+        let allowed = known.is_some_and(|method| asks(method).is_none_or(permits));
         let server = &self.upstream.server.id;
         tracing::info!(server = %server, agent = %self.agent.key, method = known.map_or("(unknown)", ServerMethod::as_str),
             outcome = if allowed { "allowed" } else { "denied" }, "reverse");
-        if allowed && let Some(ours) = session.ask(id.as_json()) {
+        if allowed {
+            let ours = session.ask(id.as_json());
             return Some(Writer::server_message(Some(ours), method, params.map(RawValue::get)));
         }
         self.decline(session, id.as_json());
@@ -213,43 +240,60 @@ impl Exchange {
 
     /// Tells the server at once, so that nothing there waits for an answer that cannot come.
     fn decline(&self, session: &Arc<Session>, id: &str) {
+        let Some(place) = session.declining() else {
+            tracing::warn!(server = %self.upstream.server.id, "a server asks faster than it can be told no");
+            return;
+        };
         let body = Writer::error(Some(id), -32601, "denied by the gateway's policy", None);
         let (upstream, headers) = (self.upstream.clone(), session_headers(session));
         tokio::spawn(async move {
-            if let Err(error) = upstream.post(headers, body, None).await {
+            if let Err(error) = upstream.renewed().post(headers, body, None).await {
                 tracing::warn!(server = %upstream.server.id, error = %crate::policies::chain(&error), "cannot decline a server's request");
             }
+            drop(place);
         });
     }
 
     fn notice(&self, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
         let notice = ServerNotice::named(method)?;
+        let whole = params;
         let params = params.map(RawValue::get);
         let params = match notice {
             ServerNotice::Cancelled => Some(self.withdrawn(params?)?),
             ServerNotice::ResourceUpdated => {
                 let uri = Object::read(params?)?.text("uri")?;
-                if !self.bound.policy.lists(Subject::Resource(&uri)) {
+                if !self.upstream.server.policy.current().policy.lists(Subject::Resource(&uri)) {
                     return None;
                 }
                 params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))
             }
             ServerNotice::ToolsChanged => {
-                self.upstream.server.catalogue.forget();
+                let catalogue = self.session.as_ref().map_or(&self.upstream.server.catalogue, |own| &own.catalogue);
+                catalogue.forget();
                 params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))
             }
-            ServerNotice::Progress
+            ServerNotice::Tasks | ServerNotice::TaskStatus if !self.is_of_own_task(params?) => return None,
+            ServerNotice::Tasks if self.era == Era::Modern && self.wants_too_much(whole?) => return None,
+            ServerNotice::Tasks
+            | ServerNotice::Progress
             | ServerNotice::Message
             | ServerNotice::PromptsChanged
             | ServerNotice::ResourcesChanged
             | ServerNotice::ElicitationComplete
             | ServerNotice::TaskStatus
-            | ServerNotice::Tasks
             | ServerNotice::Acknowledged => {
                 params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))
             }
         };
         Some(Writer::server_message(None, method, params.as_deref()))
+    }
+
+    /// Other agents' tasks do not exist for this one, and so nothing happens to them.
+    fn is_of_own_task(&self, params: &str) -> bool {
+        let Some(params) = Object::read(params) else { return false };
+        let inner = params.object("task");
+        let id = params.text("taskId").or_else(|| inner.as_ref()?.text("taskId"));
+        id.is_some_and(|id| self.tasks.belongs(&self.upstream.server.id, &self.agent.key, &id))
     }
 
     /// The params of a withdrawal, under the id that the client knows.
@@ -268,6 +312,13 @@ impl Exchange {
         let call = self.call.as_ref().filter(|call| call.method == Method::Listen)?;
         mcp::replace(json, &["_meta", meta::SUBSCRIPTION_ID], call.to.id.as_deref()?)
     }
+}
+
+/// An error in place of a list: its code and message, and none of its data, which no policy filters.
+fn plain_error(id: &str, error: &RawValue) -> Vec<u8> {
+    let error = Object::read(error.get()).unwrap_or_default();
+    let code = error.get("code").and_then(|code| code.get().parse().ok()).unwrap_or(-32603);
+    Writer::error(Some(id), code, error.text("message").as_deref().unwrap_or("the list failed"), None)
 }
 
 fn is_error(verdict: &Verdict<'_>) -> bool {

@@ -31,8 +31,9 @@ pub(crate) enum Asked<'a> {
     Prompt(&'a str),
     /// Subscriptions: each must be permitted.
     Resources(Vec<String>),
-    CompletePrompt(String),
-    CompleteResource(String),
+    /// Named, but neither got nor read (completions, unsubscribing): it must be permitted, and owes no quota.
+    NamesPrompt(String),
+    NamesResource(String),
 }
 
 impl<'a> Asked<'a> {
@@ -41,12 +42,13 @@ impl<'a> Asked<'a> {
         Some(match method {
             Method::ToolsCall => Self::Tool(params.name()?),
             Method::PromptsGet => Self::Prompt(params.name()?),
-            Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => Self::Resource(params.name()?),
+            Method::ResourcesRead | Method::Subscribe => Self::Resource(params.name()?),
+            Method::Unsubscribe => Self::NamesResource(params.name()?.to_owned()),
             Method::Complete => {
                 let reference = Object::read(params.get("ref")?)?;
                 match reference.text("type")?.as_ref() {
-                    "ref/prompt" => Self::CompletePrompt(reference.text("name")?.into_owned()),
-                    "ref/resource" => Self::CompleteResource(reference.text("uri")?.into_owned()),
+                    "ref/prompt" => Self::NamesPrompt(reference.text("name")?.into_owned()),
+                    "ref/resource" => Self::NamesResource(reference.text("uri")?.into_owned()),
                     _ => return None,
                 }
             }
@@ -64,7 +66,7 @@ impl<'a> Asked<'a> {
         match self {
             Self::Nothing | Self::Resources(_) => None,
             Self::Tool(name) | Self::Resource(name) | Self::Prompt(name) => Some(name),
-            Self::CompletePrompt(name) | Self::CompleteResource(name) => Some(name),
+            Self::NamesPrompt(name) | Self::NamesResource(name) => Some(name),
         }
     }
 }
@@ -103,9 +105,8 @@ pub(crate) fn request<'a>(
         Asked::Tool(name) => decide(Subject::Tool(name)).map(|permitted| Cleared(Some(permitted))),
         Asked::Resource(uri) => decide(Subject::Resource(uri)).map(|permitted| Cleared(Some(permitted))),
         Asked::Prompt(name) => decide(Subject::Prompt(name)).map(|permitted| Cleared(Some(permitted))),
-        // A completion helps to fill in a call, and is none: it needs the permit and owes no quota.
-        Asked::CompletePrompt(name) => decide(Subject::Prompt(name)).map(|_| Cleared(None)),
-        Asked::CompleteResource(uri) => decide(Subject::Resource(uri)).map(|_| Cleared(None)),
+        Asked::NamesPrompt(name) => decide(Subject::Prompt(name)).map(|_| Cleared(None)),
+        Asked::NamesResource(uri) => decide(Subject::Resource(uri)).map(|_| Cleared(None)),
         Asked::Resources(uris) => {
             uris.iter().try_for_each(|uri| decide(Subject::Resource(uri)).map(drop))?;
             Ok(Cleared(None))
@@ -123,6 +124,12 @@ pub(crate) fn capabilities(bound: &Bound, declared: &str) -> Option<String> {
     let kept = declared.iter().filter(|(key, _)| !denied(key));
     let kept: Vec<String> = kept.map(|(key, value)| format!("{}:{}", mcp::string(key), value.get())).collect();
     Some(format!("{{{}}}", kept.join(",")))
+}
+
+/// What a legacy client offers its server to ask for, as far as the policy let that through.
+pub(crate) fn offered(params: &Params<'_>) -> Box<[Reverse]> {
+    let declared = params.get("capabilities").and_then(Object::read).unwrap_or_default();
+    declared.iter().filter_map(|(key, _)| reverse(key)).collect()
 }
 
 fn reverse(capability: &str) -> Option<Reverse> {

@@ -5,16 +5,31 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use mcp::{Era, Notice, Params, Revision, Writer};
+use policy::Reverse;
 
 use crate::exchange::{Exchange, session_headers};
 use crate::head::{self, one};
 use crate::modern::Claim;
-use crate::pipeline::{Entry, Pipeline};
+use crate::pipeline::{Entry, Pipeline, Shared};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::server::Server;
 use crate::session::Session;
 use crate::upstream::{LAST_EVENT_ID, UpstreamError, content_type, is_type};
+
+/// A session whose `initialize` is under way: it goes, unless the server agrees to it.
+pub(crate) struct Opening {
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if !self.session.is_established() {
+            self.shared.sessions.remove(&self.session.id);
+        }
+    }
+}
 
 impl Pipeline {
     /// An answer to `initialize` opens a session of ours.
@@ -23,6 +38,7 @@ impl Pipeline {
         entry: &Entry,
         mut exchange: Exchange,
         wanted: Revision,
+        offered: Box<[Reverse]>,
         response: http::Response<Incoming>,
     ) -> Result<Reply, Refused> {
         let Some(call) = &exchange.call else { return Err(Refusal::NoSession.into()) };
@@ -35,23 +51,17 @@ impl Pipeline {
             });
         }
         let upstream = response.headers().get(SESSION_ID).cloned();
-        let session = self.shared.sessions.prepare(&entry.server.id, upstream, wanted).map_err(|why| to.refuse(why))?;
+        let session =
+            self.shared.sessions.prepare(&entry.server.id, upstream, wanted, offered).map_err(|why| to.refuse(why))?;
         let session = Arc::new(session);
         exchange.session = Some(Arc::clone(&session));
         exchange.agent = session.agent.clone();
         self.shared.sessions.insert(Arc::clone(&session)).map_err(|why| to.refuse(why))?;
         let id = HeaderValue::from_str(&session.id).map_err(|_| to.refuse(Refusal::NoRandomness))?;
-        let reply = self.relay(exchange, response).await;
-        let open = session.is_established() || reply.as_ref().is_ok_and(|reply| matches!(reply.body(), Out::Relay(_)));
-        if !open {
-            self.shared.sessions.remove(&session.id);
-        }
-        reply.map(|mut reply| {
-            if open {
-                reply.headers_mut().insert(SESSION_ID, id);
-            }
-            reply
-        })
+        exchange.opening = Some(Opening { shared: Arc::clone(&self.shared), session });
+        let mut reply = self.relay(exchange, response).await?;
+        reply.headers_mut().insert(SESSION_ID, id);
+        Ok(reply)
     }
 
     /// A notification within a session.
@@ -60,7 +70,7 @@ impl Pipeline {
         if !notice.is_in(session.revision()) {
             return Err(Refusal::Unknown(notice.as_str().into()).into());
         }
-        let roots = entry.server.policy.current().policy.reverse(policy::Reverse::Roots);
+        let roots = entry.server.policy.current().policy.reverse(Reverse::Roots);
         if notice == Notice::RootsChanged && !roots {
             return Ok(reply::empty(StatusCode::ACCEPTED));
         }
@@ -80,7 +90,7 @@ impl Pipeline {
         let response =
             self.upstream(&entry.server).post(session_headers(session), message, None).await.map_err(Refusal::from)?;
         match response.status() {
-            StatusCode::NOT_FOUND => {
+            StatusCode::NOT_FOUND if session.upstream.is_some() => {
                 self.shared.sessions.remove(&session.id);
                 Err(Refusal::SessionGone.into())
             }
@@ -102,10 +112,8 @@ impl Pipeline {
         }
         let response = upstream.get(headers).await.map_err(Refusal::from)?;
         match response.status() {
-            StatusCode::NOT_FOUND => {
-                self.shared.sessions.remove(&session.id);
-                return Err(Refusal::SessionGone.into());
-            }
+            // Many servers without a stream answer so. If it is the session that is gone, the next POST tells.
+            StatusCode::NOT_FOUND => return Ok(reply::empty(StatusCode::METHOD_NOT_ALLOWED)),
             status @ (StatusCode::METHOD_NOT_ALLOWED | StatusCode::CONFLICT | StatusCode::BAD_REQUEST) => {
                 return Ok(reply::empty(status));
             }
@@ -122,6 +130,7 @@ impl Pipeline {
             session: Some(session),
             call: None,
             tasks: Arc::clone(&self.shared.tasks),
+            opening: None,
             upstream,
         };
         let relay = self.listening(response.into_body(), exchange);

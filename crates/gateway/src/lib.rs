@@ -14,6 +14,7 @@ mod judge;
 mod legacy;
 mod limits;
 mod modern;
+mod patience;
 mod pipeline;
 mod policies;
 mod record;

@@ -69,7 +69,8 @@ pub(crate) fn check(
         Ok(method) => method.as_str(),
         Err(name) => name.as_ref(),
     };
-    mirrored(headers, &MCP_METHOD, method).map_err(|why| to.refuse(why))?;
+    // Plain: the sentinel is for names and arguments only.
+    mirrored(headers, &MCP_METHOD, |said| said == method.as_bytes()).map_err(|why| to.refuse(why))?;
     match &request.method {
         Ok(method) if method.is_of_a_task() && !has_tasks(&capabilities) => Err(to.refuse(Refusal::NoTasks)),
         Ok(method) if method.is_in(Revision::MODERN) => Ok(*method),
@@ -84,15 +85,15 @@ fn has_tasks(capabilities: &Object<'_>) -> bool {
 /// `Mcp-Name` where the method has a name.
 pub(crate) fn check_name(headers: &HeaderMap, params: &Params<'_>) -> Result<(), Refusal> {
     match params.name() {
-        Some(name) => mirrored(headers, &MCP_NAME, name),
+        Some(name) => mirrored(headers, &MCP_NAME, |said| mcp::matches(said, name)),
         None => Ok(()),
     }
 }
 
-fn mirrored(headers: &HeaderMap, name: &HeaderName, expected: &str) -> Result<(), Refusal> {
+fn mirrored(headers: &HeaderMap, name: &HeaderName, agrees: impl Fn(&[u8]) -> bool) -> Result<(), Refusal> {
     match one(headers, name)? {
         None => Err(Refusal::Header(format!("`{name}` is missing").into())),
-        Some(value) if mcp::matches(value.as_bytes(), expected) => Ok(()),
+        Some(value) if agrees(value.as_bytes()) => Ok(()),
         Some(_) => Err(Refusal::Header(format!("`{name}` does not match the body").into())),
     }
 }

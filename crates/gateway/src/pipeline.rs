@@ -1,6 +1,5 @@
 //! The path of a call, step by step (`design.md`, section 4). Start reading here.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode};
@@ -60,7 +59,6 @@ pub(crate) struct Entry {
 /// The other end of a connection.
 #[derive(Clone)]
 pub(crate) struct Peer {
-    pub(crate) address: IpAddr,
     pub(crate) agent: Agent,
 }
 
@@ -97,7 +95,7 @@ impl Pipeline {
             Ok(reply) => reply,
             Err(refused) => {
                 let known = server.is_some_and(|id| self.shared.servers.contains_key(id));
-                record::refused(server.filter(|_| known).unwrap_or("(unknown)"), peer.address, &refused);
+                record::refused(server.filter(|_| known).unwrap_or("(unknown)"), &peer.agent, &refused);
                 refused.reply()
             }
         }
@@ -244,6 +242,7 @@ impl Pipeline {
 
         let (headers, ours, place) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
         let message = write(&judged.cleared, ours, &lawful);
+        let offered = judge::offered(&lawful.params);
         let sent = upstream.post(headers, message, judged.held).await;
         let (method, revision) = (lawful.method, lawful.revision);
         let exchange = Exchange {
@@ -253,11 +252,14 @@ impl Pipeline {
             session: lawful.session,
             call: Some(Open { ours, method, to, _place: place }),
             tasks: Arc::clone(&self.shared.tasks),
+            opening: None,
             bound: Arc::clone(&bound),
         };
         match sent {
             Err(why) => Err(self.undone(exchange, why)),
-            Ok(response) if method == Method::Initialize => self.initialized(entry, exchange, revision, response).await,
+            Ok(response) if method == Method::Initialize => {
+                self.initialized(entry, exchange, revision, offered, response).await
+            }
             Ok(response) => self.relay(exchange, response).await,
         }
     }
@@ -274,10 +276,10 @@ impl Pipeline {
     ) -> Result<Judged<'a>, Refused> {
         let cleared = judge::request(bound, asked, lawful.arguments, to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
-        let mirrors = exists(entry, lawful, bound, asked, upstream).await.map_err(|why| to.refuse(why))?;
         if lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))? {
             return Err(to.refuse(Refusal::Era(too_new(&entry.server))));
         }
+        let mirrors = exists(entry, lawful, bound, asked, upstream).await.map_err(|why| to.refuse(why))?;
         let place = Place { policy: &entry.server.policy.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
@@ -327,7 +329,7 @@ impl Pipeline {
     pub(crate) async fn relay(&self, exchange: Exchange, response: http::Response<Incoming>) -> Result<Reply, Refused> {
         let status = response.status();
         if status == StatusCode::NOT_FOUND
-            && let Some(session) = exchange.session.as_ref()
+            && let Some(session) = exchange.session.as_ref().filter(|session| session.upstream.is_some())
         {
             self.shared.sessions.remove(&session.id);
             return Err(self.undone_by(exchange, Refusal::SessionGone));
@@ -336,7 +338,10 @@ impl Pipeline {
             let listens = exchange.call.as_ref().is_some_and(|call| call.method == Method::Listen);
             let relay = match listens {
                 true => self.listening(response.into_body(), exchange),
-                false => Relay::new(response.into_body(), exchange, self.times()),
+                false => {
+                    let times = self.times(Some(exchange.upstream.deadline));
+                    Relay::new(response.into_body(), exchange, times)
+                }
             };
             return Ok(reply::events(Out::Relay(Box::new(relay))));
         }
@@ -389,22 +394,22 @@ impl Pipeline {
     }
 
     pub(crate) fn upstream(&self, server: &Arc<Server>) -> Upstream {
-        Upstream { client: self.client.clone(), server: Arc::clone(server), bounds: Arc::clone(&self.shared.bounds) }
+        Upstream {
+            client: self.client.clone(),
+            server: Arc::clone(server),
+            bounds: Arc::clone(&self.shared.bounds),
+            deadline: Instant::now() + self.shared.bounds.call_timeout,
+        }
     }
 
     /// A stream that waits for events: silence is lawful, and only the client, the server or a drain ends it.
     pub(crate) fn listening(&self, upstream: Incoming, exchange: Exchange) -> Relay {
-        let times = Times { idle: None, deadline: None, ..self.times() };
-        Relay::new(upstream, exchange, times).until(self.shared.draining.clone())
+        Relay::new(upstream, exchange, self.times(None)).until(self.shared.draining.clone())
     }
 
-    fn times(&self) -> Times {
+    fn times(&self, deadline: Option<Instant>) -> Times {
         let bounds = &self.shared.bounds;
-        Times {
-            keep_alive: bounds.keepalive,
-            idle: Some(bounds.idle_timeout),
-            deadline: Some(Instant::now() + bounds.call_timeout),
-        }
+        Times { keep_alive: bounds.keepalive, idle: deadline.map(|_| bounds.idle_timeout), deadline }
     }
 }
 
@@ -428,7 +433,9 @@ async fn exists(
         return Ok(HeaderMap::new());
     }
     let asking = Asking { upstream, session: lawful.session.as_deref().map(session_headers) };
-    match entry.server.catalogue.tool(name, &asking).await? {
+    // A legacy server may list other tools in another session.
+    let catalogue = lawful.session.as_ref().map_or(&entry.server.catalogue, |session| &session.catalogue);
+    match catalogue.tool(name, &asking).await? {
         Some(mirrors) if lawful.is_modern() => {
             modern::params(&mirrors, &entry.headers, lawful.arguments.map(RawValue::get))
         }

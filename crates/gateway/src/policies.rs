@@ -131,5 +131,14 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         text.push_str(&source.to_string());
         cause = source.source();
     }
-    text.replace(['\n', '\r'], " ")
+    // Whose words these are is not known here: nothing of them may pass for a line, or for the look of one, of ours.
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' => line.push(' '),
+            '"' | '\'' | '\\' => line.push(c),
+            _ => line.extend(c.escape_debug()),
+        }
+    }
+    line
 }

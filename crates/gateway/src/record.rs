@@ -1,5 +1,8 @@
 //! One event per decision, in fields. Never an argument, never a token; names come from clients, so they are cut short.
 
+use std::borrow::Cow;
+
+use crate::agent::Agent;
 use crate::refusal::Refused;
 use crate::ruling::Ruling;
 
@@ -18,7 +21,7 @@ impl About<'_> {
     pub(crate) fn allowed(&self, rule: &str) {
         tracing::info!(
             target: "toolgate::decision",
-            server = self.server, agent = self.agent, method = self.method, subject = ?self.name(), rule,
+            server = self.server, agent = self.agent, method = self.method, subject = visible(&self.name()), rule,
             outcome = "allowed", code = "allowed", policy = self.policy(), "decision"
         );
     }
@@ -27,8 +30,8 @@ impl About<'_> {
         let retry_after = refused.ruling().and_then(Ruling::retry_after);
         tracing::info!(
             target: "toolgate::decision",
-            server = self.server, agent = self.agent, method = self.method, subject = ?self.name(), rule = refused.rule(),
-            outcome = if refused.ruling().is_some() { "denied" } else { "refused" }, code = refused.code(), error = refused.fault(), retry_after_ms = retry_after.map(|wait| wait.as_millis() as u64),
+            server = self.server, agent = self.agent, method = self.method, subject = visible(&self.name()), rule = refused.rule(),
+            outcome = if refused.ruling().is_some() { "denied" } else { "refused" }, code = refused.code(), error = refused.fault().map(|error| visible(&error)), retry_after_ms = retry_after.map(|wait| wait.as_millis() as u64),
             policy = self.policy(), "decision"
         );
     }
@@ -38,19 +41,47 @@ impl About<'_> {
         self.policy.get(..12).unwrap_or(self.policy)
     }
 
-    /// The name without what may be secret in a URI, and not longer than a log line bears.
-    fn name(&self) -> &str {
+    /// The name without what may be secret in a URI (user information, query), and not longer than a log line bears.
+    fn name(&self) -> Cow<'_, str> {
         let name = self.subject.unwrap_or_default();
         let name = name.split(['?', '#']).next().unwrap_or_default();
-        name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| name.get(..end).unwrap_or_default())
+        let name = name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| name.get(..end).unwrap_or_default());
+        let Some((scheme, rest)) = name.split_once("://") else { return name.into() };
+        let authority = rest.split('/').next().unwrap_or_default();
+        match authority.rsplit_once('@') {
+            Some((user, _)) => format!("{scheme}://***{}", rest.get(user.len()..).unwrap_or_default()).into(),
+            None => name.into(),
+        }
     }
 }
 
-/// A request that was refused before any rule was asked.
-pub(crate) fn refused(server: &str, peer: std::net::IpAddr, refused: &Refused) {
-    tracing::info!(
-        target: "toolgate::decision",
-        server, %peer, method = refused.to.method.map(mcp::Method::as_str), outcome = "refused", code = refused.code(),
-        error = %refused.detail(), "decision"
-    );
+/// A request that was refused before any rule was asked; or one that was allowed, and the upstream failed it.
+pub(crate) fn refused(server: &str, agent: &Agent, refused: &Refused) {
+    let method = refused.to.method.map(mcp::Method::as_str);
+    let error = visible(&refused.detail());
+    if refused.is_upstream() {
+        tracing::warn!(target: "toolgate::upstream", server, agent = &*agent.key, method, error, "upstream failed");
+    } else {
+        tracing::info!(
+            target: "toolgate::decision",
+            server, agent = &*agent.key, method, outcome = "refused", code = refused.code(), error, "decision"
+        );
+    }
+}
+
+/// Text of a client's or a server's as an operator may safely see it: what moves the cursor, turns the direction of writing or is not
+/// seen at all is written out.
+fn visible(text: &str) -> String {
+    let mut seen = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+                seen.extend(c.escape_unicode());
+            }
+            '\u{e0000}'..='\u{e007f}' => seen.extend(c.escape_unicode()),
+            c if c.is_control() => seen.extend(c.escape_unicode()),
+            c => seen.push(c),
+        }
+    }
+    seen
 }

@@ -19,6 +19,9 @@ use crate::upstream::UpstreamError;
 /// The key of our decisions in `_meta` and in error data.
 pub(crate) const DECISION: &str = "dev.toolgate/decision";
 
+/// Characters of a refusal that are logged.
+const MAX_DETAIL: usize = 512;
+
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
@@ -229,14 +232,23 @@ impl Refused {
         self.ruling().map_or("(protocol)", Ruling::rule)
     }
 
+    /// Was it the upstream's fault, after the call was allowed?
+    pub(crate) fn is_upstream(&self) -> bool {
+        matches!(self.why, Refusal::Upstream(_))
+    }
+
     /// For the log, where it was not a rule that refused.
     pub(crate) fn fault(&self) -> Option<String> {
         self.ruling().is_none().then(|| self.detail())
     }
 
-    /// For the log: the whole chain.
+    /// For the log: the whole chain, as far as a line bears. Parts of it are the client's words.
     pub(crate) fn detail(&self) -> String {
-        chain(&self.why)
+        let mut detail = chain(&self.why);
+        if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL) {
+            detail.truncate(end);
+        }
+        detail
     }
 
     fn spoken(&self) -> Spoken {
@@ -295,6 +307,7 @@ impl Refused {
 fn unknown(to: &Addressee) -> String {
     let kind = match to.method {
         Some(Method::PromptsGet) => "prompt",
+        Some(Method::Complete) => "reference",
         Some(Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe) => "resource",
         _ => "tool",
     };

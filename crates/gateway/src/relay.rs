@@ -41,6 +41,14 @@ pub(crate) struct Times {
     pub(crate) deadline: Option<Instant>,
 }
 
+impl Times {
+    /// When there is something to do next, at the latest.
+    fn next(&self, last_said: Instant, last_heard: Instant) -> Instant {
+        let wake = [self.idle.map(|idle| last_heard + idle), self.deadline];
+        wake.into_iter().flatten().fold(last_said + self.keep_alive, Instant::min)
+    }
+}
+
 impl Relay {
     pub(crate) fn new(upstream: Incoming, exchange: Exchange, times: Times) -> Self {
         let now = Instant::now();
@@ -53,7 +61,7 @@ impl Relay {
             resumable: false,
             last_said: now,
             last_heard: now,
-            timer: Box::pin(tokio::time::sleep_until(now + times.keep_alive)),
+            timer: Box::pin(tokio::time::sleep_until(times.next(now, now))),
             times,
             closing: None,
         }
@@ -128,12 +136,7 @@ impl Relay {
             self.out.extend_from_slice(sse::KEEP_ALIVE);
             self.last_said = now;
         }
-        let wake = [
-            Some(self.last_said + self.times.keep_alive),
-            self.times.idle.map(|idle| self.last_heard + idle),
-            self.times.deadline,
-        ];
-        let next = wake.into_iter().flatten().min().unwrap_or(now + self.times.keep_alive);
+        let next = self.times.next(self.last_said, self.last_heard);
         self.timer.as_mut().reset(next.max(now + Duration::from_millis(1)));
     }
 

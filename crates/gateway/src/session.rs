@@ -8,9 +8,12 @@ use std::time::Duration;
 use dashmap::DashMap;
 use http::HeaderValue;
 use mcp::{Method, Revision};
+use policy::Reverse;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::agent::Agent;
+use crate::catalogue::Catalogue;
 use crate::refusal::Refusal;
 
 /// Requests that nobody waits for any more and that are remembered: a resumed stream may bring the answer (again).
@@ -19,12 +22,20 @@ const REMEMBERED: usize = 16;
 /// Requests of the server's that a client may leave unanswered.
 const MAX_ASKS: usize = 64;
 
+/// Requests of the server's that are being declined at a time.
+const MAX_DECLINES: usize = 8;
+
 pub(crate) struct Session {
     pub(crate) id: Box<str>,
     pub(crate) agent: Agent,
     pub(crate) server: Arc<str>,
     /// The upstream's session id, if it gives one out.
     pub(crate) upstream: Option<HeaderValue>,
+    /// What the server may ask of the client: what the client declared when the session began.
+    pub(crate) offered: Box<[Reverse]>,
+    /// What this session's server lists; another session may see another list.
+    pub(crate) catalogue: Catalogue,
+    declines: Arc<Semaphore>,
     next_ask: AtomicU64,
     used: Mutex<Instant>,
     state: Mutex<State>,
@@ -137,18 +148,23 @@ impl Session {
         state.calls.iter().filter_map(open).max()
     }
 
-    /// The id of ours under which the client sees a request of the server's. None when too many are unanswered.
-    pub(crate) fn ask(&self, theirs: &str) -> Option<u64> {
+    /// The id of ours under which the client sees a request of the server's.
+    pub(crate) fn ask(&self, theirs: &str) -> u64 {
         let mut state = self.state();
         if let Some(ask) = state.asks.iter().find(|ask| &*ask.theirs == theirs) {
-            return Some(ask.ours);
+            return ask.ours;
         }
         if state.asks.len() >= MAX_ASKS {
-            return None;
+            state.asks.remove(0); // the oldest: whoever was asked is likely gone
         }
         let ours = self.next_ask.fetch_add(1, Ordering::Relaxed);
         state.asks.push(Ask { ours, theirs: theirs.into() });
-        Some(ours)
+        ours
+    }
+
+    /// A place among the few requests that are being declined at a time.
+    pub(crate) fn declining(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.declines).try_acquire_owned().ok()
     }
 
     /// Takes back the server's id: each request of its is answered once.
@@ -198,6 +214,7 @@ impl Sessions {
         server: &Arc<str>,
         upstream: Option<HeaderValue>,
         revision: Revision,
+        offered: Box<[Reverse]>,
     ) -> Result<Session, Refusal> {
         let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
         Ok(Session {
@@ -205,6 +222,9 @@ impl Sessions {
             agent: Agent::session(ordinal),
             server: Arc::clone(server),
             upstream,
+            offered,
+            catalogue: Catalogue::default(),
+            declines: Arc::new(Semaphore::new(MAX_DECLINES)),
             next_ask: AtomicU64::new(1),
             used: Mutex::new(Instant::now()),
             state: Mutex::new(State { revision, established: false, calls: HashMap::new(), asks: Vec::new() }),

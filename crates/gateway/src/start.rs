@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hyper_rustls::ConfigBuilderExt;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin};
 use crate::config::{Bounds, Config};
@@ -28,6 +28,9 @@ use crate::worker::{self, Connections};
 
 /// How often idle sessions, counts and tasks are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
+
+/// Upstream sessions that are being ended at a time, because nobody used ours.
+const FAREWELLS: usize = 16;
 
 /// The gateway, not yet running.
 #[derive(Debug)]
@@ -190,16 +193,24 @@ fn tls() -> Result<rustls::ClientConfig, StartError> {
 /// Lets go of what nobody uses, for ever.
 async fn sweep(pipeline: Pipeline) {
     let Bounds { session_idle, .. } = *pipeline.shared.bounds;
+    let farewells = Arc::new(Semaphore::new(FAREWELLS));
     let mut rounds = tokio::time::interval(SWEEP.min(session_idle));
     loop {
         rounds.tick().await;
         pipeline.shared.limits.evict_idle();
         pipeline.shared.tasks.expire();
         for session in pipeline.shared.sessions.expire(session_idle) {
-            let Some(server) = pipeline.shared.servers.get(&*session.server) else { continue };
-            if session.upstream.is_some() {
-                _ = pipeline.upstream(server).delete(session_headers(&session)).await;
-            }
+            let Some(server) = pipeline.shared.servers.get(&*session.server).filter(|_| session.upstream.is_some())
+            else {
+                continue;
+            };
+            // A courtesy: an upstream that is slow to take it holds up nobody, and misses some.
+            let Ok(place) = Arc::clone(&farewells).try_acquire_owned() else { continue };
+            let upstream = pipeline.upstream(server);
+            tokio::spawn(async move {
+                _ = upstream.delete(session_headers(&session)).await;
+                drop(place);
+            });
         }
     }
 }

@@ -33,7 +33,8 @@ impl Tasks {
         }
         if self.0.len() < MAX_TASKS {
             let owner = Owner { agent: Arc::clone(agent), seen: Instant::now() };
-            self.0.insert((Arc::clone(server), id.as_ref().into()), owner);
+            // INVARIANT: whose a task is, it stays: a result that names it gives it to nobody else
+            self.0.entry((Arc::clone(server), id.as_ref().into())).or_insert(owner);
         }
     }
 

@@ -14,6 +14,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
 
 use crate::config::Bounds;
 use crate::limits::Held;
@@ -65,6 +66,8 @@ pub(crate) enum UpstreamError {
     Body(#[source] hyper::Error),
     #[error("no answer in time")]
     Timeout,
+    #[error("it did not answer the one who asked first")]
+    LatelyFailed,
     #[error("status {0}")]
     Status(StatusCode),
     #[error("content type `{0}`")]
@@ -84,6 +87,8 @@ pub(crate) struct Upstream {
     pub(crate) client: HttpClient,
     pub(crate) server: Arc<Server>,
     pub(crate) bounds: Arc<Bounds>,
+    /// When the call must be over, whatever it still waits for.
+    pub(crate) deadline: Instant,
 }
 
 impl Upstream {
@@ -125,7 +130,7 @@ impl Upstream {
     }
 
     async fn send(&self, request: Request<Departing>) -> Result<Response<Incoming>, UpstreamError> {
-        match tokio::time::timeout(self.bounds.call_timeout, self.client.request(request)).await {
+        match tokio::time::timeout_at(self.deadline, self.client.request(request)).await {
             Err(_) => Err(UpstreamError::Timeout),
             Ok(Err(error)) if error.is_connect() => Err(UpstreamError::Connect(error)),
             Ok(Err(error)) => Err(UpstreamError::Exchange(error)),
@@ -134,28 +139,45 @@ impl Upstream {
     }
 
     /// Reads an answer whole.
-    pub(crate) async fn read(&self, body: Incoming) -> Result<Bytes, UpstreamError> {
-        tokio::time::timeout(self.bounds.call_timeout, self.collect(body)).await.map_err(|_| UpstreamError::Timeout)?
-    }
-
-    async fn collect(&self, mut body: Incoming) -> Result<Bytes, UpstreamError> {
+    pub(crate) async fn read(&self, mut body: Incoming) -> Result<Bytes, UpstreamError> {
         let mut whole = BytesMut::new();
-        let mut first: Option<Bytes> = None;
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(UpstreamError::Body)?.into_data() else { continue };
-            if whole.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > self.bounds.response {
+        while let Some(data) = self.next(&mut body).await? {
+            if whole.len() + data.len() > self.bounds.response {
                 return Err(UpstreamError::TooLarge(self.bounds.response));
             }
-            match first.take() {
-                None if whole.is_empty() => first = Some(data),
-                None => whole.extend_from_slice(&data),
-                Some(start) => {
-                    whole.extend_from_slice(&start);
-                    whole.extend_from_slice(&data);
+            if whole.is_empty() && body.is_end_stream() {
+                return Ok(data);
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The next bytes of an answer, by the deadline, and before the upstream has been silent for too long.
+    pub(crate) async fn next(&self, body: &mut Incoming) -> Result<Option<Bytes>, UpstreamError> {
+        loop {
+            let patience = self.deadline.min(Instant::now() + self.bounds.idle_timeout);
+            let frame = tokio::time::timeout_at(patience, body.frame()).await.map_err(|_| UpstreamError::Timeout)?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(UpstreamError::Body(error)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
                 }
             }
         }
-        Ok(first.unwrap_or_else(|| whole.freeze()))
+    }
+
+    /// With the time of a call of its own.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { deadline: Instant::now() + self.bounds.call_timeout, ..self.clone() }
+    }
+
+    /// Waits for a turn, but not beyond the deadline.
+    pub(crate) async fn turn<T>(&self, turn: impl Future<Output = T>) -> Result<T, UpstreamError> {
+        tokio::time::timeout_at(self.deadline, turn).await.map_err(|_| UpstreamError::Timeout)
     }
 }
 

@@ -12,8 +12,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::agent::Agent;
+use crate::agent::{self, Agent};
 use crate::config::Bounds;
+use crate::patience::Patience;
 use crate::pipeline::{Peer, Pipeline};
 
 /// After an accept that failed for want of file descriptors: long enough not to spin, short enough not to notice.
@@ -44,6 +45,7 @@ impl Connections {
     }
 
     fn place(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+        let peer = agent::one_of(peer);
         let mut of_peer = self.peers.entry(peer).or_insert(0);
         let full = *of_peer >= self.max_per_peer || self.all.fetch_add(1, Ordering::Relaxed) >= self.max;
         if full {
@@ -104,7 +106,7 @@ pub(crate) async fn serve(listener: TcpListener, pipeline: Pipeline, connections
 fn connection(stream: TcpStream, peer: SocketAddr, place: Place, pipeline: &Pipeline, graceful: &GracefulShutdown) {
     _ = stream.set_nodelay(true);
     let bounds = &pipeline.shared.bounds;
-    let here = Arc::new((pipeline.clone(), Peer { address: peer.ip(), agent: Agent::peer(peer.ip()) }));
+    let here = Arc::new((pipeline.clone(), Peer { agent: Agent::peer(peer.ip()) }));
     let service = service_fn(move |request| {
         let here = Arc::clone(&here);
         async move { Ok::<_, std::convert::Infallible>(here.0.answer(request, &here.1).await) }
@@ -114,7 +116,7 @@ fn connection(stream: TcpStream, peer: SocketAddr, place: Place, pipeline: &Pipe
         .header_read_timeout(bounds.header_timeout)
         .max_headers(bounds.headers.get())
         .max_header_size(bounds.header_bytes)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patience::new(stream, bounds.write_timeout)), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -7,9 +7,15 @@ use serde_json::value::RawValue;
 pub struct Id<'a>(&'a str);
 
 impl<'a> Id<'a> {
-    /// None for null, fractions, exponents, integers beyond i64, booleans, arrays and objects.
+    /// Ids are remembered while a request is open: the longest one that is, in bytes, as written.
+    pub const MAX: usize = 256;
+
+    /// None for what is longer than that, and for null, fractions, exponents, integers beyond i64, booleans, arrays and objects.
     pub fn read(raw: &'a RawValue) -> Option<Self> {
         let text = raw.get();
+        if text.len() > Self::MAX {
+            return None;
+        }
         let lawful = text.starts_with('"') || text.parse::<i64>().is_ok_and(|_| !text.starts_with('+'));
         lawful.then_some(Self(text))
     }

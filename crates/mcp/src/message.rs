@@ -86,7 +86,11 @@ fn read(text: &str) -> Result<Message<'_>, Fault> {
         None => None,
         Some(raw) => match Id::read(raw) {
             Some(id) => Some(id),
-            None => return Err(Fault::nameless(Kind::Envelope("`id` is not a string or a 64-bit integer"))),
+            None => {
+                return Err(Fault::nameless(Kind::Envelope(
+                    "`id` is not a string or a 64-bit integer, or longer than 256 bytes",
+                )));
+            }
         },
     };
     envelope.message(id).map_err(|kind| Fault { kind, id: id.map(|id| id.as_json().into()) })

@@ -7,7 +7,7 @@ use serde_json::{Value, value::RawValue};
 use crate::{Object, decode, encode, object::text, strict};
 
 /// JavaScript's safe integers: the only ones that an annotation may mirror.
-const MAX_INTEGER: i64 = (1 << 53) - 1;
+const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 /// One argument and the header that mirrors it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,11 +120,8 @@ fn mirrored(argument: &RawValue, said: &str) -> Option<String> {
 
 /// The integer that a number is, if every reader takes it for that one.
 fn integer(number: &str) -> Option<i64> {
-    let whole = number.parse::<i64>().ok().or_else(|| {
-        let double = number.parse::<f64>().ok().filter(|double| double.fract() == 0.0)?;
-        format!("{double:.0}").parse().ok()
-    })?;
-    (-MAX_INTEGER..=MAX_INTEGER).contains(&whole).then_some(whole)
+    let double = number.parse::<f64>().ok()?;
+    (double.fract() == 0.0 && double.abs() <= MAX_INTEGER).then_some(double as i64)
 }
 
 #[cfg(test)]
@@ -186,6 +183,13 @@ mod tests {
         agree(r#"{"v":"42"}"#, Some("42.0"), Err("header `mcp-param-v` does not match its argument"));
         agree(
             r#"{"v":9007199254740993}"#,
+            Some("9007199254740992"),
+            Err("header `mcp-param-v` does not match its argument"),
+        );
+        agree(r#"{"v":-0}"#, Some("0"), Ok(Some("0")));
+        agree(r#"{"v":9007199254740991}"#, Some("9007199254740991"), Ok(Some("9007199254740991")));
+        agree(
+            r#"{"v":9007199254740992}"#,
             Some("9007199254740992"),
             Err("header `mcp-param-v` does not match its argument"),
         );

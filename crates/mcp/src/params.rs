@@ -24,7 +24,7 @@ pub struct Params<'a> {
 }
 
 impl<'a> Params<'a> {
-    /// The params of a request: required names present, `arguments` absent or an object, the rest by shape.
+    /// The params of a request: required names present and of bearable length, `arguments` absent or an object, the rest by shape.
     pub fn of(method: Method, revision: Revision, given: &Object<'a>) -> Result<Self, Kind> {
         let mut params = Self { meta: meta_of(given), ..Self::default() };
         for &member in method.members(revision) {
@@ -41,8 +41,11 @@ impl<'a> Params<'a> {
                 }
             }
         }
-        match method.name_member() {
-            Some(member) if params.name.is_none() => Err(Kind::Params(complaint(member))),
+        match (method.name_member(), &params.name) {
+            (Some(member), None) => Err(Kind::Params(complaint(member))),
+            (Some(member), Some((_, name))) if name.len() > longest(member) => {
+                Err(Kind::Params("the name in `params` is too long"))
+            }
             _ => Ok(params),
         }
     }
@@ -105,6 +108,15 @@ impl<'a> Params<'a> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.name.is_none() && self.members.is_empty() && self.meta.is_none()
+    }
+}
+
+/// In bytes. A name becomes a header on its way, and headers are short.
+fn longest(member: &str) -> usize {
+    match member {
+        "uri" => 8192,
+        "taskId" => 1024,
+        _ => 256,
     }
 }
 

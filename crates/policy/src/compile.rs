@@ -65,11 +65,11 @@ fn drafts<'d>(space: &'static str, rules: &'d [KeyedRule]) -> Vec<Draft<'d>> {
     rules.iter().map(draft).collect()
 }
 
-/// Exact names before globs, longer globs before shorter, what stands on everything last: the first to match is named as
-/// the one that decided.
+/// Longer patterns before shorter, what stands on everything last: the first to match is named as the one that decided.
+/// Exact names need no place before globs, since a space has them at hand before it asks any glob.
 fn ranked(mut drafts: Vec<Draft<'_>>) -> Vec<Draft<'_>> {
     drafts.sort_by(|a, b| {
-        let key = |draft: &Draft<'_>| (!draft.lists, draft.pattern.is_glob(), Reverse(draft.pattern.as_str().len()));
+        let key = |draft: &Draft<'_>| (!draft.lists, Reverse(draft.pattern.as_str().len()));
         key(a).cmp(&key(b)).then_with(|| a.pattern.cmp(b.pattern)).then_with(|| a.pointer.cmp(&b.pointer))
     });
     drafts

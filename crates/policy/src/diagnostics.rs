@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode};
 
+use crate::Code;
 use crate::source::Span;
 
 /// Everything wrong with one document, in the order of the text. Shows as one line; rendered by miette, as one report each.
@@ -25,31 +26,6 @@ pub struct Finding {
     labels: Vec<LabeledSpan>,
     help: Option<String>,
     text: Arc<NamedSource<Arc<str>>>,
-}
-
-/// The stable names of findings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Code {
-    Syntax,
-    DuplicateKey,
-    UnknownKey,
-    NotYet,
-    MissingKey,
-    UnknownVersion,
-    WrongType,
-    UnknownValue,
-    Conflict,
-    BadPattern,
-    BadWindow,
-    BadMax,
-    BadRate,
-    BadCounter,
-    HidesOnly,
-    NeverApplies,
-    NeverPasses,
-    ListsNothing,
-    NonAscii,
-    NotAGlob,
 }
 
 /// Collects findings while a document is read.
@@ -142,33 +118,6 @@ impl Findings {
     fn sorted(mut self) -> Vec<Finding> {
         self.list.sort_by_key(|finding| (finding.span().start, finding.span().end));
         self.list
-    }
-}
-
-impl Code {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Syntax => "policy::syntax",
-            Self::DuplicateKey => "policy::duplicate_key",
-            Self::UnknownKey => "policy::unknown_key",
-            Self::NotYet => "policy::not_yet",
-            Self::MissingKey => "policy::missing_key",
-            Self::UnknownVersion => "policy::unknown_version",
-            Self::WrongType => "policy::wrong_type",
-            Self::UnknownValue => "policy::unknown_value",
-            Self::Conflict => "policy::conflict",
-            Self::BadPattern => "policy::bad_pattern",
-            Self::BadWindow => "policy::bad_window",
-            Self::BadMax => "policy::bad_max",
-            Self::BadRate => "policy::bad_rate",
-            Self::BadCounter => "policy::bad_counter",
-            Self::HidesOnly => "policy::hides_only",
-            Self::NeverApplies => "policy::never_applies",
-            Self::NeverPasses => "policy::never_passes",
-            Self::ListsNothing => "policy::lists_nothing",
-            Self::NonAscii => "policy::non_ascii",
-            Self::NotAGlob => "policy::not_a_glob",
-        }
     }
 }
 

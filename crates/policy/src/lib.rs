@@ -6,6 +6,7 @@
 //! `decide` asks a space. The order in which rules win stands in one place, `ruling`.
 
 mod call;
+mod code;
 mod compile;
 mod counter;
 mod decide;
@@ -23,9 +24,10 @@ mod space;
 mod tally;
 
 pub use call::{Call, Reverse, Subject};
+pub use code::Code;
 pub use counter::{Algorithm, Counter, CounterName, Limit, ONE, Owed, Per};
 pub use decide::{Decision, Denial, DenyCode, Permitted};
-pub use diagnostics::{Code, Finding, PolicyErrors};
+pub use diagnostics::{Finding, PolicyErrors};
 pub use hash::PolicyHash;
 pub use pointer::RulePointer;
 pub use policy::Policy;

@@ -1,9 +1,9 @@
 //! Finds what may be written but is hardly meant. Warnings only: none of it changes a decision.
 
-use crate::ONE;
-use crate::diagnostics::{Code, Findings, quoted};
+use crate::diagnostics::{Findings, quoted};
 use crate::pattern::Pattern;
 use crate::source::{Action, Document, Fallback, KeyedRule, RuleEntry, Spanned};
+use crate::{Code, ONE};
 
 pub(crate) fn lint(document: &Document, findings: &mut Findings) {
     hides_only(document, findings);

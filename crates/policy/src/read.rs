@@ -10,7 +10,8 @@ mod syntax;
 use jsonc_parser::ast::Value;
 use jsonc_parser::common::Ranged;
 
-use crate::diagnostics::{Code, Findings, quoted};
+use crate::Code;
+use crate::diagnostics::{Findings, quoted};
 use crate::source::{Document, Fallback, KeyedRule, ReverseEntry, Spanned};
 use object::{Keys, brace, expect_object, expect_string, member, members, one_of, opening, wrong_type};
 use rule::{pattern, patterns, rule};

@@ -11,7 +11,7 @@ use crate::{Owed, RulePointer};
 /// One rule of a policy, as meant.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// The place among all rules of its space, the more particular first; independent of the order in the file.
+    /// The place among the rules of its space, the more particular first; independent of the order in the file.
     pub(crate) rank: u32,
     pub(crate) pattern: Pattern,
     pub(crate) except: Vec<Pattern>,

@@ -153,26 +153,32 @@ mod tests {
             log.expire(at);
             log.add(at, 1);
             assert!(log.entries.len() <= 130);
+            let exact = u128::from(WINDOW.min(at + 1));
+            let counted = exact..=exact + u128::from(log.slot());
+            assert!(counted.contains(&log.used()), "{} instead of {exact}", log.used());
         }
         log.expire(11 * WINDOW);
         assert_eq!((log.used(), log.merged), (0, false));
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
         fn never_counts_less_than_was_spent_nor_much_longer(
             // Mostly small steps: only a crowded window is merged.
-            steps in prop::collection::vec((prop_oneof![40 => 0..150_u64, 10 => Just(0), 1 => 0..WINDOW], 0..9_u64), 2_000..4_000),
+            steps in prop::collection::vec((prop_oneof![1_500 => 0..150_u64, 500 => Just(0), 1 => 0..WINDOW], 0..9_u64), 2_000..4_000),
             window in prop_oneof![3 => Just(WINDOW), 1 => 1..500_u64],
         ) {
             let (mut log, mut history, mut now) = (Log::new(window), Vec::new(), 0);
-            for (step, units) in steps {
+            for (number, (step, units)) in steps.into_iter().enumerate() {
                 now += step;
                 log.expire(now);
                 log.add(now, units);
                 history.push(Entry { at: now, units });
+                if number % 8 != 0 {
+                    continue; // counting all that was ever added is slow
+                }
                 history.retain(|entry| now - entry.at < 2 * window);
                 prop_assert!(log.used() >= exact(&history, now, window));
                 prop_assert!(log.used() <= exact(&history, now, window + log.slot()));

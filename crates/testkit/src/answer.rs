@@ -102,7 +102,13 @@ impl Answer {
             Body::Stream(pieces, gone) => {
                 to.write_all(&head(self.status, &self.headers, "Transfer-Encoding: chunked")).await?;
                 tokio::select! {
-                    sent = feed(pieces, to) => sent,
+                    sent = feed(pieces, to) => {
+                        // A write that failed is a client that hung up, seen from the other side.
+                        if sent.is_err() {
+                            let _ = gone.send(());
+                        }
+                        sent
+                    }
                     () = incoming.closed() => {
                         let _ = gone.send(());
                         Err(ErrorKind::ConnectionAborted.into())

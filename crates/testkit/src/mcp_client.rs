@@ -28,10 +28,14 @@ impl McpClient {
 
     /// The same, of another revision.
     pub async fn legacy_of(http: HttpClient, revision: &str) -> Self {
-        let hello = json!({
-            "jsonrpc": "2.0", "id": 0, "method": "initialize",
-            "params": { "protocolVersion": revision, "capabilities": {}, "clientInfo": { "name": "testkit", "version": "1" } },
-        });
+        Self::legacy_with(http, revision, json!({})).await
+    }
+
+    /// The same, of a client that can do this.
+    pub async fn legacy_with(http: HttpClient, revision: &str, capabilities: Value) -> Self {
+        let info = json!({ "name": "testkit", "version": "1" });
+        let params = json!({ "protocolVersion": revision, "capabilities": capabilities, "clientInfo": info });
+        let hello = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
         let reply = http.post_streamed(&hello).await;
         assert_eq!(reply.status, 200, "initialize");
         let session = reply.header("mcp-session-id").map(str::to_owned);

@@ -70,7 +70,7 @@ impl Recorder {
         Self::listen(Box::new(script), exchanges).await
     }
 
-    /// A small MCP server of both eras with these tools, each the raw text of its definition. See [`small_mcp`](crate::small_mcp).
+    /// A small MCP server of both eras with these tools, each the raw text of its definition. See `small_mcp.rs`.
     pub async fn mcp<T: Into<String>>(tools: impl IntoIterator<Item = T>) -> Self {
         let tools: Vec<String> = tools.into_iter().map(Into::into).collect();
         Self::start(move |request| crate::small_mcp::answer(request, &tools)).await

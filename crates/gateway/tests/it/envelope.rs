@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use testkit::{Answer, HttpClient, McpClient, Recorder};
 
-use crate::gate::{Gate, STRICT, called, methods, modern_call, modern_headers, modern_request, tool};
+use crate::gate::{
+    Gate, STRICT, called, introduced, methods, modern_call, modern_headers, modern_request, next_call, streamed, tool,
+};
 
 async fn upstream() -> Recorder {
     Recorder::mcp([tool("allowed_tool"), tool("forbidden_tool")]).await
@@ -105,6 +107,23 @@ async fn a_batch_of_2025_03_26_is_split() {
     assert_eq!((accepted.status, accepted.body.as_slice()), (202, &b""[..]));
 }
 
+/// A client that leaves takes the rest of its batch with it.
+#[tokio::test]
+async fn a_batch_ends_with_its_client() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, STRICT);
+    let (client, ()) = tokio::join!(McpClient::legacy_of(gate.http(), "2025-03-26"), async {
+        for _ in 0..2 {
+            crate::gate::introduce(upstream.next_exchange().await);
+        }
+    });
+    let reply = client.http().post_streamed(&json!([call(1, "allowed_tool"), call(2, "allowed_tool")])).await;
+    let exchange = crate::gate::next_call(&upstream).await;
+    drop(reply);
+    exchange.hung_up().await;
+    assert_eq!(called(&upstream).len(), 1);
+}
+
 /// Vector 28: methods are compared byte for byte with a list.
 #[tokio::test]
 async fn a_method_has_one_spelling() {
@@ -142,8 +161,11 @@ async fn a_method_has_one_spelling() {
         body["method"] = json!(method);
         assert_eq!(refusal(&session, &body.to_string()).await, (200, -32601), "legacy {method:?}");
         body["params"] = modern_request(1, "x", body["params"].clone())["params"].clone();
-        let mirrored = modern_headers(gate.http(), &base64(method), Some("allowed_tool"));
-        assert_eq!(refusal(&mirrored, &body.to_string()).await, (404, -32601), "modern {method:?}");
+        // A method that no header can carry cannot even be asked for.
+        let plain = !method.is_empty() && method.trim() == method && method.bytes().all(|b| b.is_ascii_graphic());
+        let mirrored = modern_headers(gate.http(), &mcp::encode(method), Some("allowed_tool"));
+        let expected = if plain || method.is_empty() { (404, -32601) } else { (400, -32020) };
+        assert_eq!(refusal(&mirrored, &body.to_string()).await, expected, "modern {method:?}");
         let lying = modern_headers(gate.http(), "tools/call", Some("allowed_tool"));
         assert_eq!(refusal(&lying, &body.to_string()).await, (400, -32020), "lying {method:?}");
     }
@@ -301,6 +323,55 @@ async fn a_task_is_a_call_and_has_an_owner() {
     assert!(ids(other.request("tasks/list", json!({})).await).is_empty());
 }
 
+/// Nor does anybody hear how another's task is doing.
+#[tokio::test]
+async fn news_of_a_task_is_for_its_owner() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, STRICT);
+    let (owner, other) = (introduced(&gate, &upstream).await, introduced(&gate, &upstream).await);
+    let made = async {
+        next_call(&upstream).await.answer_with_result(&json!({ "task": { "taskId": "task-1", "status": "working" } }))
+    };
+    tokio::join!(owner.request("tools/call", json!({ "name": "allowed_tool", "task": {} })), made);
+    let news = |id: &str| json!({ "jsonrpc": "2.0", "method": "notifications/tasks/status", "params": { "taskId": id, "status": "failed", "statusMessage": "m" } });
+    let last = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
+    for (client, expected) in [(&owner, vec![news("task-1"), last.clone()]), (&other, vec![last.clone()])] {
+        let (mut reply, _, mut stream) = streamed(&upstream, client.http().get()).await;
+        for message in [news("task-2"), news("task-1"), last.clone()] {
+            stream.event(&message);
+        }
+        stream.end();
+        let mut heard = Vec::new();
+        while let Some(event) = reply.next_event().await {
+            heard.push(event.json());
+        }
+        assert_eq!(heard, expected);
+    }
+}
+
+/// A result that names another's task does not hand it over.
+#[tokio::test]
+async fn a_task_stays_whose_it_is() {
+    let upstream = Recorder::start(|request| {
+        let message = request.json();
+        let result = match message["method"].as_str().unwrap() {
+            "initialize" => json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": { "name": "t", "version": "1" } }),
+            _ if message["id"].is_null() => return Answer::status(202),
+            _ => json!({ "taskId": "task-1", "task": { "taskId": "task-1" }, "content": [] }),
+        };
+        Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))
+    })
+    .await;
+    let gate = Gate::before(&upstream, STRICT);
+    let (owner, other) = (gate.legacy().await, gate.legacy().await);
+    for client in [&owner, &other, &owner] {
+        client.call("allowed_tool", json!({})).await;
+    }
+    let get = json!({ "taskId": "task-1" });
+    assert!(owner.request("tasks/get", get.clone()).await["error"].is_null());
+    assert_eq!(other.request("tasks/get", get).await["error"]["message"], "task not found");
+}
+
 /// Vector 32: a retry is a new call.
 #[tokio::test]
 async fn a_retry_is_judged_anew() {
@@ -390,8 +461,4 @@ async fn a_subscription_to_a_forbidden_resource_is_refused_whole() {
         assert_eq!(refusal(&http, &body.to_string()).await, (400, -32602), "{wrong}");
     }
     assert!(upstream.requests().is_empty());
-}
-
-fn base64(text: &str) -> String {
-    mcp::encode(text).into_owned()
 }

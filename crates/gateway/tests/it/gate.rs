@@ -112,8 +112,37 @@ impl Gate {
         McpClient::modern(self.http())
     }
 
+    /// A client that can do whatever a server may ask for.
     pub(crate) async fn legacy(&self) -> McpClient {
-        McpClient::legacy(self.http()).await
+        let capabilities = json!({ "sampling": {}, "elicitation": {}, "roots": { "listChanged": true } });
+        McpClient::legacy_with(self.http(), "2025-11-25", capabilities).await
+    }
+
+    /// Replaces the policy as an editor does, by a rename, and waits until it is in force.
+    pub(crate) async fn reload(&self, policy: &str) {
+        let before = self.ready().await;
+        let new = self.folder.path().join("policy.json.new");
+        std::fs::write(&new, policy).unwrap();
+        std::fs::rename(&new, self.policy_file()).unwrap();
+        self.until(|ready| policy_lines(ready) != policy_lines(&before)).await;
+    }
+
+    /// What `/readyz?verbose` says.
+    pub(crate) async fn ready(&self) -> String {
+        String::from_utf8(self.admin("/readyz?verbose").await.body).unwrap()
+    }
+
+    /// Asks `/readyz?verbose` until it says what is waited for.
+    pub(crate) async fn until(&self, said: impl Fn(&str) -> bool) -> String {
+        testkit::patiently("`/readyz` to say so", async {
+            loop {
+                let ready = self.ready().await;
+                if said(&ready) {
+                    return ready;
+                }
+            }
+        })
+        .await
     }
 
     pub(crate) fn policy_file(&self) -> PathBuf {
@@ -139,6 +168,10 @@ impl Drop for Gate {
             std::thread::spawn(move || running.shutdown());
         }
     }
+}
+
+fn policy_lines(ready: &str) -> Vec<&str> {
+    ready.lines().filter(|line| line.starts_with("policy ")).collect()
 }
 
 /// A tool definition with nothing special.
@@ -187,24 +220,33 @@ pub(crate) fn methods(upstream: &Recorder) -> Vec<String> {
 /// The next request of an upstream by hand that is not mere introduction: that is answered here, as a server of both eras.
 pub(crate) async fn next_call(upstream: &Recorder) -> Exchange {
     loop {
-        let exchange = upstream.next_exchange().await;
-        if exchange.request.body.is_empty() {
+        if let Some(exchange) = introduce(upstream.next_exchange().await) {
             return exchange;
         }
-        let message = exchange.request.json();
-        match message["method"].as_str() {
-            Some("server/discover") => exchange.answer_with_result(
-                &json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {} }),
-            ),
-            Some("initialize") => {
-                let result = json!({ "protocolVersion": message["params"]["protocolVersion"], "capabilities": {}, "serverInfo": { "name": "hand", "version": "1" } });
-                let answer = Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }));
-                exchange.answer(answer.header("Mcp-Session-Id", "upstream-session"));
-            }
-            Some("notifications/initialized") => exchange.answer(Answer::status(202)),
-            _ => return exchange,
-        }
     }
+}
+
+/// Answers an introduction, and gives back everything else.
+pub(crate) fn introduce(exchange: Exchange) -> Option<Exchange> {
+    let message = match exchange.request.body.is_empty() {
+        true => return Some(exchange),
+        false => exchange.request.json(),
+    };
+    match message["method"].as_str() {
+        Some("server/discover") => {
+            let result = json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {} });
+            exchange.answer_with_result(&result);
+        }
+        Some("initialize") => {
+            let version = &message["params"]["protocolVersion"];
+            let result = json!({ "protocolVersion": version, "capabilities": {}, "serverInfo": { "name": "hand", "version": "1" } });
+            let answer = Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }));
+            exchange.answer(answer.header("Mcp-Session-Id", "upstream-session"));
+        }
+        Some("notifications/initialized") => exchange.answer(Answer::status(202)),
+        _ => return Some(exchange),
+    }
+    None
 }
 
 /// A legacy client before an upstream by hand.

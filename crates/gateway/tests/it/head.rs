@@ -244,33 +244,35 @@ async fn for_how_long() {
     assert!(called(&upstream).is_empty());
 }
 
-/// Vector 50, in number.
+/// Vector 50, in number: of one peer, and of all.
 #[tokio::test]
-async fn connections_of_one_peer_are_capped() {
-    let upstream = Recorder::by_hand().await;
-    let gate = Gate::bounded(&upstream, OPEN, &[("bounds.connections_per_peer", "2")]);
-    let mut first = gate.raw().await;
-    let mut second = gate.raw().await;
-    // An answer proves that the connection has its place.
-    for client in [&mut first, &mut second] {
-        client.send(post("/nowhere", &[])).await;
-        assert_eq!(client.response().await.unwrap().status, 404);
-    }
-    let mut third = gate.raw().await;
-    third.send(post("/mcp/s", &[])).await;
-    assert!(third.rest().await.is_empty(), "closed without a word");
-    drop(first);
-    patiently("a free place", async {
-        loop {
-            let mut again = gate.raw().await;
-            again.send(post("/nowhere", &[])).await;
-            if again.response().await.is_some() {
-                break;
-            }
+async fn connections_are_capped() {
+    for bound in ["bounds.connections_per_peer", "bounds.connections"] {
+        let upstream = upstream().await;
+        let gate = Gate::bounded(&upstream, OPEN, &[(bound, "2")]);
+        let mut first = gate.raw().await;
+        let mut second = gate.raw().await;
+        // An answer proves that the connection has its place.
+        for client in [&mut first, &mut second] {
+            client.send(post("/nowhere", &[])).await;
+            assert_eq!(client.response().await.unwrap().status, 404);
         }
-    })
-    .await;
-    assert!(upstream.requests().is_empty());
+        let mut third = gate.raw().await;
+        third.send(post("/mcp/s", &[])).await;
+        assert!(third.rest().await.is_empty(), "{bound}: closed without a word");
+        drop(first);
+        patiently("a free place", async {
+            loop {
+                let mut again = gate.raw().await;
+                again.send(post("/nowhere", &[])).await;
+                if again.response().await.is_some() {
+                    break;
+                }
+            }
+        })
+        .await;
+        assert!(upstream.requests().is_empty());
+    }
 }
 
 /// Two requests on one connection are two requests, each judged and answered in order.

@@ -76,9 +76,33 @@ async fn a_modern_request_is_written_anew_with_its_headers() {
 
     // A name that plain text can carry is written so, however the client wrote it.
     let plain = body.replace("na\\u00efve tool", "a");
-    modern_headers(gate.http(), "=?base64?dG9vbHMvY2FsbA==?=", Some("=?base64?YQ==?=")).post_text(&plain).await;
+    modern_headers(gate.http(), "tools/call", Some("=?base64?YQ==?=")).post_text(&plain).await;
     let request = upstream.requests().pop().unwrap();
     assert_eq!((request.header("mcp-method"), request.header("mcp-name")), (Some("tools/call"), Some("a")));
+}
+
+/// A name can hold anything that a string can; a header of ours cannot.
+#[tokio::test]
+async fn a_name_breaks_no_header() {
+    let upstream = Recorder::mcp([tool("a")]).await;
+    let gate = Gate::before(&upstream, OPEN);
+    for name in ["a\r\nX-Evil: 1", "a\n", "\u{0}", " a ", "=?base64?YQ==?=", "a\u{85}\u{2028}", "\t"] {
+        let body = crate::gate::modern_call(1, name, json!({}));
+        let http = modern_headers(gate.http(), "tools/call", Some(&mcp::encode(name)));
+        let said = http.post(&body).await;
+        let sent = upstream.requests().pop().unwrap();
+        if sent.header("mcp-name").is_some() {
+            assert!(
+                mcp::matches(sent.header("mcp-name").unwrap().as_bytes(), name),
+                "{name:?}: {:?}",
+                sent.header("mcp-name")
+            );
+            assert_eq!(sent.json()["params"]["name"], name);
+        } else {
+            assert_eq!(said.status, 400, "{name:?}");
+        }
+        assert_eq!(sent.header("x-evil"), None);
+    }
 }
 
 /// R7: ids upstream are ours and distinct; the client's come back as they were written.

@@ -229,3 +229,19 @@ fn odd_ids() {
         "unknown notification",
     );
 }
+
+#[test]
+fn a_name_fits_into_a_header() {
+    let named = |bytes: usize| with(&format!(r#""name":"{}","arguments":{{}}"#, "n".repeat(bytes)));
+    check(10, MODERN, named(256), sent(&"n".repeat(256), "{}"));
+    check(10, MODERN, named(257), "-32602 the name in `params` is too long");
+    let id = |bytes: usize| format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "i".repeat(bytes));
+    check(15, LEGACY, id(254), "ping");
+    check(15, LEGACY, id(255), BAD_ID);
+    let uri = |bytes: usize| {
+        let uri = "u".repeat(bytes);
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{{"uri":"{uri}"}}}}"#)
+    };
+    check(10, MODERN, uri(8192), "resources/read");
+    check(10, MODERN, uri(8193), "-32602 the name in `params` is too long");
+}

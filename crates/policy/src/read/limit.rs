@@ -7,9 +7,9 @@ use jsonc_parser::common::Ranged;
 
 use super::number::{BadNumber, BadWindow, millionths, window_advice, window_of_number, window_of_text};
 use super::object::{Keys, brace, expect_array, expect_string, member, members, one_of, opening, span, wrong_type};
-use crate::diagnostics::{Code, Findings, quoted};
+use crate::diagnostics::{Findings, quoted};
 use crate::source::{LimitEntry, Place, Span};
-use crate::{Algorithm, Per};
+use crate::{Algorithm, Code, Per};
 
 const LIMIT: Keys =
     Keys { of: "a limit", known: &["algorithm", "counter", "max", "per", "scope", "window"], later: &["cost"] };

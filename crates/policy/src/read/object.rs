@@ -3,7 +3,8 @@
 use jsonc_parser::ast::{Array, Object, Value};
 use jsonc_parser::common::{Range, Ranged};
 
-use crate::diagnostics::{Code, Findings, quoted};
+use crate::Code;
+use crate::diagnostics::{Findings, quoted};
 use crate::source::Span;
 
 /// The keys an object may have.
@@ -85,6 +86,8 @@ fn key_advice(key: &str, known: &[&str]) -> String {
 }
 
 fn did_you_mean(written: &str, known: &[&str]) -> String {
+    // No key is that long, and comparing takes time and space by length.
+    let written = if written.len() <= 64 { written } else { "" };
     let near = known.iter().map(|known| (strsim::osa_distance(written, known), known)).min();
     match near {
         Some((distance, near)) if distance <= near.len().div_ceil(3) => format!("did you mean `{near}`?"),

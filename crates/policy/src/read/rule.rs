@@ -5,7 +5,8 @@ use jsonc_parser::common::{Range, Ranged};
 
 use super::limit::{limits, rate_limits};
 use super::object::{Keys, expect_array, expect_string, kind, members, one_of, opening, span};
-use crate::diagnostics::{Code, Findings, quoted};
+use crate::Code;
+use crate::diagnostics::{Findings, quoted};
 use crate::pattern::Pattern;
 use crate::source::{Action, RuleEntry, Spanned};
 

@@ -9,7 +9,8 @@ use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, Pars
 use serde::de::IgnoredAny;
 
 use super::object::{kind, span};
-use crate::diagnostics::{Code, Findings, quoted};
+use crate::Code;
+use crate::diagnostics::{Findings, quoted};
 use crate::source::Span;
 
 const COLLECT: CollectOptions = CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };

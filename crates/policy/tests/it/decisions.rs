@@ -217,7 +217,8 @@ fn a_server_may_ask_only_what_the_policy_allows() {
     check(r#", "default": "allow""#, [false; 3]);
     check(r#", "reverse": {}"#, [false; 3]);
     check(r#", "reverse": { "sampling": "allow", "elicitation": "deny" }"#, [true, false, false]);
-    check(r#", "reverse": { "elicitation": "allow", "roots": "allow" }"#, [false, true, true]);
+    check(r#", "reverse": { "elicitation": "allow" }"#, [false, true, false]);
+    check(r#", "reverse": { "roots": "allow" }"#, [false, false, true]);
 }
 
 #[test]

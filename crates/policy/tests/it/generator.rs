@@ -2,6 +2,13 @@
 
 use serde_json::{Value, json};
 
+/// `TOOLGATE_TEST_SEED=7 cargo test -p policy` tries other inputs than the usual; printed where a failure shows it.
+pub(crate) fn seed() -> u64 {
+    let seed = std::env::var("TOOLGATE_TEST_SEED").map_or(20_261_123, |seed| seed.parse().unwrap());
+    println!("TOOLGATE_TEST_SEED={seed}");
+    seed
+}
+
 /// SplitMix64: a random stream that is the same everywhere for the same seed.
 pub(crate) struct Random(u64);
 

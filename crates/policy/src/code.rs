@@ -1,0 +1,73 @@
+//! The stable names of findings: what a person looks up, and what a tool may rely on.
+
+/// What kind of error or warning a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// Error: not JSON with comments.
+    Syntax,
+    /// Error: two equal keys in one object, at any depth.
+    DuplicateKey,
+    /// Error: a key that the language does not have there.
+    UnknownKey,
+    /// Error: a key of the language that this version does not carry out; leaving it out could permit more.
+    NotYet,
+    /// Error: `version`, or the `max` or `window` of a limit, is not there.
+    MissingKey,
+    /// Error: any `version` but the string `"1"`.
+    UnknownVersion,
+    /// Error: a string where an object belongs, and the like.
+    WrongType,
+    /// Error: not one of the words that may stand there.
+    UnknownValue,
+    /// Error: two keys that exclude each other.
+    Conflict,
+    /// Error: a pattern that no name can match.
+    BadPattern,
+    /// Error: a window that is no duration, zero or too long.
+    BadWindow,
+    /// Error: a `max` that is not above zero, too fine or too large.
+    BadMax,
+    /// Error: a rate that is not `"10/minute"` or the like.
+    BadRate,
+    /// Error: a name that a counter cannot have.
+    BadCounter,
+    /// Warning: tools are hidden where all others are denied anyway.
+    HidesOnly,
+    /// Warning: a rule or limit that no call can meet.
+    NeverApplies,
+    /// Warning: a limit that lets no call through.
+    NeverPasses,
+    /// Warning: `*` used as if it listed names.
+    ListsNothing,
+    /// Warning: a name that may only look like another.
+    NonAscii,
+    /// Warning: a character that is special elsewhere, not here.
+    NotAGlob,
+}
+
+impl Code {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Syntax => "policy::syntax",
+            Self::DuplicateKey => "policy::duplicate_key",
+            Self::UnknownKey => "policy::unknown_key",
+            Self::NotYet => "policy::not_yet",
+            Self::MissingKey => "policy::missing_key",
+            Self::UnknownVersion => "policy::unknown_version",
+            Self::WrongType => "policy::wrong_type",
+            Self::UnknownValue => "policy::unknown_value",
+            Self::Conflict => "policy::conflict",
+            Self::BadPattern => "policy::bad_pattern",
+            Self::BadWindow => "policy::bad_window",
+            Self::BadMax => "policy::bad_max",
+            Self::BadRate => "policy::bad_rate",
+            Self::BadCounter => "policy::bad_counter",
+            Self::HidesOnly => "policy::hides_only",
+            Self::NeverApplies => "policy::never_applies",
+            Self::NeverPasses => "policy::never_passes",
+            Self::ListsNothing => "policy::lists_nothing",
+            Self::NonAscii => "policy::non_ascii",
+            Self::NotAGlob => "policy::not_a_glob",
+        }
+    }
+}

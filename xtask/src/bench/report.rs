@@ -1,0 +1,109 @@
+//! The result, for the terminal and for `docs/benchmarks.md`: the same text.
+
+use std::fmt;
+
+use super::calls::{Calls, WAYS};
+use super::decisions::Decision;
+use super::sessions::SessionCost;
+use crate::shell;
+
+const DIRECT: usize = 0;
+const BARE: usize = 1;
+const TOOLGATE: usize = 2;
+
+/// The goals of `docs/architecture.md`.
+const MAX_CPU_RATIO: f64 = 1.5;
+const MAX_SESSION_BYTES: u64 = 10 * 1024;
+const MAX_DECISION_RATIO: f64 = 1.2;
+
+/// What was not measured is left out.
+pub(super) struct Report {
+    pub(super) calls: Vec<Calls>,
+    pub(super) sessions: Option<SessionCost>,
+    pub(super) decisions: Vec<Decision>,
+    command: String,
+}
+
+impl Report {
+    pub(super) fn new(arguments: &[String]) -> Self {
+        let words: Vec<_> = std::iter::once("cargo xtask bench").chain(arguments.iter().map(String::as_str)).collect();
+        Self { calls: Vec::new(), sessions: None, decisions: Vec::new(), command: words.join(" ") }
+    }
+
+    pub(super) fn write(&self) -> anyhow::Result<()> {
+        let text = format!(
+            "# Benchmarks\n\n\
+             What Toolgate costs beside a bare hyper reverse proxy that reads nothing (`crates/testkit/src/bin/bare_proxy.rs`, the same runtime\n\
+             shape), measured in alternation in one run. Ratios are what to look at: absolute figures are those of this machine with whatever else\n\
+             it was doing, with client, proxy and upstream sharing its cores.\n\n\
+             Toolgate runs as it comes (with mimalloc; the bare proxy with the system's allocator): a policy of 100 rules, a rate limit that is counted and never reached, every decision logged to a file. CPU is\n\
+             user plus kernel time of the process that is called, from `/proc`; a figure is the median of the rounds, a ratio the median of the rounds' ratios.\n\n\
+             ```\n{}\n```\n\n{}\n{self}",
+            self.command,
+            machine(),
+        );
+        Ok(std::fs::write(shell::root().join("docs/benchmarks.md"), text)?)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.command.contains("--smoke") {
+            writeln!(out, "\nA smoke run: it shows that everything runs; its figures are too short to mean much.")?;
+        }
+        for calls in &self.calls {
+            writeln!(out, "\n## tools/call, {}\n", calls.era)?;
+            writeln!(out, "| way | calls/s | p50 µs | p99 µs | CPU µs/call | CPU against bare |")?;
+            writeln!(out, "|---|---:|---:|---:|---:|---:|")?;
+            for (way, name) in WAYS.iter().enumerate() {
+                let (per_second, cpu) = (calls.per_second(way), calls.cpu(way));
+                let [p50, p99] = [0.5, 0.99].map(|share| calls.latency(way, share).as_micros());
+                let ratio = match way {
+                    DIRECT => "(the upstream's own)".to_owned(),
+                    _ => format!("{:.2}", calls.cpu_ratio(way, BARE)),
+                };
+                writeln!(out, "| {name} | {per_second:.0} | {p50} | {p99} | {cpu:.1} | {ratio} |")?;
+            }
+            let ratio = calls.cpu_ratio(TOOLGATE, BARE);
+            writeln!(
+                out,
+                "\nGoal: at most {MAX_CPU_RATIO} times the CPU of the bare proxy. {}",
+                verdict(ratio <= MAX_CPU_RATIO)
+            )?;
+        }
+        if let Some(SessionCost { sessions, bytes_each }) = self.sessions {
+            writeln!(
+                out,
+                "\n## Idle legacy sessions\n\n{sessions} sessions: {:.1} KiB each.",
+                bytes_each as f64 / 1024.0
+            )?;
+            writeln!(out, "\nGoal: at most 10 KiB. {}", verdict(bytes_each <= MAX_SESSION_BYTES))?;
+        }
+        if self.decisions.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\n## Decisions\n\n| case | 10 rules, ns | 10,000 rules, ns | ratio |\n|---|---:|---:|---:|")?;
+        for Decision { case, few, many } in &self.decisions {
+            writeln!(out, "| {case} | {few:.0} | {many:.0} | {:.2} |", many / few)?;
+        }
+        let worst = self.decisions.iter().map(|decision| decision.many / decision.few).fold(0.0, f64::max);
+        writeln!(out, "\nGoal: at most {MAX_DECISION_RATIO} times. {}", verdict(worst <= MAX_DECISION_RATIO))
+    }
+}
+
+fn verdict(met: bool) -> &'static str {
+    if met { "Met." } else { "**Missed.**" }
+}
+
+/// What kind of machine this is; not which one.
+fn machine() -> String {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let memory =
+        memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let memory = memory.unwrap_or_default() / (1024 * 1024);
+    format!("Machine: {model}, {cores} cores, {memory} GiB; Linux; release build.")
+}
