@@ -1,0 +1,126 @@
+//! Operations on files.
+
+mod content;
+
+pub use content::FileContent;
+
+use std::path::Path;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::id::FileId;
+use crate::model::{Deleted, File, FilePurpose};
+use crate::pages::List;
+use crate::transport::{Body, Call, Form, Source};
+
+/// Operations on files. From [`Client::files`].
+#[derive(Clone, Debug)]
+pub struct Files {
+    client: Client,
+}
+
+impl Client {
+    /// Operations on files.
+    #[must_use]
+    pub fn files(&self) -> Files {
+        Files { client: self.clone() }
+    }
+}
+
+#[derive(Serialize)]
+struct Import<'a> {
+    purpose: &'a FilePurpose,
+    filename: &'a str,
+    content_url: &'a str,
+}
+
+impl Files {
+    /// Uploads a file from disk, under its own name (`POST /files`). The file is read while it is sent, never as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read; [`Error::Ambiguous`] when it may be there although no answer came.
+    pub async fn upload(&self, path: impl AsRef<Path>, purpose: FilePurpose) -> Result<File, Error> {
+        let path = path.as_ref();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.ok_or_else(|| {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "the path names no file");
+            Error::Io { operation: "files.upload", source }
+        })?;
+        self.send(name, purpose, Source::Path(path.to_owned())).await
+    }
+
+    /// Uploads bytes under a name (`POST /files`). The service wants training data as JSON lines in UTF-8 with a byte order mark.
+    ///
+    /// # Errors
+    /// [`Error::Ambiguous`] when the file may be there although no answer came.
+    pub async fn upload_bytes(
+        &self,
+        filename: impl Into<String>,
+        bytes: impl Into<Bytes>,
+        purpose: FilePurpose,
+    ) -> Result<File, Error> {
+        self.send(filename.into(), purpose, Source::Bytes(bytes.into())).await
+    }
+
+    /// Lets the service fetch a file from a URL, such as a blob's with a signature (`POST /files/import`). Only dated API
+    /// versions have this.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on the v1 surface; [`Error::Ambiguous`] when the file may be there although no answer came.
+    pub async fn import(&self, filename: &str, content_url: &str, purpose: FilePurpose) -> Result<File, Error> {
+        const OPERATION: &str = "files.import";
+        if !self.client.surface().is_dated() {
+            return Err(self.client.unsupported(OPERATION));
+        }
+        let import = Import { purpose: &purpose, filename, content_url };
+        let body =
+            serde_json::to_vec(&import).map_err(|error| Error::Io { operation: OPERATION, source: error.into() })?;
+        self.client.json(Call::create(OPERATION, self.client.url(&["files", "import"]), Body::Json(body.into()))).await
+    }
+
+    /// The files of the resource, of one purpose or of all (`GET /files`).
+    pub fn list(&self, purpose: Option<FilePurpose>) -> List<File> {
+        let mut url = self.client.url(&["files"]);
+        if let Some(purpose) = purpose {
+            url.query_pairs_mut().append_pair("purpose", purpose.as_str());
+        }
+        List::new(self.client.clone(), "files.list", url)
+    }
+
+    /// What the service knows of a file (`GET /files/{id}`).
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when there is no such file.
+    pub async fn get(&self, id: &FileId) -> Result<File, Error> {
+        self.client.json(Call::get("files.get", self.client.url(&["files", id.as_str()]))).await
+    }
+
+    /// The bytes of a file, as they come (`GET /files/{id}/content`).
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when there is no such file.
+    pub async fn content(&self, id: &FileId) -> Result<FileContent, Error> {
+        let url = self.client.url(&["files", id.as_str(), "content"]);
+        let call = Call { accept: "*/*", ..Call::get("files.content", url) };
+        Ok(FileContent::new(self.client.open(call).await?, self.client.idle_timeout()))
+    }
+
+    /// Deletes a file (`DELETE /files/{id}`). There is no way back.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when there is no such file, perhaps because an earlier attempt has deleted it.
+    pub async fn delete(&self, id: &FileId) -> Result<Deleted, Error> {
+        let call = Call::delete("files.delete", self.client.url(&["files", id.as_str()]));
+        // Older versions of the API answer nothing.
+        Ok(self.client.json::<Option<Deleted>>(call).await?.unwrap_or_default())
+    }
+
+    async fn send(&self, filename: String, purpose: FilePurpose, source: Source) -> Result<File, Error> {
+        let fields = vec![("purpose", purpose.as_str().to_owned())];
+        let body = Body::Form(Form { fields, part: "file", filename, source });
+        self.client.json(Call::create("files.upload", self.client.url(&["files"]), body)).await
+    }
+}

@@ -1,0 +1,126 @@
+//! The metrics of a finished job: the rows of its result file, whichever way the service has written it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::error::Error;
+use crate::files::Files;
+use crate::model::{Job, StepMetrics};
+
+/// The largest result file that is read, in bytes.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+const OPERATION: &str = "jobs.metrics";
+
+/// The metrics of a job, a row per step.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct MetricsTable {
+    /// The columns as the file names them.
+    pub columns: Vec<String>,
+    /// The rows, in the order of the file. Columns without a place of their own are texts in [`StepMetrics::extra`].
+    pub rows: Vec<StepMetrics>,
+}
+
+pub(super) async fn read(files: &Files, job: &Job) -> Result<MetricsTable, Error> {
+    let mut table = MetricsTable::default();
+    for id in &job.result_files {
+        let content = files.content(id).await?.bytes(LARGEST).await?;
+        let part = parse(&content).map_err(|source| Error::Csv { operation: OPERATION, source })?;
+        if table.columns.is_empty() {
+            table.columns = part.columns;
+        }
+        table.rows.extend(part.rows);
+    }
+    Ok(table)
+}
+
+fn parse(content: &[u8]) -> Result<MetricsTable, csv::Error> {
+    let decoded = unwrapped(content);
+    let content = decoded.as_deref().unwrap_or(content);
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(content);
+    let columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
+    let rows = reader.records().map(|record| Ok(row(&columns, &record?))).collect::<Result<_, csv::Error>>()?;
+    Ok(MetricsTable { columns, rows })
+}
+
+/// The file inside a wrapping of base64. A table has commas, which base64 has not.
+fn unwrapped(content: &[u8]) -> Option<Vec<u8>> {
+    if content.contains(&b',') {
+        return None;
+    }
+    let text: Vec<u8> = content.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD.decode(text).ok().filter(|decoded| decoded.contains(&b','))
+}
+
+fn row(columns: &[String], record: &csv::StringRecord) -> StepMetrics {
+    let mut row = StepMetrics::default();
+    for (column, cell) in columns.iter().zip(record) {
+        // An empty cell says that there was nothing to measure at this step, and so does -1.
+        if cell.is_empty() {
+            continue;
+        }
+        let number = cell.parse::<f64>().ok().filter(|number| number.is_finite());
+        let place = match column.as_str() {
+            "step" => {
+                row.step = cell.parse().ok().or_else(|| cell.strip_suffix(".0")?.parse().ok());
+                continue;
+            }
+            "train_loss" => &mut row.train_loss,
+            "train_mean_token_accuracy" | "train_accuracy" => &mut row.train_mean_token_accuracy,
+            "valid_loss" => &mut row.valid_loss,
+            "valid_mean_token_accuracy" | "validation_mean_token_accuracy" => &mut row.valid_mean_token_accuracy,
+            "full_valid_loss" => &mut row.full_valid_loss,
+            "full_valid_mean_token_accuracy" => &mut row.full_valid_mean_token_accuracy,
+            other => {
+                row.extra.insert(other.to_owned(), cell.into());
+                continue;
+            }
+        };
+        *place = number.filter(|number| *number >= 0.0);
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESULTS: &str = include_str!("../../tests/data/results.csv");
+
+    /// `step train_loss train_accuracy valid_loss valid_accuracy` of each row.
+    #[track_caller]
+    fn check(content: &[u8], expected: &[&str]) {
+        let show = |number: Option<f64>| number.map_or("-".to_owned(), |number| number.to_string());
+        let line = |row: &StepMetrics| {
+            let step = row.step.map_or("-".to_owned(), |step| step.to_string());
+            let numbers =
+                [row.train_loss, row.train_mean_token_accuracy, row.valid_loss, row.valid_mean_token_accuracy];
+            [step].into_iter().chain(numbers.map(show)).collect::<Vec<_>>().join(" ")
+        };
+        let rows: Vec<String> = parse(content).unwrap().rows.iter().map(line).collect();
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn every_form_of_the_file() {
+        let rows = ["1 2.301 0.512 2.412 0.498", "2 1.905 0.587 - -", "20 0.412 0.88 0.61 0.8"];
+        check(RESULTS.as_bytes(), &rows);
+        check(RESULTS.replace('\n', "\r\n").as_bytes(), &rows);
+        check(RESULTS.replace("validation_mean", "valid_mean").as_bytes(), &rows);
+        check(format!("\u{feff}{RESULTS}").as_bytes(), &rows);
+        check(STANDARD.encode(RESULTS).as_bytes(), &rows);
+        check(b"step,train_loss,train_accuracy,valid_loss\n1.0,-1,0.5,-1.0\n2,NaN\n", &["1 - 0.5 - -", "2 - - - -"]);
+        check(b"", &[]);
+        check(b"step,train_loss\n", &[]);
+        check(b"step\n1\n2\n", &["1 - - - -", "2 - - - -"]);
+    }
+
+    #[test]
+    fn unknown_columns_are_kept() {
+        let table = parse(b"step,train_reward_mean\n1,0.25\n").unwrap();
+        assert_eq!(table.columns, ["step", "train_reward_mean"]);
+        assert_eq!(table.rows[0].extra["train_reward_mean"], serde_json::json!("0.25"));
+    }
+}

@@ -1,0 +1,114 @@
+//! Asks for a job until it has ended, ever more rarely.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Jobs;
+use crate::error::Error;
+use crate::id::JobId;
+use crate::model::{Job, JobStatus};
+
+/// What to do about a job that is paused: it does not end by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenPaused {
+    /// Give it back as it is.
+    #[default]
+    Return,
+    /// Wait for somebody to resume it.
+    Wait,
+}
+
+/// How to wait for a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WaitOptions {
+    /// The first delay between two looks; each next is half as long again, and up to a fifth shorter by chance.
+    pub interval: Duration,
+    /// The longest delay between two looks.
+    pub max_interval: Duration,
+    /// How long to wait in all; `None` for as long as it takes.
+    pub deadline: Option<Duration>,
+    /// What to do about a paused job.
+    pub when_paused: WhenPaused,
+    /// How many looks in a row may fail in a way that passes, each after its own retries.
+    pub tolerance: u32,
+}
+
+impl Default for WaitOptions {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(5),
+            max_interval: Duration::from_secs(60),
+            deadline: None,
+            when_paused: WhenPaused::Return,
+            tolerance: 5,
+        }
+    }
+}
+
+pub(super) async fn until_done(jobs: &Jobs, id: &JobId, options: WaitOptions) -> Result<Job, Error> {
+    match options.deadline {
+        None => look_until_done(jobs, id, options).await,
+        Some(after) => tokio::time::timeout_at(Instant::now() + after, look_until_done(jobs, id, options))
+            .await
+            .unwrap_or(Err(Error::Deadline { operation: "jobs.wait_until_done", after })),
+    }
+}
+
+async fn look_until_done(jobs: &Jobs, id: &JobId, options: WaitOptions) -> Result<Job, Error> {
+    let mut pace = Pace::new(options.interval, options.max_interval, options.tolerance);
+    loop {
+        let asked = match jobs.get(id).await {
+            Ok(job) if job.status.is_terminal() => return Ok(job),
+            Ok(job) if job.status == JobStatus::Paused && options.when_paused == WhenPaused::Return => return Ok(job),
+            Ok(_) => pace.succeeded(),
+            Err(error) => pace.failed(error)?,
+        };
+        pace.rest(asked).await;
+    }
+}
+
+/// When to look next, and how many failures in a row are too many.
+#[derive(Debug)]
+pub(super) struct Pace {
+    first: Duration,
+    next: Duration,
+    longest: Duration,
+    tolerance: u32,
+    failures: u32,
+}
+
+impl Pace {
+    pub(super) fn new(first: Duration, longest: Duration, tolerance: u32) -> Self {
+        Self { first, next: first, longest, tolerance, failures: 0 }
+    }
+
+    pub(super) fn succeeded(&mut self) -> Option<Duration> {
+        self.failures = 0;
+        None
+    }
+
+    /// The error, if there is no point in going on; otherwise how long the service asks to be left alone.
+    pub(super) fn failed(&mut self, error: Error) -> Result<Option<Duration>, Error> {
+        self.failures += 1;
+        if self.failures > self.tolerance || !error.is_retryable() {
+            return Err(error);
+        }
+        tracing::debug!(%error, failures = self.failures, "a look at a job failed");
+        Ok(error.api().and_then(|error| error.retry_after))
+    }
+
+    /// Something has happened: more may follow soon.
+    pub(super) fn quicken(&mut self) {
+        self.next = self.first;
+    }
+
+    pub(super) async fn rest(&mut self, asked: Option<Duration>) {
+        let jitter = 1.0 - fastrand::f64() / 5.0;
+        let delay = self.next.mul_f64(jitter).max(asked.unwrap_or_default());
+        self.next = self.next.mul_f64(1.5).min(self.longest);
+        tokio::time::sleep(delay).await;
+    }
+}

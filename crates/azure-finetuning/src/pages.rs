@@ -1,0 +1,98 @@
+//! Lists that come in pages, read as one stream.
+
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::model::{Checkpoint, Event, File, Job, Page};
+use crate::transport::Call;
+
+/// A list at the service. Nothing is asked for until a page or a stream is polled.
+#[derive(Clone, Debug)]
+#[must_use = "a list asks for nothing by itself"]
+pub struct List<T> {
+    client: Client,
+    operation: &'static str,
+    url: Url,
+    limit: Option<u32>,
+    after: Option<String>,
+    kind: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: Listed> List<T> {
+    pub(crate) fn new(client: Client, operation: &'static str, url: Url) -> Self {
+        Self { client, operation, url, limit: None, after: None, kind: std::marker::PhantomData }
+    }
+
+    /// Asks for pages of this many items; the service has its own default (10 or 20) and its own maximum.
+    pub fn page_size(mut self, items: u32) -> Self {
+        self.limit = Some(items);
+        self
+    }
+
+    /// Begins after the item with this id.
+    pub fn after(mut self, id: impl Into<String>) -> Self {
+        self.after = Some(id.into());
+        self
+    }
+
+    /// One page.
+    ///
+    /// # Errors
+    /// [`Error`], as for any operation.
+    pub async fn page(&self) -> Result<Page<T>, Error> {
+        let call = Call::get(self.operation, self.url.clone());
+        let call = call.query("limit", self.limit).query("after", self.after.as_deref());
+        self.client.json(call).await
+    }
+
+    /// All items from here on, page after page, in the order of the service. Ends after an error.
+    ///
+    /// The end is where the service says so, where a page is empty, or where a page begins or ends like the one before it.
+    pub fn stream(self) -> BoxStream<'static, Result<T, Error>> {
+        self.pages().map_ok(|page| stream::iter(page.data.into_iter().map(Ok))).try_flatten().boxed()
+    }
+
+    /// The same as [`List::stream`], a page at a time.
+    pub fn pages(self) -> BoxStream<'static, Result<Page<T>, Error>> {
+        stream::try_unfold(Some(self), |list| async {
+            let Some(mut list) = list else { return Ok(None) };
+            let page = list.page().await?;
+            let last = page.data.last().map(|item| item.cursor().to_owned());
+            let first = page.data.first().map(Listed::cursor);
+            // A service that does not know cursors answers the same page for ever; one that repeats a cursor would too.
+            let is_repeated = list.after.is_some() && (last == list.after || first == list.after.as_deref());
+            if last.is_none() || is_repeated {
+                return Ok(None);
+            }
+            let next = (page.has_more == Some(true)).then(|| {
+                list.after = last;
+                list
+            });
+            Ok(Some((page, next)))
+        })
+        .boxed()
+    }
+}
+
+/// What stands in lists: it has an id to continue after.
+pub trait Listed: Serialize + DeserializeOwned + Send + 'static {
+    /// The id.
+    fn cursor(&self) -> &str;
+}
+
+macro_rules! listed {
+    ($($kind:ty),+) => {
+        $(impl Listed for $kind {
+            fn cursor(&self) -> &str {
+                self.id.as_str()
+            }
+        })+
+    };
+}
+
+listed!(Job, Event, Checkpoint, File);

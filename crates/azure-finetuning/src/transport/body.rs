@@ -1,0 +1,92 @@
+//! Bodies of requests. Each can be made again for another attempt; a file is read from disk while it is sent.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+use reqwest::RequestBuilder;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::multipart::Part;
+use tokio_util::io::ReaderStream;
+
+/// How much of a file is read at a time, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// The body of a request.
+#[derive(Debug)]
+pub(crate) enum Body {
+    None,
+    Json(Bytes),
+    Form(Form),
+}
+
+/// A form with one file.
+#[derive(Debug)]
+pub(crate) struct Form {
+    pub(crate) fields: Vec<(&'static str, String)>,
+    /// The name of the part with the file.
+    pub(crate) part: &'static str,
+    pub(crate) filename: String,
+    pub(crate) source: Source,
+}
+
+/// Where a file's bytes come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Path(PathBuf),
+    Bytes(Bytes),
+}
+
+impl Body {
+    pub(super) fn is_large(&self) -> bool {
+        matches!(self, Self::Form(_))
+    }
+
+    pub(super) async fn add_to(&self, request: RequestBuilder, sent: &Arc<AtomicU64>) -> io::Result<RequestBuilder> {
+        Ok(match self {
+            Self::None => request,
+            Self::Json(json) => request.header(CONTENT_TYPE, "application/json").body(json.clone()),
+            Self::Form(form) => request.multipart(form.build(sent).await?),
+        })
+    }
+}
+
+impl Form {
+    async fn build(&self, sent: &Arc<AtomicU64>) -> io::Result<reqwest::multipart::Form> {
+        let part = match &self.source {
+            Source::Path(path) => {
+                let file = tokio::fs::File::open(path).await?;
+                let length = file.metadata().await?.len();
+                stream_part(ReaderStream::with_capacity(file, CHUNK), length, sent)
+            }
+            Source::Bytes(bytes) => stream_part(chunks(bytes.clone()), bytes.len() as u64, sent),
+        };
+        let part = part.file_name(self.filename.clone()).mime_str("application/octet-stream");
+        let text =
+            |form: reqwest::multipart::Form, (name, value): &(&'static str, String)| form.text(*name, value.clone());
+        let form = self.fields.iter().fold(reqwest::multipart::Form::new(), text);
+        Ok(form.part(self.part, part.map_err(io::Error::other)?))
+    }
+}
+
+fn chunks(bytes: Bytes) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    stream::unfold(bytes, |mut rest| async move {
+        let chunk = rest.split_to(rest.len().min(CHUNK));
+        (!chunk.is_empty()).then_some((Ok(chunk), rest))
+    })
+}
+
+fn stream_part(
+    chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    length: u64,
+    sent: &Arc<AtomicU64>,
+) -> Part {
+    let sent = Arc::clone(sent);
+    let counted = chunks.inspect(move |_| {
+        sent.fetch_add(1, Ordering::Relaxed);
+    });
+    Part::stream_with_length(reqwest::Body::wrap_stream(counted), length)
+}
