@@ -1,0 +1,1 @@
+//! A small Azure OpenAI fine-tuning service on a loopback port.

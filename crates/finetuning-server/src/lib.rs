@@ -1,0 +1,1 @@
+//! The Azure OpenAI fine-tuning tools, as an MCP server.
