@@ -52,12 +52,22 @@ impl Client {
     /// - `AZURE_OPENAI_ENDPOINT`: the resource;
     /// - `AZURE_OPENAI_API_KEY`: its key, or else `AZURE_TENANT_ID` and `AZURE_CLIENT_ID` with either `AZURE_CLIENT_SECRET` or
     ///   `AZURE_FEDERATED_TOKEN_FILE`, at `AZURE_AUTHORITY_HOST` if that is set;
-    /// - `AZURE_OPENAI_API_VERSION`: `v1` (if absent), `preview`, or a date such as `2024-10-21`.
+    /// - `AZURE_OPENAI_API_VERSION`: `v1` (if absent), `preview`, or a date such as `2024-10-21`;
+    /// - `AZURE_MANAGEMENT_ENDPOINT`: the management plane, where that is not the public cloud's.
     ///
     /// # Errors
     /// [`ConfigError`] for what is missing or cannot be used.
     pub fn from_env() -> Result<Self, ConfigError> {
         builder::from_env()?.build()
+    }
+
+    /// As [`Client::from_env`], for variables that lie elsewhere.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for what is missing or cannot be used.
+    pub fn from_variables(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
+        let variable = |name| Ok(variable(name).filter(|value: &String| !value.trim().is_empty()));
+        builder::from_variables(variable)?.build()
     }
 
     /// The API surface this client speaks.
@@ -74,6 +84,11 @@ impl Client {
             url.query_pairs_mut().append_pair("api-version", version);
         }
         url
+    }
+
+    /// A URL below the endpoint, on no surface.
+    pub(crate) fn resource_url(&self, path: &[String]) -> Url {
+        self.shared.endpoint.join(path.iter().map(String::as_str))
     }
 
     pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {

@@ -151,6 +151,31 @@ impl Grader {
         self.with("pass_threshold", json!(grade))
     }
 
+    /// A grader that is written as JSON already, as the service documents it.
+    ///
+    /// # Errors
+    /// [`InvalidRequest::Grader`] without a `name` or with a `type` that is not one of the six, [`InvalidRequest::Source`] above
+    /// 256 kB, [`InvalidRequest::Graders`] as for [`Grader::multi`]. All else is the service's to judge.
+    pub fn from_json(grader: Value) -> Result<Self, InvalidRequest> {
+        const KINDS: [&str; 6] = ["string_check", "text_similarity", "score_model", "label_model", "python", "multi"];
+        let text = |name: &str| grader.get(name).and_then(Value::as_str).unwrap_or_default();
+        if text("name").is_empty() || !KINDS.contains(&text("type")) {
+            return Err(InvalidRequest::Grader);
+        }
+        if text("source").len() > LARGEST_SOURCE {
+            return Err(InvalidRequest::Source(text("source").len()));
+        }
+        if text("type") == "multi" {
+            let inner = grader.get("graders").and_then(Value::as_object).filter(|inner| !inner.is_empty());
+            for inner in inner.ok_or(InvalidRequest::Graders)?.values() {
+                if Self::from_json(inner.clone())?.0.get("type") == Some(&json!("multi")) {
+                    return Err(InvalidRequest::Graders);
+                }
+            }
+        }
+        Ok(Self(grader))
+    }
+
     /// The grader as it is sent.
     #[must_use]
     pub fn as_json(&self) -> &Value {

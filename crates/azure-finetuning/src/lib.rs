@@ -30,6 +30,7 @@ mod model;
 mod models;
 mod open_enum;
 mod pages;
+mod raw;
 mod retry;
 mod transport;
 mod uploads;
@@ -60,5 +61,7 @@ pub use model::{
 };
 pub use models::{Model, Models};
 pub use pages::{List, Listed};
+pub use raw::RawRequest;
+pub use reqwest::Method as HttpMethod;
 pub use retry::RetryPolicy;
 pub use uploads::{Upload, UploadPart, UploadStatus, Uploads};

@@ -179,13 +179,17 @@ pub(super) fn from_env() -> Result<ClientBuilder, ConfigError> {
     })
 }
 
-fn from_variables(
+pub(super) fn from_variables(
     variable: impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
 ) -> Result<ClientBuilder, ConfigError> {
     let endpoint = variable("AZURE_OPENAI_ENDPOINT")?.ok_or(ConfigError::NoEndpoint)?;
     let builder = ClientBuilder::default().endpoint(endpoint);
     let builder = match variable("AZURE_OPENAI_API_VERSION")? {
         Some(version) => builder.surface(version.parse()?),
+        None => builder,
+    };
+    let builder = match variable("AZURE_MANAGEMENT_ENDPOINT")? {
+        Some(url) => builder.management_endpoint(url),
         None => builder,
     };
     if let Some(key) = variable("AZURE_OPENAI_API_KEY")? {

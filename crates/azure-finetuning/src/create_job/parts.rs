@@ -38,6 +38,11 @@ pub enum InvalidRequest {
     /// A grader of graders has at least one, none of which is a grader of graders.
     #[error("a multi grader has at least one grader, none of which is a multi grader")]
     Graders,
+    /// A grader has a name, and a type the service knows.
+    #[error(
+        "a grader has a `name`, and a `type` of string_check, text_similarity, score_model, label_model, python or multi"
+    )]
+    Grader,
     /// The range's beginning is not below its end.
     #[error("the range is empty")]
     Range,
