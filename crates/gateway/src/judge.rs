@@ -1,7 +1,9 @@
 //! Which rules a method falls under. Every method is on this list; what none of the rules is about is protocol, and free.
 
+use std::time::SystemTime;
+
 use mcp::{Method, Object, Params};
-use policy::{Call, Decision, Permitted, Reverse, Subject};
+use policy::{Call, Context, Decision, Permitted, Reverse, Subject};
 use serde_json::value::RawValue;
 
 use crate::policies::Bound;
@@ -94,9 +96,12 @@ pub(crate) fn request<'a>(
     bound: &'a Bound,
     asked: &'a Asked<'_>,
     arguments: Option<&'a RawValue>,
+    server: &'a str,
     to: &Addressee,
 ) -> Result<Cleared<'a>, Refused> {
-    let decide = |subject| match bound.policy.decide(Call { subject, arguments }) {
+    // Nobody is authenticated yet, so nobody has an id or labels that a rule could ask for.
+    let context = Context { agent: None, labels: &[], server, time: SystemTime::now() };
+    let decide = |subject| match bound.policy.decide(Call { subject, arguments, context }) {
         Decision::Permit(permitted) => Ok(permitted),
         Decision::Deny(denial) => Err(to.refuse(Refusal::Ruled(Ruling::Denied(denial)))),
     };

@@ -267,14 +267,14 @@ impl Pipeline {
     /// 4 and 5. Decide, then owe: all limits of the call, in one step, last of all.
     async fn judge<'a>(
         &self,
-        entry: &Entry,
+        entry: &'a Entry,
         lawful: &'a Lawful<'_>,
         bound: &'a Bound,
         asked: &'a Asked<'_>,
         upstream: &Upstream,
         to: &Addressee,
     ) -> Result<Judged<'a>, Refused> {
-        let cleared = judge::request(bound, asked, lawful.arguments, to)?;
+        let cleared = judge::request(bound, asked, lawful.arguments, &entry.server.id, to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
         if lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))? {
             return Err(to.refuse(Refusal::Era(too_new(&entry.server))));

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use policy::{Call, Decision, Policy, Subject};
+use policy::{Call, Context, Decision, Policy, Subject};
+use serde_json::value::RawValue;
 
 /// Half of the rules on exact names, half on globs; one in four with a limit.
 fn policy(rules: usize) -> Policy {
@@ -21,6 +22,29 @@ fn policy(rules: usize) -> Policy {
     Policy::parse("bench", &text).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
+/// Three conditions, on the first, the middle and the last of the arguments.
+const CONDITIONS: &str = r#"{ "version": "1", "tools": { "create_job": {
+    "require": [{ "conditions": [
+        { "path": "args.model", "op": "in", "value": ["gpt-4.1-mini", "gpt-4.1-nano"] },
+        { "path": "args.hyperparameters.n_epochs", "op": "lte", "value": 10 } ] }],
+    "deny_if": [{ "conditions": [{ "path": "args.suffix", "op": "contains", "value": "prod" }] }] } } }"#;
+
+/// 300 bytes.
+const ARGUMENTS: &str = r#"{"model":"gpt-4.1-nano","training_file":"file-8Wq2f7kJpZtR3xYv5nLbMd","validation_file":"file-1Aa2Bb3Cc4Dd5Ee6Ff7Gg8","hyperparameters":{"n_epochs":3,"batch_size":8,"learning_rate_multiplier":0.1},"metadata":{"team":"search","ticket":"ML-1234","note":"first try \"small\" set"},"seed":42,"suffix":"trial-7"}"#;
+
+fn call<'a>(name: &'a str, arguments: Option<&'a RawValue>) -> Call<'a> {
+    let context = Context { agent: Some("alice"), labels: &[], server: "bench", time: std::time::UNIX_EPOCH };
+    Call { subject: Subject::Tool(name), arguments, context }
+}
+
+fn conditions(c: &mut Criterion) {
+    let policy = Policy::parse("bench", CONDITIONS).unwrap_or_else(|errors| panic!("{errors}"));
+    let arguments = serde_json::from_str::<&RawValue>(ARGUMENTS).unwrap_or_else(|error| panic!("{error}"));
+    let call = call("create_job", Some(arguments));
+    assert!(matches!(policy.decide(call), Decision::Permit(_)));
+    c.bench_function("3 conditions on 300 bytes", |b| b.iter(|| policy.decide(black_box(call))));
+}
+
 fn decide(c: &mut Criterion) {
     let cases = [
         ("exact", "service_0_get_status", true),
@@ -33,7 +57,7 @@ fn decide(c: &mut Criterion) {
     for (case, name, permitted) in cases {
         let mut group = c.benchmark_group(case);
         for (rules, policy) in &policies {
-            let call = Call { subject: Subject::Tool(name), arguments: None };
+            let call = call(name, None);
             assert_eq!(matches!(policy.decide(call), Decision::Permit(_)), permitted);
             group.bench_function(BenchmarkId::from_parameter(rules), |b| b.iter(|| policy.decide(black_box(call))));
         }
@@ -41,5 +65,5 @@ fn decide(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decide);
+criterion_group!(benches, decide, conditions);
 criterion_main!(benches);

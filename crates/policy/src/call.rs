@@ -1,5 +1,7 @@
 //! What is asked: a call that an agent wants to make, or a request that a server wants to make of its client.
 
+use std::time::SystemTime;
+
 use serde_json::value::RawValue;
 
 /// What a call is about. Names are compared byte for byte and never normalised.
@@ -17,7 +19,21 @@ pub enum Subject<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     pub subject: Subject<'a>,
+    /// Without two equal keys in one object. Conditions treat what they find twice as they treat a wrong type.
     pub arguments: Option<&'a RawValue>,
+    pub context: Context<'a>,
+}
+
+/// Who calls, where and when, as far as conditions may ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The authenticated caller; of an anonymous one, `agent.id` is missing.
+    pub agent: Option<&'a str>,
+    /// What `agent.labels.KEY` is, by key.
+    pub labels: &'a [(Box<str>, Box<str>)],
+    pub server: &'a str,
+    /// The caller's clock: this crate has none.
+    pub time: SystemTime,
 }
 
 /// What a server may ask of the client behind the gateway.

@@ -11,7 +11,7 @@ pub enum Code {
     UnknownKey,
     /// Error: a key of the language that this version does not carry out; leaving it out could permit more.
     NotYet,
-    /// Error: `version`, or the `max` or `window` of a limit, is not there.
+    /// Error: `version`, the `max` or `window` of a limit, or a part of a condition, is not there.
     MissingKey,
     /// Error: any `version` but the string `"1"`.
     UnknownVersion,
@@ -31,6 +31,12 @@ pub enum Code {
     BadRate,
     /// Error: a name that a counter cannot have.
     BadCounter,
+    /// Error: a path that leads to nothing a condition may ask about.
+    BadPath,
+    /// Error: a value that the operator of a condition cannot use.
+    BadValue,
+    /// Error: a regular expression that does not compile, or would be too large.
+    BadRegex,
     /// Warning: tools are hidden where all others are denied anyway.
     HidesOnly,
     /// Warning: a rule or limit that no call can meet.
@@ -62,6 +68,9 @@ impl Code {
             Self::BadMax => "policy::bad_max",
             Self::BadRate => "policy::bad_rate",
             Self::BadCounter => "policy::bad_counter",
+            Self::BadPath => "policy::bad_path",
+            Self::BadValue => "policy::bad_value",
+            Self::BadRegex => "policy::bad_regex",
             Self::HidesOnly => "policy::hides_only",
             Self::NeverApplies => "policy::never_applies",
             Self::NeverPasses => "policy::never_passes",

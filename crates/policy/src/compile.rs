@@ -4,9 +4,11 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use crate::check::Check;
+use crate::condition::Stance;
 use crate::pattern::Pattern;
 use crate::ruling::Rule;
-use crate::source::{Action, Document, KeyedRule, Place, RuleEntry};
+use crate::source::{Action, Document, KeyedRule, Place, PredicateEntry, RuleEntry};
 use crate::space::Space;
 use crate::tally::{self, Written};
 use crate::{Counter, RulePointer};
@@ -84,9 +86,24 @@ impl Draft<'_> {
             action: self.rule.action,
             lists: self.lists,
             owed: tally::owed(counters, self.limits()),
+            checks: self.checks(),
             pointer: self.pointer,
             reason: self.rule.reason.as_deref().map(Arc::from),
         }
+    }
+
+    fn checks(&self) -> Box<[Check]> {
+        let RuleEntry { require, deny_if, reason, .. } = self.rule;
+        let check = |key: &'static str, stance: Stance| {
+            move |(number, predicate): (usize, &PredicateEntry)| Check {
+                stance,
+                condition: predicate.condition.clone(),
+                pointer: self.pointer.join([key, &number.to_string()]),
+                reason: predicate.on_deny.as_deref().or(reason.as_deref()).map(Arc::from),
+            }
+        };
+        let require = require.iter().enumerate().map(check("require", Stance::Require));
+        require.chain(deny_if.iter().enumerate().map(check("deny_if", Stance::Beware))).collect()
     }
 
     fn limits(&self) -> impl Iterator<Item = Written<'_>> {

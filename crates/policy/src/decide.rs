@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::ruling::{Rule, Ruling};
+use crate::space::Judgement;
 use crate::{Call, Owed, Policy, RulePointer, Subject};
 
 /// What a policy says to a call.
@@ -52,6 +53,8 @@ pub struct Denial {
 pub enum DenyCode {
     /// A rule denies the name.
     Rule,
+    /// A `require` does not hold, or a `deny_if` does.
+    Condition,
     /// No rule lists the name, and the default is to deny.
     Default,
     /// To be answered as if the name did not exist.
@@ -63,25 +66,39 @@ pub enum DenyCode {
 impl Policy {
     // INVARIANT: no rule, no permit, unless the policy says `"default": "allow"`; and a deny wins over every allow.
     pub fn decide<'a>(&'a self, call: Call<'a>) -> Decision<'a> {
-        let (ruling, owed) = self.judge(call.subject);
+        let Judgement { ruling, owed, asking } = self.judge(call.subject);
+        // The order is that of the language: what the name decides, then conditions, then approval.
+        let deny = match ruling {
+            Ruling::Hidden => Some(Denial::hidden()),
+            Ruling::Denied(rule) => Some(Denial::by(DenyCode::Rule, rule)),
+            Ruling::DeniedByDefault => Some(Denial::by_default()),
+            Ruling::NeedsApproval(_) | Ruling::Permitted(_) | Ruling::PermittedByDefault => None,
+        };
+        if let Some(denial) = deny.or_else(|| stopped(&asking, &call)) {
+            return Decision::Deny(denial);
+        }
         let permit = |rule| Decision::Permit(Permitted { call, rule, owed });
         match ruling {
-            Ruling::Hidden => Decision::Deny(Denial::hidden()),
-            Ruling::Denied(rule) => Decision::Deny(Denial::by(DenyCode::Rule, rule)),
-            Ruling::DeniedByDefault => Decision::Deny(Denial::by_default()),
             Ruling::NeedsApproval(rule) => Decision::Deny(Denial::by(DenyCode::ApprovalRequired, rule)),
             Ruling::Permitted(rule) => permit(&rule.pointer),
             Ruling::PermittedByDefault => permit(&DEFAULT_ALLOW),
+            Ruling::Hidden | Ruling::Denied(_) | Ruling::DeniedByDefault => Decision::Deny(Denial::by_default()),
         }
     }
 
     /// Whether a list shows this: exactly when some call of it could be permitted, or approved by a person.
     pub fn lists(&self, subject: Subject<'_>) -> bool {
-        match self.judge(subject).0 {
+        match self.judge(subject).ruling {
             Ruling::Hidden | Ruling::Denied(_) | Ruling::DeniedByDefault => false,
             Ruling::NeedsApproval(_) | Ruling::Permitted(_) | Ruling::PermittedByDefault => true,
         }
     }
+}
+
+/// The first condition that the call does not meet, of the most particular rule that has one.
+fn stopped(asking: &[&Arc<Rule>], call: &Call<'_>) -> Option<Denial> {
+    let check = asking.iter().flat_map(|rule| &rule.checks).find(|check| check.stops(call))?;
+    Some(Denial { code: DenyCode::Condition, rule: check.pointer.clone(), reason: check.reason.clone() })
 }
 
 static DEFAULT_ALLOW: RulePointer = RulePointer::DEFAULT_ALLOW;
@@ -129,6 +146,7 @@ impl DenyCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rule => "denied.rule",
+            Self::Condition => "denied.condition",
             Self::Default => "denied.default",
             Self::Hidden => "hidden",
             Self::ApprovalRequired => "approval.required",

@@ -3,17 +3,26 @@
 //!
 //! The way of a document: `read` turns text into its written form (`source`) and reports everything wrong with it at once;
 //! `compile` turns that into the meant form, one `Space` of rules for tools, one for resources, one for prompts;
-//! `decide` asks a space. The order in which rules win stands in one place, `ruling`.
+//! `decide` asks a space, and then the conditions that it names. The order in which rules win stands in one place, `ruling`.
 
 mod call;
+mod check;
 mod code;
 mod compile;
+mod condition;
 mod counter;
 mod decide;
+mod decimal;
 mod diagnostics;
+mod folders;
 mod globs;
 mod hash;
+mod hosts;
+mod json;
 mod lint;
+mod literal;
+mod moment;
+mod path;
 mod pattern;
 mod pointer;
 mod policy;
@@ -22,8 +31,9 @@ mod ruling;
 mod source;
 mod space;
 mod tally;
+mod test;
 
-pub use call::{Call, Reverse, Subject};
+pub use call::{Call, Context, Reverse, Subject};
 pub use code::Code;
 pub use counter::{Algorithm, Counter, CounterName, Limit, ONE, Owed, Per};
 pub use decide::{Decision, Denial, DenyCode, Permitted};

@@ -13,6 +13,7 @@ pub(crate) fn lint(document: &Document, findings: &mut Findings) {
         rules.iter().for_each(|keyed| excepted_wholly(keyed, findings));
     }
     document.rules().for_each(|rule| limits(rule, findings));
+    document.rules().for_each(|rule| conditions(rule, findings));
     names(document, findings);
 }
 
@@ -48,7 +49,8 @@ fn hidden_keys(document: &Document, findings: &mut Findings) {
 fn lists_nothing(rules: &[KeyedRule], default: Fallback, findings: &mut Findings) {
     let alone = !rules.iter().any(KeyedRule::lists);
     for KeyedRule { pattern, rule } in rules.iter().filter(|keyed| !keyed.lists()) {
-        let idle = rule.action == Action::Allow && rule.all_limits().next().is_none();
+        let idle =
+            rule.action == Action::Allow && rule.all_limits().next().is_none() && rule.predicates().next().is_none();
         if default == Fallback::Deny && (alone || idle) {
             findings
                 .warn(
@@ -91,6 +93,19 @@ fn limits(rule: &RuleEntry, findings: &mut Findings) {
                 .label("less than one call")
                 .advise("write a `max` of 1 or more, or \"deny\" in place of the rule");
         }
+    }
+}
+
+fn conditions(rule: &RuleEntry, findings: &mut Findings) {
+    for predicate in rule.predicates().filter(|_| matches!(rule.action, Action::Deny | Action::Hide)) {
+        findings
+            .warn(
+                Code::NeverApplies,
+                predicate.span.clone(),
+                "a condition of a rule that lets nothing through never applies",
+            )
+            .label("never asked")
+            .advise("leave it out, or change the rule's `action`");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! globset is not used: its `?` is one byte, and `[`, `{` and `\` mean something to it.
 
-/// An exact name or a glob; never empty, no control characters.
+/// An exact name or a glob. A pattern of names is never empty and has no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Pattern(Box<str>);
 
@@ -23,6 +23,11 @@ impl Pattern {
             return Err(InvalidPattern::Control);
         }
         Ok(Self(text.into()))
+    }
+
+    /// A pattern of what strings say, not of names: it may be empty, and contain anything.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self(text.into())
     }
 
     /// `*`: what `all_tools` is written on.

@@ -1,14 +1,12 @@
 //! A policy: compiled once, never changed, asked from any thread.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-
 use crate::compile::{self, Compiled};
 use crate::diagnostics::Findings;
 use crate::read;
-use crate::ruling::{Rule, Ruling};
+use crate::ruling::Ruling;
 use crate::source::ReverseEntry;
-use crate::{Counter, Finding, Owed, PolicyErrors, PolicyHash, Reverse, Subject, lint};
+use crate::space::Judgement;
+use crate::{Counter, Finding, PolicyErrors, PolicyHash, Reverse, Subject, lint};
 
 /// A policy document, compiled.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ impl Policy {
 
     /// Whether a call of this is answered as if it did not exist.
     pub fn is_hidden(&self, subject: Subject<'_>) -> bool {
-        matches!(self.judge(subject).0, Ruling::Hidden)
+        matches!(self.judge(subject).ruling, Ruling::Hidden)
     }
 
     /// Whether the server may ask this of the client.
@@ -70,7 +68,7 @@ impl Policy {
     }
 
     /// The one question behind both calling and listing.
-    pub(crate) fn judge(&self, subject: Subject<'_>) -> (Ruling<&Arc<Rule>>, Cow<'_, [Owed]>) {
+    pub(crate) fn judge(&self, subject: Subject<'_>) -> Judgement<'_> {
         match subject {
             Subject::Tool(name) => self.compiled.tools.judge(name),
             Subject::Resource(uri) => self.compiled.resources.judge(uri),

@@ -1,9 +1,12 @@
 //! Reads the text of a document into its written form. Never stops at the first error: what cannot be read is reported
 //! and left out, and a document with an error in it is never used.
 
+mod condition;
 mod limit;
 mod number;
 mod object;
+mod operand;
+mod path;
 mod rule;
 mod syntax;
 

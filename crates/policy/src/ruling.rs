@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::check::Check;
 use crate::pattern::Pattern;
 use crate::source::{Action, Fallback};
 use crate::{Owed, RulePointer};
@@ -21,9 +22,10 @@ pub(crate) struct Rule {
     pub(crate) pointer: RulePointer,
     pub(crate) reason: Option<Arc<str>>,
     pub(crate) owed: Box<[Owed]>,
+    pub(crate) checks: Box<[Check]>,
 }
 
-/// What all rules that match a name say together. Limits come after it.
+/// What all rules that match a name say together. Conditions and limits come after it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ruling<R> {
     Hidden,
@@ -37,6 +39,11 @@ pub(crate) enum Ruling<R> {
 impl Rule {
     pub(crate) fn matches(&self, name: &str) -> bool {
         self.pattern.matches(name) && !self.except.iter().any(|except| except.matches(name))
+    }
+
+    /// Whether it looks at the call itself, not only at the name.
+    pub(crate) fn asks(&self) -> bool {
+        !self.checks.is_empty()
     }
 }
 

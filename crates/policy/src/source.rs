@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::condition::Condition;
 use crate::pattern::Pattern;
 use crate::{Algorithm, Per};
 
@@ -45,8 +46,17 @@ pub(crate) struct RuleEntry {
     pub(crate) action: Action,
     pub(crate) reason: Option<String>,
     pub(crate) except: Vec<Spanned<Pattern>>,
+    pub(crate) require: Vec<PredicateEntry>,
+    pub(crate) deny_if: Vec<PredicateEntry>,
     pub(crate) rate_limit: Vec<LimitEntry>,
     pub(crate) limits: Vec<LimitEntry>,
+}
+
+#[derive(Debug)]
+pub(crate) struct PredicateEntry {
+    pub(crate) span: Span,
+    pub(crate) condition: Condition,
+    pub(crate) on_deny: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +113,10 @@ impl KeyedRule {
 }
 
 impl RuleEntry {
+    pub(crate) fn predicates(&self) -> impl Iterator<Item = &PredicateEntry> {
+        self.require.iter().chain(&self.deny_if)
+    }
+
     pub(crate) fn all_limits(&self) -> impl Iterator<Item = &LimitEntry> {
         self.rate_limit.iter().chain(&self.limits)
     }

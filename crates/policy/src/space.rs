@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::Owed;
-use crate::globs::Globs;
+use crate::globs::{Globs, Matching};
 use crate::ruling::{Rule, Ruling, owed};
 use crate::source::Fallback;
 
@@ -21,6 +21,15 @@ pub(crate) struct Space {
 struct Verdict {
     ruling: Ruling<Arc<Rule>>,
     owed: Box<[Owed]>,
+    asking: Box<[Arc<Rule>]>,
+}
+
+/// All that can be said of a name without looking at a call of it.
+pub(crate) struct Judgement<'p> {
+    pub(crate) ruling: Ruling<&'p Arc<Rule>>,
+    pub(crate) owed: Cow<'p, [Owed]>,
+    /// The matching rules that look at the call itself, the more particular first.
+    pub(crate) asking: Matching<'p>,
 }
 
 impl Space {
@@ -35,17 +44,20 @@ impl Space {
             matching.retain(|rule| rule.matches(name));
             matching.extend(globs.matching(name));
             let ruling = Ruling::of(&matching, default).map(Arc::clone);
-            (name.into(), Verdict { ruling, owed: owed(&matching).into() })
+            let asking = matching.iter().filter(|rule| rule.asks()).map(|rule| Arc::clone(rule)).collect();
+            (name.into(), Verdict { ruling, owed: owed(&matching).into(), asking })
         };
         let exact = named.into_iter().map(judge).collect();
         Self { exact, globs, default }
     }
 
-    pub(crate) fn judge(&self, name: &str) -> (Ruling<&Arc<Rule>>, Cow<'_, [Owed]>) {
-        if let Some(verdict) = self.exact.get(name) {
-            return (verdict.ruling.as_ref(), Cow::Borrowed(&verdict.owed));
+    pub(crate) fn judge(&self, name: &str) -> Judgement<'_> {
+        if let Some(Verdict { ruling, owed, asking }) = self.exact.get(name) {
+            return Judgement { ruling: ruling.as_ref(), owed: Cow::Borrowed(owed), asking: asking.iter().collect() };
         }
-        let matching = self.globs.matching(name);
-        (Ruling::of(&matching, self.default), owed(&matching))
+        let mut matching = self.globs.matching(name);
+        let (ruling, owed) = (Ruling::of(&matching, self.default), owed(&matching));
+        matching.retain(|rule| rule.asks());
+        Judgement { ruling, owed, asking: matching }
     }
 }

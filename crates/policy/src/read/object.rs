@@ -85,7 +85,7 @@ fn key_advice(key: &str, known: &[&str]) -> String {
     did_you_mean(key, known)
 }
 
-fn did_you_mean(written: &str, known: &[&str]) -> String {
+pub(super) fn did_you_mean(written: &str, known: &[&str]) -> String {
     // No key is that long, and comparing takes time and space by length.
     let written = if written.len() <= 64 { written } else { "" };
     let near = known.iter().map(|known| (strsim::osa_distance(written, known), known)).min();

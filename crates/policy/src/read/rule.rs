@@ -3,6 +3,7 @@
 use jsonc_parser::ast::Value;
 use jsonc_parser::common::{Range, Ranged};
 
+use super::condition::predicates;
 use super::limit::{limits, rate_limits};
 use super::object::{Keys, expect_array, expect_string, kind, members, one_of, opening, span};
 use crate::Code;
@@ -12,9 +13,9 @@ use crate::source::{Action, RuleEntry, Spanned};
 
 const RULE: Keys = Keys {
     of: "a rule",
-    known: &["action", "except", "limits", "rate_limit", "reason"],
+    known: &["action", "deny_if", "except", "limits", "rate_limit", "reason", "require"],
     // `rules` is how another dialect writes what `require` and `deny_if` say.
-    later: &["approval", "approve_if", "deny_if", "mode", "require", "rules"],
+    later: &["approval", "approve_if", "mode", "rules"],
 };
 
 const ACTIONS: [(&str, Action); 4] = [
@@ -44,6 +45,8 @@ pub(super) fn rule(value: &Value<'_>, findings: &mut Findings) -> RuleEntry {
         match key {
             "action" => rule.action = one_of(value, key, &ACTIONS, findings).unwrap_or_default(),
             "reason" => rule.reason = expect_string(value, key, findings).map(str::to_owned),
+            "require" => rule.require = predicates(value, key, findings),
+            "deny_if" => rule.deny_if = predicates(value, key, findings),
             "except" => rule.except = patterns(value, key, findings),
             "rate_limit" => rule.rate_limit = rate_limits(value, findings),
             "limits" => rule.limits = limits(value, findings),

@@ -73,7 +73,7 @@ fn what_a_later_version_carries_out_is_refused() {
         r#""mode": "shadow", "categories": {}, "risks": {}"#,
         &["not_yet \"mode\"", "not_yet \"categories\"", "not_yet \"risks\""],
     );
-    for key in ["require", "deny_if", "approve_if", "approval", "mode", "rules"] {
+    for key in ["approve_if", "approval", "mode", "rules"] {
         let refused = format!("not_yet \"{key}\"");
         in_policy(&format!(r#""tools": {{ "t": {{ "{key}": [] }} }}"#), &[&refused]);
         in_policy(&format!(r#""all_tools": {{ "{key}": [] }}"#), &[&refused]);
@@ -123,6 +123,90 @@ fn limits() {
     }
     in_policy(r#""tools": { "t": { "limits": {} } }"#, &["wrong_type {"]);
     in_policy(r#""tools": { "t": { "limits": ["1/minute"] } }"#, &["wrong_type \"1/minute\""]);
+}
+
+#[track_caller]
+fn in_condition(members: &str, expected: &[&str]) {
+    let rule = format!(r#"{{ "deny_if": [{{ "conditions": [{{ {members} }}] }}] }}"#);
+    in_policy(&format!(r#""tools": {{ "t": {rule} }}"#), expected);
+}
+
+#[test]
+fn predicates() {
+    let check = |predicates: &str, expected: &[&str]| {
+        in_policy(&format!(r#""tools": {{ "t": {{ "require": {predicates} }} }}"#), expected)
+    };
+    check("{}", &["wrong_type {"]);
+    check("[1]", &["wrong_type 1"]);
+    check("[{}]", &["missing_key {"]);
+    check(r#"[{ "conditions": {} }]"#, &["wrong_type {"]);
+    check(r#"[{ "conditions": [], "on_deny": 1 }]"#, &["wrong_type 1"]);
+    check(r#"[{ "conditions": [], "reason": "" }]"#, &["unknown_key \"reason\""]);
+    check(r#"[{ "conditions": [[], 1] }]"#, &["wrong_type [", "wrong_type 1"]);
+    check(r#"[{ "conditions": [{}] }]"#, &["missing_key {", "missing_key {", "missing_key {"]);
+    check(r#"[{ "conditions": [{ "not": [] }] }]"#, &["wrong_type ["]);
+    check(r#"[{ "conditions": [{ "any": {} }] }]"#, &["wrong_type {"]);
+    check(r#"[{ "conditions": [{ "any": [], "all": [] }] }]"#, &["conflict ["]);
+    check(
+        r#"[{ "conditions": [{ "none": [] }] }]"#,
+        &["missing_key {", "missing_key {", "missing_key {", "unknown_key \"none\""],
+    );
+}
+
+#[test]
+fn paths() {
+    let check = |path: &str, expected: &[&str]| {
+        let path = serde_json::Value::from(path);
+        in_condition(&format!(r#""path": {path}, "op": "exists", "value": true"#), expected);
+    };
+    for path in
+        ["args.a", "args.a-b.$c.é", "args[*]", "args[\"\"].b[*][*].c", "agent.labels[\"a b\"]", "time(\"UTC\").hour"]
+    {
+        check(path, &[]);
+    }
+    for path in
+        ["", "args", "arg.a", "args.", "args..a", "args.*", "args.a[0]", "args.a[", "args.a b", "args[*]a", "args['a']"]
+    {
+        check(path, &[&format!("bad_path \"{path}\"")]);
+    }
+    for path in
+        ["agent", "agent.name", "agent.labels", "agent.labels.a.b", "server", "tool.names", "time.minute", "state.t.c"]
+    {
+        check(path, &[&format!("bad_path \"{path}\"")]);
+    }
+    check("tool.risk", &["not_yet \"tool.risk\""]);
+    check("time(\"Europe/Zurich\").hour", &[r#"not_yet "time(\"Europe/Zurich\").hour""#]);
+    check(&format!("args{}", ".a".repeat(64)), &[]);
+    let deep = format!("args{}", ".a".repeat(65));
+    check(&deep, &[&format!("bad_path \"{deep}\"")]);
+}
+
+#[test]
+fn operators() {
+    let check = |op: &str, value: &str, expected: &[&str]| {
+        in_condition(&format!(r#""path": "args.a", "op": "{op}", "value": {value}"#), expected);
+    };
+    check("equals", "1", &["unknown_value \"equals\""]);
+    check("eq", "1e1000000000000", &["bad_value 1e1000000000000"]);
+    check("eq", r#"{ "a": [1e-1000000000001] }"#, &["bad_value 1e-1000000000001"]);
+    check("lt", "\"1\"", &["wrong_type \"1\""]);
+    check("in", "\"a\"", &["wrong_type \"a\""]);
+    check("not_in", "[1e1000000000000, 2e1000000000000]", &["bad_value 1e1000000000000", "bad_value 2e1000000000000"]);
+    check("exists", "1", &["wrong_type 1"]);
+    check("starts_with", "[\"a\"]", &["wrong_type ["]);
+    check("regex", "\"(\"", &["bad_regex \"(\""]);
+    check("regex", "\"a)|(b\"", &["bad_regex \"a)|(b\""]);
+    check("regex", r#""(?x)a # )""#, &[r#"bad_regex "(?x)a # )""#]);
+    check("regex", "\"(?=a)\"", &["bad_regex \"(?=a)\""]);
+    check("regex", r#""(\\pL{1000}){1000}""#, &[r#"bad_regex "(\\pL{1000}){1000}""#]);
+    check("path_within", "1", &["wrong_type 1"]);
+    check("path_within", "[\"/a\", 1]", &["wrong_type 1"]);
+    check("path_within", "\"\"", &["bad_value \"\""]);
+    check("url_host_in", "\"a\"", &["wrong_type \"a\""]);
+    check("url_host_in", "[\"https://a.b/\", \"*\"]", &["bad_value \"https://a.b/\"", "bad_value \"*\""]);
+    check("type", "\"float\"", &["unknown_value \"float\""]);
+    check("len_lt", "1.5", &["bad_value 1.5"]);
+    check("len_lt", "-1", &["bad_value -1"]);
 }
 
 #[test]
@@ -186,6 +270,7 @@ fn warnings() {
     warns(r#""hide": ["a*"], "tools": { "b": {}, "ab": {} }"#, &["never_applies \"ab\""]);
     warns(r#""tools": { "a?": { "except": ["a*"] } }"#, &["never_applies \"a?\""]);
     warns(r#""tools": { "a": { "action": "deny", "rate_limit": "1/minute" } }"#, &["never_applies \"1/minute\""]);
+    warns(r#""tools": { "a": { "action": "deny", "deny_if": [{ "conditions": [] }] } }"#, &["never_applies {"]);
     warns(r#""tools": { "a": { "limits": [{ "max": 0.9, "window": 1 }] } }"#, &["never_passes {"]);
     warns(r#""tools": { "*": {} }"#, &["lists_nothing \"*\""]);
     warns(r#""tools": { "*": {}, "a": {} }"#, &["lists_nothing \"*\""]);

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use proptest::string::string_regex;
 use serde_json::{Map, Value, json};
 
-use policy::{Call, Decision, DenyCode, Policy, RulePointer, Subject};
+use policy::{Decision, DenyCode, Policy, RulePointer, Subject};
 
-use crate::{ask, parse};
+use crate::{ask, call, parse};
 
 fn any_name() -> impl Strategy<Value = String> {
     string_regex("[ab_]{1,4}").unwrap()
@@ -61,7 +61,7 @@ fn with_rule(document: &Value, pattern: &str, rule: &Value) -> Option<Value> {
 }
 
 fn code(policy: &Policy, name: &str) -> Option<DenyCode> {
-    match policy.decide(Call { subject: Subject::Tool(name), arguments: None }) {
+    match policy.decide(call(Subject::Tool(name), None)) {
         Decision::Permit(_) => None,
         Decision::Deny(denial) => Some(denial.code),
     }
@@ -69,7 +69,7 @@ fn code(policy: &Policy, name: &str) -> Option<DenyCode> {
 
 /// The pointers of all limits that must hold for a call.
 fn enforced(policy: &Policy, name: &str) -> Vec<RulePointer> {
-    let Decision::Permit(permitted) = policy.decide(Call { subject: Subject::Tool(name), arguments: None }) else {
+    let Decision::Permit(permitted) = policy.decide(call(Subject::Tool(name), None)) else {
         return Vec::new();
     };
     let limits = permitted.owed().iter().flat_map(|owed| {
@@ -128,7 +128,7 @@ proptest! {
         let policy = loaded(&more);
         prop_assert!(!policy.lists(Subject::Tool(&asked)));
         prop_assert!(policy.hides() && policy.is_hidden(Subject::Tool(&asked)));
-        let Decision::Deny(denial) = policy.decide(Call { subject: Subject::Tool(&asked), arguments: None }) else {
+        let Decision::Deny(denial) = policy.decide(call(Subject::Tool(&asked), None)) else {
             return Err(TestCaseError::fail("permitted"));
         };
         prop_assert_eq!((denial.code, denial.rule, denial.reason), (DenyCode::Hidden, RulePointer::HIDDEN, None));
@@ -137,7 +137,7 @@ proptest! {
     #[test]
     fn every_owed_index_is_there_and_stands_once(document in any_policy(), asked in any_name()) {
         let policy = loaded(&document);
-        let Decision::Permit(permitted) = policy.decide(Call { subject: Subject::Tool(&asked), arguments: None }) else {
+        let Decision::Permit(permitted) = policy.decide(call(Subject::Tool(&asked), None)) else {
             return Ok(());
         };
         prop_assert!(permitted.owed().is_sorted_by(|a, b| a.counter < b.counter));

@@ -9,6 +9,7 @@
     reason = "a test that panics fails, which is what it is for; clippy only knows this of the test functions themselves"
 )]
 
+mod conditions;
 mod decisions;
 mod documents;
 mod errors;
@@ -20,7 +21,10 @@ mod page;
 mod reference;
 mod versus;
 
-use policy::{Call, Decision, Owed, Policy, Subject};
+use std::time::{Duration, UNIX_EPOCH};
+
+use policy::{Call, Context, Decision, Owed, Policy, Subject};
+use serde_json::value::RawValue;
 
 #[track_caller]
 fn parse(text: &str) -> Policy {
@@ -28,7 +32,13 @@ fn parse(text: &str) -> Policy {
 }
 
 fn ask(policy: &Policy, subject: Subject<'_>) -> String {
-    show(policy, policy.decide(Call { subject, arguments: None }))
+    show(policy, policy.decide(call(subject, None)))
+}
+
+/// A call by somebody, somewhere, on Monday, 2026-11-23, at 9:30.
+fn call<'a>(subject: Subject<'a>, arguments: Option<&'a RawValue>) -> Call<'a> {
+    let time = UNIX_EPOCH + Duration::from_secs(1_795_426_200);
+    Call { subject, arguments, context: Context { agent: None, labels: &[], server: "github", time } }
 }
 
 /// `permit RULE | COUNTER per agent: [enforced limit], [(fed limit)]`, or `CODE RULE: REASON`

@@ -69,6 +69,30 @@ fn many_errors_at_once() {
 }
 
 #[test]
+fn bad_conditions() {
+    insta::assert_snapshot!(report(
+        r#"{
+  "version": "1",
+  "tools": {
+    "create_refund": {
+      "require": [
+        { "conditions": [{ "path": "arg.amount", "op": "lte", "value": 100 }], "on_deny": "Too much." },
+        { "conditions": [{ "path": "args.amount", "op": "less", "value": 100 }] },
+        { "conditions": [{ "path": "args.items[0]", "op": "lt", "value": "100" }] },
+        { "conditions": [{ "path": "args.note", "op": "regex", "value": "(?=a)" }] },
+        { "conditions": [{ "path": "args.url", "op": "url_host_in", "value": ["https://example.com"] }] },
+        { "conditions": [{ "path": "time(\"Europe/Zurich\").hour", "op": "lt", "value": 9 }] },
+        { "conditions": [{ "path": "agent.name", "op": "eq" }] },
+        { "on_deny": "No." }
+      ]
+    }
+  }
+}
+"#
+    ));
+}
+
+#[test]
 fn broken_text() {
     let texts = [
         "",

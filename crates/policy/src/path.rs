@@ -1,0 +1,87 @@
+//! Where a condition looks: a path through the arguments, or a fact about who calls what, where and when.
+
+use std::borrow::Cow;
+
+use crate::decimal::Decimal;
+use crate::json::{Json, Kind};
+use crate::literal::Value;
+use crate::{Call, Subject, moment};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    Args(Vec<Step>),
+    AgentId,
+    Label(Box<str>),
+    ServerId,
+    ToolName,
+    Hour,
+    Weekday,
+    Date,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Key(Box<str>),
+    /// `[*]`
+    Each,
+}
+
+/// What stands where a path leads.
+#[derive(Clone, Debug)]
+pub(crate) enum Found<'c> {
+    Value(Value<'c>),
+    Missing,
+    /// A step into what is no object, or no list; or what two readers could read as two things.
+    WrongType,
+}
+
+impl Path {
+    /// Shows everything that the path leads to, in order, until `look` has seen enough and says so.
+    pub(crate) fn any(&self, call: &Call<'_>, mut look: impl FnMut(Found<'_>) -> bool) -> bool {
+        let text = |text| Found::Value(Value::String(Cow::Borrowed(text)));
+        let context = &call.context;
+        let found = match self {
+            Self::Args(steps) => {
+                return match call.arguments {
+                    Some(arguments) => walk(Json::new(arguments.get()), steps, &mut look),
+                    None => look(Found::Missing),
+                };
+            }
+            Self::AgentId => context.agent.map_or(Found::Missing, text),
+            Self::Label(key) => {
+                let label = context.labels.iter().find(|(label, _)| **label == **key);
+                label.map_or(Found::Missing, |(_, value)| text(value))
+            }
+            Self::ServerId => text(context.server),
+            Self::ToolName => match call.subject {
+                Subject::Tool(name) => text(name),
+                Subject::Resource(_) | Subject::Prompt(_) => Found::Missing,
+            },
+            Self::Hour => return number(moment::hour(context.time), look),
+            Self::Weekday => return number(moment::weekday(context.time), look),
+            Self::Date => Found::Value(Value::String(moment::date(context.time).into())),
+        };
+        look(found)
+    }
+}
+
+fn number(number: i64, mut look: impl FnMut(Found<'_>) -> bool) -> bool {
+    let digits = number.to_string();
+    look(Found::Value(Value::Number(Decimal::parse(&digits))))
+}
+
+/// As deep as the path has `[*]`, whatever the depth of the arguments.
+fn walk<'c>(json: Json<'c>, steps: &[Step], look: &mut dyn FnMut(Found<'c>) -> bool) -> bool {
+    let Some((step, rest)) = steps.split_first() else {
+        return look(Value::of(json).map_or(Found::WrongType, Found::Value));
+    };
+    match (step, json.kind()) {
+        (Step::Key(key), Kind::Object) => match json.member(key) {
+            Ok(Some(value)) => walk(value, rest, look),
+            Ok(None) => look(Found::Missing),
+            Err(_) => look(Found::WrongType),
+        },
+        (Step::Each, Kind::Array) => json.elements().any(|element| walk(element, rest, look)),
+        _ => look(Found::WrongType),
+    }
+}

@@ -1,0 +1,123 @@
+//! Reads the path of a condition: `args.a.b`, `args.items[*].price`, `args["odd.key"]`, `agent.labels.team`, `time.hour`.
+
+use super::object::did_you_mean;
+use crate::Code;
+use crate::diagnostics::{Findings, quoted};
+use crate::path::{Path, Step};
+use crate::source::Span;
+
+const ROOTS: [&str; 5] = ["agent", "args", "server", "time", "tool"];
+
+/// Deeper than any argument needs, and no deeper than the stack bears.
+const MOST_STEPS: usize = 64;
+
+pub(super) fn path(text: &str, here: Span, findings: &mut Findings) -> Option<Path> {
+    match parse(text) {
+        Ok(path) => Some(path),
+        Err(Trouble::NotYet(what)) => {
+            findings
+                .error(Code::NotYet, here, format!("{what} is not carried out by this version yet"))
+                .label("not carried out yet")
+                .advise("leave it out, and deny what it was to guard until a later version carries it out");
+            None
+        }
+        Err(Trouble::Bad { label, advice }) => {
+            findings
+                .error(Code::BadPath, here, format!("{} is not a path that a condition can ask about", quoted(text)))
+                .label(label)
+                .advise(advice);
+            None
+        }
+    }
+}
+
+enum Trouble {
+    NotYet(&'static str),
+    Bad { label: &'static str, advice: String },
+}
+
+fn bad(label: &'static str, advice: impl Into<String>) -> Trouble {
+    Trouble::Bad { label, advice: advice.into() }
+}
+
+fn parse(text: &str) -> Result<Path, Trouble> {
+    let end = text.find(['.', '[', '(']).unwrap_or(text.len());
+    let (root, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    if root == "args" {
+        return steps(rest).map(Path::Args);
+    }
+    if root == "time" && rest.starts_with('(') {
+        return match rest.strip_prefix("(\"UTC\")") {
+            Some(rest) => parse(&format!("time{rest}")),
+            None => Err(Trouble::NotYet("a time zone other than UTC")),
+        };
+    }
+    let named = |known: &[&str]| bad("no such name", did_you_mean(text, known));
+    match (root, text) {
+        (_, "agent.id") => Ok(Path::AgentId),
+        (_, "server.id") => Ok(Path::ServerId),
+        (_, "tool.name") => Ok(Path::ToolName),
+        (_, "tool.category" | "tool.risk") => Err(Trouble::NotYet("a condition on a tool's classification")),
+        (_, "time.hour") => Ok(Path::Hour),
+        (_, "time.weekday") => Ok(Path::Weekday),
+        (_, "time.date") => Ok(Path::Date),
+        ("agent", _) if rest.starts_with(".labels") => label(rest.strip_prefix(".labels").unwrap_or_default()),
+        ("agent", _) => Err(named(&["agent.id", "agent.labels.team"])),
+        ("server", _) => Err(named(&["server.id"])),
+        ("time", _) => Err(named(&["time.date", "time.hour", "time.weekday"])),
+        ("tool", _) => Err(named(&["tool.category", "tool.name", "tool.risk"])),
+        ("state", _) => Err(bad("no such root", "write a limit with a `counter` and a `cost`")),
+        _ => Err(bad("no such root", did_you_mean(root, &ROOTS))),
+    }
+}
+
+fn label(rest: &str) -> Result<Path, Trouble> {
+    match <[Step; 1]>::try_from(steps(rest)?) {
+        Ok([Step::Key(key)]) => Ok(Path::Label(key)),
+        Ok([Step::Each]) | Err(_) => Err(bad("a label is one name", "write agent.labels.team")),
+    }
+}
+
+fn steps(mut rest: &str) -> Result<Vec<Step>, Trouble> {
+    let mut steps = Vec::new();
+    while !rest.is_empty() {
+        let (step, after) = step(rest)?;
+        steps.push(step);
+        rest = after;
+    }
+    match steps.len() {
+        0 => Err(bad("names no argument", "write the argument's name after it, such as args.amount")),
+        1..=MOST_STEPS => Ok(steps),
+        _ => Err(bad("too many steps", format!("take at most {MOST_STEPS} steps"))),
+    }
+}
+
+fn step(rest: &str) -> Result<(Step, &str), Trouble> {
+    if let Some(after) = rest.strip_prefix("[*]") {
+        return Ok((Step::Each, after));
+    }
+    if let Some(key) = rest.strip_prefix('[') {
+        return quoted_key(key);
+    }
+    let Some(rest) = rest.strip_prefix('.') else {
+        return Err(bad("a step must begin with a dot", "write args.items[*].price"));
+    };
+    let end = rest.find(['.', '[']).unwrap_or(rest.len());
+    let (key, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "]\"'*()\\".contains(c);
+    match key {
+        "" => Err(bad("a step without a name", "write args.a.b, without empty steps")),
+        "*" => Err(bad("`*` is no name", "write [*] for every element of a list")),
+        key if key.contains(odd) => Err(bad("a name with odd characters", "write it in brackets: args[\"odd.key\"]")),
+        key => Ok((Step::Key(key.into()), after)),
+    }
+}
+
+/// `"odd.key"]` and what follows.
+fn quoted_key(rest: &str) -> Result<(Step, &str), Trouble> {
+    let unclear = || bad("not a step", "write [*] for every element, or [\"odd.key\"] for an odd name");
+    let mut keys = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+    let key = keys.next().and_then(Result::ok).ok_or_else(unclear)?;
+    let after = rest.get(keys.byte_offset()..).and_then(|after| after.strip_prefix(']')).ok_or_else(unclear)?;
+    Ok((Step::Key(key.into()), after))
+}
