@@ -10,6 +10,7 @@ mod settings;
 mod value;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
 pub use self::layers::{ConfigFile, Layers};
 pub use self::origin::Origin;
-pub use self::server::{InvalidServerId, Server, ServerId};
+pub use self::server::{InvalidServerId, PolicySource, Server, ServerId, Target};
 use self::settings::Settings;
 
 const KIB: usize = 1 << 10;
@@ -122,6 +123,12 @@ pub struct Log {
     pub level: tracing::Level,
 }
 
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: tracing::Level::INFO }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     Text,
@@ -149,6 +156,19 @@ impl Config {
             // Last: it fails if anything above was wrong, and calls unknown what nobody read.
             printed: settings.finish()?,
         })
+    }
+
+    /// For a gateway without servers: the fine-tuning tools, for the service that these variables describe, behind the policy that
+    /// comes with them. `Err` says which variable is wrong.
+    pub fn with_finetuning(mut self, variables: &[(OsString, OsString)]) -> Result<Self, String> {
+        let server = Server {
+            target: server::finetuning(variables)?,
+            policy: PolicySource::FINETUNING,
+            headers: UpstreamHeaders::default(),
+        };
+        let id = server::FINETUNING.parse().map_err(|error: InvalidServerId| error.to_string())?;
+        self.servers.insert(id, server);
+        Ok(self)
     }
 
     /// The effective values with where each came from, secrets masked.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,8 +11,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin};
-use crate::config::{Bounds, Config};
-use crate::demo;
+use crate::builtin;
+use crate::config::{Bounds, Config, PolicySource, Target};
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::limits::Limits;
@@ -46,6 +45,8 @@ pub struct Running {
     control: JoinHandle<()>,
     /// The control thread ends with it, after the workers: whoever asks while they drain is told so.
     alive: oneshot::Sender<()>,
+    /// Servers of our own; they end last, since open calls may still want an answer of theirs.
+    builtins: Vec<oneshot::Sender<()>>,
 }
 
 /// Why a gateway did not start.
@@ -55,8 +56,8 @@ pub enum StartError {
     Listen { what: &'static str, address: SocketAddr, source: std::io::Error },
     #[error("server `{server}` cannot be guarded")]
     Policy { server: String, source: Box<PolicyTrouble> },
-    #[error("the built-in demo server does not start")]
-    Demo(#[source] std::io::Error),
+    #[error("the built-in server `{server}` does not start")]
+    BuiltIn { server: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("TLS towards upstreams cannot be set up")]
     Tls(#[from] rustls::Error),
     #[error("a thread does not start")]
@@ -71,10 +72,7 @@ impl Gateway {
         let (admin, admin_at) = bind("admin", config.listen.admin)?;
         let (drain, draining) = watch::channel(false);
         let (alive, ended) = oneshot::channel::<()>();
-        let (servers, policies) = match config.servers.is_empty() {
-            true => demo::server()?,
-            false => servers(&config)?,
-        };
+        let Servers { servers, policies, builtins } = servers(&config)?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
             servers,
@@ -112,7 +110,7 @@ impl Gateway {
                 _ = ended => {}
             }
         })?;
-        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive })
+        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins })
     }
 }
 
@@ -133,10 +131,11 @@ impl Running {
         }
         drop(self.alive);
         _ = self.control.join();
+        drop(self.builtins);
     }
 }
 
-fn bind(what: &'static str, address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
+pub(crate) fn bind(what: &'static str, address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
     let bound = StdListener::bind(address).and_then(|listener| {
         listener.set_nonblocking(true)?;
         let at = listener.local_addr()?;
@@ -146,7 +145,7 @@ fn bind(what: &'static str, address: SocketAddr) -> Result<(StdListener, SocketA
 }
 
 /// A thread with a runtime of its own.
-fn thread<F: Future<Output = ()>>(
+pub(crate) fn thread<F: Future<Output = ()>>(
     name: &str,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<JoinHandle<()>, StartError> {
@@ -154,26 +153,42 @@ fn thread<F: Future<Output = ()>>(
     std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work())).map_err(StartError::Thread)
 }
 
-pub(crate) type Servers = (HashMap<Box<str>, Arc<Server>>, Arc<[Arc<PolicyFile>]>);
+struct Servers {
+    servers: HashMap<Box<str>, Arc<Server>>,
+    policies: Arc<[Arc<PolicyFile>]>,
+    builtins: Vec<oneshot::Sender<()>>,
+}
 
 fn servers(config: &Config) -> Result<Servers, StartError> {
-    let mut files: BTreeMap<PathBuf, Arc<PolicyFile>> = BTreeMap::new();
-    let mut servers = HashMap::new();
+    let mut files: BTreeMap<&PolicySource, Arc<PolicyFile>> = BTreeMap::new();
+    let (mut servers, mut builtins) = (HashMap::new(), Vec::new());
     for (id, server) in &config.servers {
         let file = match files.get(&server.policy) {
             Some(file) => Arc::clone(file),
             None => {
-                let file = PolicyFile::load(&server.policy)
+                let file = policy(&server.policy)
                     .map_err(|source| StartError::Policy { server: id.as_str().into(), source: source.into() })?;
-                let file = Arc::new(file);
-                files.insert(server.policy.clone(), Arc::clone(&file));
-                file
+                Arc::clone(files.entry(&server.policy).or_insert(Arc::new(file)))
             }
         };
-        servers
-            .insert(id.as_str().into(), Arc::new(Server::new(id.as_str(), server.url.clone(), &server.headers, file)));
+        let server = match &server.target {
+            Target::Url(url) => Server::new(id.as_str(), url.clone(), &server.headers, file),
+            Target::Finetuning(settings) => {
+                let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
+                builtins.push(builtin.alive);
+                Server::new(id.as_str(), builtin.url, &builtin.headers, file)
+            }
+        };
+        servers.insert(id.as_str().into(), Arc::new(server));
     }
-    Ok((servers, files.into_values().collect()))
+    Ok(Servers { servers, policies: files.into_values().collect(), builtins })
+}
+
+fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
+    match source {
+        PolicySource::File(path) => PolicyFile::load(path),
+        PolicySource::BuiltIn { name, text } => PolicyFile::built_in(name, text),
+    }
 }
 
 /// The system's roots. Where there are none, an https upstream fails when it is called, and says so.
@@ -212,11 +227,5 @@ async fn sweep(pipeline: Pipeline) {
                 drop(place);
             });
         }
-    }
-}
-
-impl From<PolicyTrouble> for StartError {
-    fn from(source: PolicyTrouble) -> Self {
-        Self::Policy { server: demo::ID.into(), source: source.into() }
     }
 }

@@ -1,5 +1,6 @@
 //! What can be written on the command line. The texts here are what `--help` shows.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -20,6 +21,10 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Say everything that is wrong with policy files; exit code 1 if anything is
     Check(Check),
+    /// Run the Azure OpenAI fine-tuning tools alone, as an MCP server without a policy
+    Finetuning(Finetuning),
+    /// Run a small Azure OpenAI fine-tuning service for tests and demos, on the loopback interface
+    Emulator(Emulator),
 }
 
 #[derive(Args)]
@@ -51,10 +56,67 @@ pub(crate) struct Check {
     pub(crate) format: Format,
 }
 
+#[derive(Args)]
+#[command(after_help = "The service is what AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY (or an Entra identity), \
+                        AZURE_OPENAI_API_VERSION and SWAGGER_PATH describe.")]
+#[group(required = true, multiple = false)]
+pub(crate) struct Finetuning {
+    /// Speak MCP on stdin and stdout
+    #[arg(long)]
+    pub(crate) stdio: bool,
+    /// Speak MCP over HTTP at /mcp of this address, which must be a loopback one
+    #[arg(long, value_name = "ADDRESS", value_parser = loopback)]
+    pub(crate) http: Option<SocketAddr>,
+}
+
+#[derive(Args)]
+pub(crate) struct Emulator {
+    /// The port on 127.0.0.1; 0 picks one
+    #[arg(long, default_value_t = 4010)]
+    pub(crate) port: u16,
+    /// Seconds that pass in the service for each real one
+    #[arg(long, default_value_t = 60.0, value_parser = speed)]
+    pub(crate) speed: f64,
+    /// What is there at the start
+    #[arg(long, value_enum, default_value_t = Seed::Demo)]
+    pub(crate) seed: Seed,
+    /// The API key it wants to see
+    #[arg(long, default_value = "emulator-key", env = "AZURE_EMULATOR_KEY", hide_env_values = true)]
+    pub(crate) key: String,
+    /// Keep the contents of files in this folder instead of in memory
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Seed {
+    /// Five jobs in different states, files, checkpoints, a deployment
+    Demo,
+    Empty,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Format {
     Human,
     Json,
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "expected an address such as 127.0.0.1:4020".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("other machines could reach it, and nothing authenticates them: put `toolgate serve` in front".to_owned())
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if speed.is_finite() && (0.0..=1_000_000.0).contains(&speed) {
+        Ok(speed)
+    } else {
+        Err("expected 0 to 1000000".to_owned())
+    }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

@@ -8,7 +8,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 /// The level is for what we say ourselves. Libraries may warn; below that they talk about bytes and headers, and so about secrets.
-const OURS: [&str; 5] = ["toolgate", "gateway", "policy", "ratelimit", "mcp"];
+const OURS: [&str; 7] = ["toolgate", "azure_finetuning", "finetuning_server", "gateway", "policy", "ratelimit", "mcp"];
 
 pub(crate) fn start(log: Log) {
     let level = LevelFilter::from_level(log.level);

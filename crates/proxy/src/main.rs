@@ -2,7 +2,10 @@
 
 mod check;
 mod cli;
+mod default;
+mod emulator;
 mod exit;
+mod finetuning;
 mod logging;
 mod serve;
 mod tour;
@@ -23,6 +26,8 @@ fn main() -> ExitCode {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Finetuning(args)) => finetuning::run(&args),
+        Some(Command::Emulator(args)) => emulator::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -8,10 +8,11 @@ use gateway::Gateway;
 use gateway::config::{Config, ConfigFile, Layers};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{cli, exit, logging, tour};
+use crate::{cli, default, exit, logging, tour};
 
 pub(crate) fn run(args: &cli::Serve) -> anyhow::Result<ExitCode> {
-    let config = match Config::load(&layers(args)) {
+    let layers = layers(args);
+    let config = match Config::load(&layers) {
         Ok(config) => config,
         Err(errors) => {
             for problem in errors.problems() {
@@ -32,9 +33,18 @@ pub(crate) fn run(args: &cli::Serve) -> anyhow::Result<ExitCode> {
         let _inside = runtime.enter();
         Signals::listen().context("cannot listen to signals")?
     };
-    let is_demo = config.servers.is_empty();
+    let (config, shown) = match config.servers.is_empty() {
+        true => match default::server(config, layers.env, &runtime)? {
+            Ok((config, shown)) => (config, Some(shown)),
+            Err(problem) => {
+                eprintln!("error: {problem}");
+                return Ok(exit::USAGE.into());
+            }
+        },
+        false => (config, None),
+    };
     let running = Gateway::start(config).context("cannot start")?;
-    announce(&running, is_demo).context("cannot write to stdout")?;
+    announce(&running, shown.as_ref()).context("cannot write to stdout")?;
 
     runtime.block_on(async {
         signals.next().await;
@@ -60,26 +70,26 @@ fn layers(args: &cli::Serve) -> Layers {
     Layers { file, env: std::env::vars_os().collect(), flags }
 }
 
-fn announce(running: &gateway::Running, is_demo: bool) -> io::Result<()> {
+fn announce(running: &gateway::Running, shown: Option<&default::Shown>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "toolgate ready data=http://{} admin=http://{}", running.data(), running.admin())?;
-    if is_demo {
-        write!(out, "{}", tour::text(running.data()))?;
+    if let Some(shown) = shown {
+        write!(out, "{}", tour::text(running.data(), shown))?;
     }
     out.flush()
 }
 
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -2,12 +2,27 @@
 
 use std::net::SocketAddr;
 
-pub(crate) fn text(data: SocketAddr) -> String {
-    let (allowed, denied) = (curl(data, "echo", r#"{"text":"hello"}"#), curl(data, "delete_everything", "{}"));
+use crate::default::Shown;
+
+pub(crate) fn text(data: SocketAddr, shown: &Shown) -> String {
+    let (behind, tool, arguments) = match shown {
+        Shown::Real { endpoint } => (format!("for {endpoint}"), "list_finetuning_jobs", "{}".to_owned()),
+        Shown::Emulated(emulator) => (
+            format!("for an emulated service at {}; set AZURE_OPENAI_ENDPOINT for a real one", emulator.url()),
+            "fetch_finetuning_status",
+            format!(r#"{{"job_id":"{}"}}"#, azure_emulator::demo::SUCCEEDED_JOB),
+        ),
+    };
+    let allowed = curl(data, tool, &arguments);
+    let denied = curl(data, "create_finetuning_job", r#"{"model":"gpt-4.1-mini-2025-04-14","training_file":"file-1"}"#);
     format!(
         "\n\
-         No servers are configured, so this is a small built-in one behind a policy that allows little.\n\
-         Point any MCP client at http://{data}/mcp/demo\n\
+         No servers are configured, so these are the Azure OpenAI fine-tuning tools,\n\
+         {behind}.\n\
+         A policy lets agents look, and nothing else: policies/azure-ai-foundry/policy.json\n\
+         \n\
+         Point any MCP client at http://{data}/mcp/azure-finetuning, for example with\n\
+         \n  {{\"mcpServers\":{{\"azure-finetuning\":{{\"type\":\"http\",\"url\":\"http://{data}/mcp/azure-finetuning\"}}}}}}\n\
          \n\
          A call that is allowed:\n\n{allowed}\n\n\
          One that is denied, and says why:\n\n{denied}\n\n"
@@ -16,7 +31,7 @@ pub(crate) fn text(data: SocketAddr) -> String {
 
 fn curl(data: SocketAddr, tool: &str, arguments: &str) -> String {
     format!(
-        r#"  curl -s http://{data}/mcp/demo \
+        r#"  curl -s http://{data}/mcp/azure-finetuning \
     -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
     -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: {tool}' \
     -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments},

@@ -16,7 +16,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("gateway", &["finetuning-server", "mcp", "policy", "ratelimit", "store"]),
     ("mcp", &[]),
     ("policy", &[]),
-    ("proxy", &["azure-emulator", "console", "gateway", "policy"]),
+    ("proxy", &["azure-emulator", "console", "finetuning-server", "gateway", "policy"]),
     ("ratelimit", &[]),
     ("store", &[]),
     ("testkit", &[]),

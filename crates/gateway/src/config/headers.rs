@@ -16,6 +16,13 @@ use super::value::{self, Written};
 pub struct UpstreamHeaders(Vec<(HeaderName, HeaderValue)>);
 
 impl UpstreamHeaders {
+    /// A token for a server of our own.
+    pub(crate) fn bearer(token: &str) -> Result<Self, http::header::InvalidHeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))?;
+        value.set_sensitive(true);
+        Ok(Self(vec![(http::header::AUTHORIZATION, value)]))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.0.iter().map(|(name, value)| (name, value))
     }

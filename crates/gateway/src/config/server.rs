@@ -1,6 +1,7 @@
 //! The servers section: our name for each upstream, its address, its policy, and the headers only it may see.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -54,21 +55,57 @@ impl fmt::Display for ServerId {
 
 #[derive(Clone)]
 pub struct Server {
-    pub url: Uri,
-    /// Absolute, though the file need not exist.
-    pub policy: PathBuf,
+    pub target: Target,
+    pub policy: PolicySource,
     pub headers: UpstreamHeaders,
+}
+
+/// Where a server is.
+#[derive(Clone)]
+pub enum Target {
+    Url(Uri),
+    /// In this process: the Azure OpenAI fine-tuning tools.
+    Finetuning(Box<finetuning_server::Settings>),
+}
+
+/// Where a policy is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PolicySource {
+    /// Absolute, though the file need not exist.
+    File(PathBuf),
+    /// One that comes with the program.
+    BuiltIn { name: &'static str, text: &'static str },
+}
+
+impl PolicySource {
+    /// What the fine-tuning tools are guarded by, unless the operator writes another.
+    pub const FINETUNING: Self = Self::BuiltIn {
+        name: "policies/azure-ai-foundry/policy.json (built in)",
+        text: include_str!("../../../../policies/azure-ai-foundry/policy.json"),
+    };
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("url", &value::mask_url(&self.url.to_string()))
+            .field("target", &self.target)
             .field("policy", &self.policy)
             .field("headers", &self.headers)
             .finish()
     }
 }
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(&value::mask_url(&url.to_string())),
+            Self::Finetuning(_) => f.write_str(FINETUNING),
+        }
+    }
+}
+
+/// The name of the fine-tuning tools: as what is built in, and as a server when nothing is configured.
+pub(super) const FINETUNING: &str = "azure-finetuning";
 
 pub(super) fn read_all(settings: &mut Settings, layers: &Layers) -> BTreeMap<ServerId, Server> {
     let mut servers = BTreeMap::new();
@@ -90,7 +127,7 @@ pub(super) fn read_all(settings: &mut Settings, layers: &Layers) -> BTreeMap<Ser
 }
 
 fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Server> {
-    for later in ["command", "builtin", "catalog"] {
+    for later in ["command", "catalog"] {
         let path = ["servers", name, later];
         let origin = settings.origin(&path);
         if !settings.take_below(&path).is_empty() {
@@ -98,9 +135,66 @@ fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Serv
         }
     }
     let headers = headers::read(name, settings, layers);
+    match settings.take(&["servers", name, "builtin"]) {
+        Some(entry) => read_builtin(name, &entry, settings, layers, headers),
+        None => {
+            let target = read_url(name, settings);
+            let policy = required(settings, name, "policy", "the path of a policy file");
+            let policy = policy.and_then(|found| policy_file(name, settings, found));
+            Some(Server { target: target?, policy: policy?, headers })
+        }
+    }
+}
+
+fn read_builtin(
+    name: &str,
+    builtin: &Entry,
+    settings: &mut Settings,
+    layers: &Layers,
+    headers: UpstreamHeaders,
+) -> Option<Server> {
+    let key = format!("servers.{name}.builtin");
+    let url = settings.take(&["servers", name, "url"]);
+    if let Some(origin) = url.map(|entry| entry.origin).or(headers.iter().next().map(|_| builtin.origin.clone())) {
+        let reason = "is in this process: it takes neither `url` nor `headers`".to_owned();
+        settings.problem(Problem::Unusable { key: key.clone(), reason, origin });
+    }
+    let policy = match settings.take(&["servers", name, "policy"]) {
+        None => Some(PolicySource::FINETUNING),
+        Some(Entry { value: Written::Text(path), origin }) if !path.is_empty() => {
+            policy_file(name, settings, (path, origin))
+        }
+        Some(entry) => {
+            let path = ["servers", name, "policy"].map(str::to_owned);
+            settings.invalid(&path, &entry.value, "the path of a policy file", entry.origin);
+            None
+        }
+    };
+    if !matches!(&builtin.value, Written::Text(text) if text == FINETUNING) {
+        let path = ["servers", name, "builtin"].map(str::to_owned);
+        settings.invalid(&path, &builtin.value, "\"azure-finetuning\"", builtin.origin.clone());
+        return None;
+    }
+    match finetuning(&layers.env) {
+        Ok(target) => Some(Server { target, policy: policy?, headers: UpstreamHeaders::default() }),
+        Err(reason) => {
+            settings.problem(Problem::Unusable { key, reason, origin: builtin.origin.clone() });
+            None
+        }
+    }
+}
+
+/// The fine-tuning tools, as the environment describes the service behind them.
+pub(super) fn finetuning(env: &[(OsString, OsString)]) -> Result<Target, String> {
+    let settings = finetuning_server::Settings::from_env(env.iter().cloned());
+    let settings = settings.map_err(|error| format!("cannot be used: {}", crate::policies::chain(&error)))?;
+    Ok(Target::Finetuning(Box::new(settings)))
+}
+
+fn read_url(name: &str, settings: &mut Settings) -> Option<Target> {
     let url = required(settings, name, "url", "the server's address such as \"https://mcp.example.com/mcp\"");
-    let url = url.and_then(|(text, origin)| match upstream_url(&text) {
-        Ok(url) => Some(url),
+    url.and_then(|(text, origin)| match upstream_url(&text) {
+        Ok(url) => Some(Target::Url(url)),
         Err(reason) => {
             settings.problem(Problem::Unusable {
                 key: format!("servers.{name}.url"),
@@ -109,10 +203,12 @@ fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Serv
             });
             None
         }
-    });
-    let policy = required(settings, name, "policy", "the path of a policy file");
-    let policy = policy.and_then(|(path, origin)| match origin.resolve(&path) {
-        Ok(path) => Some(path),
+    })
+}
+
+fn policy_file(name: &str, settings: &mut Settings, (path, origin): (String, Origin)) -> Option<PolicySource> {
+    match origin.resolve(&path) {
+        Ok(path) => Some(PolicySource::File(path)),
         Err(e) => {
             settings.problem(Problem::Unusable {
                 key: format!("servers.{name}.policy"),
@@ -121,8 +217,7 @@ fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Serv
             });
             None
         }
-    });
-    Some(Server { url: url?, policy: policy?, headers })
+    }
 }
 
 fn required(settings: &mut Settings, name: &str, key: &str, expected: &'static str) -> Option<(String, Origin)> {

@@ -84,9 +84,9 @@ fn a_relative_path_belongs_to_the_file_that_names_it() {
     let (folder, file) = folder(GITHUB);
     let mut layers = Layers { file, ..Layers::default() };
     let policy = |layers: &Layers| Config::load(layers).unwrap().servers.into_values().next().unwrap().policy;
-    assert_eq!(policy(&layers), folder.path().join("policy.json"));
+    assert_eq!(policy(&layers), super::PolicySource::File(folder.path().join("policy.json")));
     layers.flags.push(("servers.github.policy".to_owned(), "other.json".to_owned()));
-    assert_eq!(policy(&layers), std::path::absolute(Path::new("other.json")).unwrap());
+    assert_eq!(policy(&layers), super::PolicySource::File(std::path::absolute(Path::new("other.json")).unwrap()));
 }
 
 #[test]
@@ -296,12 +296,53 @@ fn what_is_known_but_not_there_yet_says_so() {
     ] {
         refused(toml, &[], &format!("`{written}` is not carried out yet by this version (file DIR/toolgate.toml)"));
     }
-    for key in ["command = [\"npx\"]", "builtin = \"x\"", "catalog = \"x\""] {
+    for key in ["command = [\"npx\"]", "catalog = \"x\""] {
         let name = key.split(' ').next().unwrap();
         let expected =
             format!("`servers.github.{name}` is not carried out yet by this version (file DIR/toolgate.toml)");
         refused(&format!("{GITHUB}{key}"), &[], &expected);
     }
+}
+
+#[test]
+fn a_server_of_our_own_needs_an_environment_that_describes_its_service() {
+    let toml = "[servers.ft]\nbuiltin = \"azure-finetuning\"\n";
+    let endpoint = ("AZURE_OPENAI_ENDPOINT", "http://127.0.0.1:1");
+    let reason = "`servers.ft.builtin` cannot be used: ";
+    let place = "(file DIR/toolgate.toml)";
+    refused(
+        toml,
+        &[],
+        &format!(
+            "{reason}AZURE_OPENAI_ENDPOINT is not set: it is the address of the resource, such as https://my-resource.openai.azure.com {place}"
+        ),
+    );
+    refused(
+        toml,
+        &[("AZURE_OPENAI_ENDPOINT", "http://example.com"), ("AZURE_OPENAI_API_KEY", "CANARY")],
+        &format!("{reason}the endpoint is neither https nor on the loopback interface {place}"),
+    );
+    let env = [endpoint, ("AZURE_OPENAI_API_KEY", "CANARY")];
+    refused(
+        &format!("{toml}url = \"http://h/mcp\""),
+        &env,
+        &format!("`servers.ft.builtin` is in this process: it takes neither `url` nor `headers` {place}"),
+    );
+    refused(
+        &format!("{toml}headers = {{ a = \"b\" }}"),
+        &env,
+        &format!("`servers.ft.builtin` is in this process: it takes neither `url` nor `headers` {place}"),
+    );
+    refused(
+        "[servers.ft]\nbuiltin = \"azure\"",
+        &env,
+        &format!("`servers.ft.builtin` is \"azure\", expected \"azure-finetuning\" {place}"),
+    );
+    refused(
+        &format!("{toml}policy = 1"),
+        &env,
+        &format!("`servers.ft.policy` is 1, expected the path of a policy file {place}"),
+    );
 }
 
 #[test]

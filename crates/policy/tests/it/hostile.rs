@@ -10,7 +10,7 @@ use crate::messages::render;
 const ROUNDS: usize = 20_000;
 
 const SEEDS: [&str; 4] = [
-    include_str!("../../../../policies/demo/policy.json"),
+    include_str!("../../../../policies/azure-ai-foundry/policy.json"),
     include_str!("../../../../policies/allow-all/policy.json"),
     r#"{"version":"1","default":"deny","tools":{"t":{"rate_limit":["10/minute",{"max":1e1,"window":60}],"except":["a?"]}}}"#,
     r#"{"version":"1",/*c*/"tools":{"é\u0061":{"limits":[{"max":0.5,"window":"1d","counter":"c","scope":"grant"}]}}}//"#,

@@ -1,9 +1,10 @@
 //! The built program, started and signalled as an operator would.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod arguments;
 mod check;
 mod drain;
+mod finetuning;
 mod program;
 mod secrets;
 mod serve;

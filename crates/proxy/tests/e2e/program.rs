@@ -29,11 +29,16 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn start(folder: &Path, args: &[&str]) -> Self {
+        Self::start_in(folder, args, &[])
+    }
+
+    /// In an environment that has only these variables.
+    pub(crate) fn start_in(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let any_port = ["serve", "--set", "listen.data=127.0.0.1:0", "--set", "listen.admin=127.0.0.1:0"];
         let log = folder.join("log");
         let mut command = toolgate(folder, &[&any_port, args].concat());
         command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
-        let mut child = command.spawn().unwrap();
+        let mut child = command.envs(variables.iter().copied()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut ready = String::new();
         stdout.read_line(&mut ready).unwrap();
@@ -49,6 +54,24 @@ impl Gateway {
         let mut lines = self.stdout.by_ref().lines().map(Result::unwrap);
         let lines: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
         lines.join("\n")
+    }
+
+    /// The ports of 127.0.0.1 on which it listens, as the kernel has them.
+    pub(crate) fn listening(&self) -> Vec<u16> {
+        let process = format!("/proc/{}", self.child.id());
+        let links = std::fs::read_dir(format!("{process}/fd")).unwrap();
+        let links = links.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()?.to_str().map(str::to_owned));
+        let sockets: Vec<String> =
+            links.filter_map(|link| Some(link.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())).collect();
+        let table = std::fs::read_to_string(format!("{process}/net/tcp")).unwrap();
+        let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // The columns: local address, state (0A listens), inode.
+        let listens = rows.filter(|row| row[3] == "0A" && sockets.iter().any(|socket| socket == row[9]));
+        let mut ports: Vec<u16> =
+            listens.map(|row| u16::from_str_radix(row[1].split_once(':').unwrap().1, 16).unwrap()).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
     }
 
     pub(crate) fn log(&self) -> String {
