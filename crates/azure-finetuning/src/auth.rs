@@ -1,6 +1,11 @@
 //! Who asks: an API key, or a token of Microsoft Entra from one of several providers.
 
+mod application;
+mod azure_cli;
+#[cfg(feature = "azure-identity")]
+mod azure_identity;
 mod cache;
+mod chain;
 mod client_secret;
 mod endpoint;
 mod managed_identity;
@@ -9,7 +14,11 @@ mod workload_identity;
 
 use secrecy::SecretString;
 
+pub use azure_cli::AzureCli;
+#[cfg(feature = "azure-identity")]
+pub use azure_identity::SdkCredential;
 pub(crate) use cache::TokenCache;
+pub use chain::Chain;
 pub use client_secret::ClientSecret;
 pub use managed_identity::ManagedIdentity;
 pub use token::{AccessToken, StaticToken, TokenFuture, TokenProvider};
@@ -66,6 +75,15 @@ pub enum AuthError {
     /// The token contains what cannot stand in a header.
     #[error("the token contains characters that cannot stand in a header")]
     Characters,
+    /// The Azure CLI could not be run.
+    #[error("the Azure CLI cannot be run")]
+    Command(#[source] std::io::Error),
+    /// The Azure CLI has no token to give, often because nobody is logged in.
+    #[error("the Azure CLI gives no token: {}", .0.escape_debug())]
+    CommandRefused(String),
+    /// None of the providers of a [`Chain`] had a token; these are their reasons, in order.
+    #[error("no provider had a token: {}", reasons(.0))]
+    Chain(Vec<Self>),
     /// A provider of your own failed.
     #[error("the token provider failed")]
     Provider(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -77,6 +95,7 @@ impl AuthError {
     pub fn is_retryable(&self) -> bool {
         match self.status() {
             Some(status) => crate::retry::is_transient(status),
+            None if let Self::Chain(failures) = self => failures.iter().any(Self::is_retryable),
             None => matches!(self, Self::Unreachable(_) | Self::TimedOut),
         }
     }
@@ -86,4 +105,8 @@ impl AuthError {
     pub fn status(&self) -> Option<u16> {
         if let Self::Refused { status, .. } = self { Some(*status) } else { None }
     }
+}
+
+fn reasons(failures: &[AuthError]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -51,7 +51,8 @@ impl Client {
     ///
     /// - `AZURE_OPENAI_ENDPOINT`: the resource;
     /// - `AZURE_OPENAI_API_KEY`: its key, or else `AZURE_TENANT_ID` and `AZURE_CLIENT_ID` with either `AZURE_CLIENT_SECRET` or
-    ///   `AZURE_FEDERATED_TOKEN_FILE`, at `AZURE_AUTHORITY_HOST` if that is set;
+    ///   `AZURE_FEDERATED_TOKEN_FILE`, at `AZURE_AUTHORITY_HOST` if that is set, or else the managed identity that an App Service
+    ///   names by `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` (the one with `AZURE_CLIENT_ID`, if that is set);
     /// - `AZURE_OPENAI_API_VERSION`: `v1` (if absent), `preview`, or a date such as `2024-10-21`;
     /// - `AZURE_MANAGEMENT_ENDPOINT`: the management plane, where that is not the public cloud's.
     ///

@@ -36,9 +36,11 @@ mod transport;
 mod uploads;
 
 pub use api_error::ApiError;
+#[cfg(feature = "azure-identity")]
+pub use auth::SdkCredential;
 pub use auth::{
-    AccessToken, AuthError, ClientSecret, DATA_SCOPE, MANAGEMENT_SCOPE, ManagedIdentity, PUBLIC_AUTHORITY, StaticToken,
-    TokenFuture, TokenProvider, WorkloadIdentity,
+    AccessToken, AuthError, AzureCli, Chain, ClientSecret, DATA_SCOPE, MANAGEMENT_SCOPE, ManagedIdentity,
+    PUBLIC_AUTHORITY, StaticToken, TokenFuture, TokenProvider, WorkloadIdentity,
 };
 pub use checkpoints::Checkpoints;
 pub use client::{Client, ClientBuilder};

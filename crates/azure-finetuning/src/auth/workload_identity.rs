@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::client_secret::Tenant;
-use super::endpoint::TokenEndpoint;
+use super::application::Application;
 use super::{AuthError, TokenFuture, TokenProvider};
 use crate::retry::RetryPolicy;
 
 /// An application of Microsoft Entra that authenticates with a token of its platform, such as a Kubernetes service account's.
 #[derive(Clone, Debug)]
 pub struct WorkloadIdentity {
-    tenant: Tenant,
-    client_id: String,
+    application: Application,
     token_file: PathBuf,
-    endpoint: TokenEndpoint,
 }
 
 impl WorkloadIdentity {
@@ -22,9 +19,7 @@ impl WorkloadIdentity {
     /// # Errors
     /// [`AuthError::Setting`] if `tenant` cannot be one segment of a URL.
     pub fn new(tenant: &str, client_id: impl Into<String>, token_file: impl Into<PathBuf>) -> Result<Self, AuthError> {
-        let tenant = Tenant::new(tenant)?;
-        let token_file = token_file.into();
-        Ok(Self { tenant, client_id: client_id.into(), token_file, endpoint: TokenEndpoint::entra() })
+        Ok(Self { application: Application::new(tenant, client_id.into())?, token_file: token_file.into() })
     }
 
     /// Asks this authority instead of the public cloud's, such as `https://login.microsoftonline.us`.
@@ -32,14 +27,14 @@ impl WorkloadIdentity {
     /// # Errors
     /// [`AuthError::Setting`] unless it is an `https` URL, or `http` on the loopback interface.
     pub fn authority(mut self, authority: &str) -> Result<Self, AuthError> {
-        self.tenant = self.tenant.at(authority)?;
+        self.application = self.application.at(authority)?;
         Ok(self)
     }
 
     /// Repeats failed requests for tokens like this.
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
-        self.endpoint.retry = retry;
+        self.application = self.application.retry(retry);
         self
     }
 }
@@ -48,14 +43,11 @@ impl TokenProvider for WorkloadIdentity {
     fn token<'a>(&'a self, scope: &'a str) -> TokenFuture<'a> {
         Box::pin(async move {
             let assertion = tokio::fs::read_to_string(&self.token_file).await.map_err(AuthError::File)?;
-            let form = [
-                ("grant_type", "client_credentials"),
-                ("client_id", &self.client_id),
+            let proof = [
                 ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
                 ("client_assertion", assertion.trim()),
-                ("scope", scope),
             ];
-            self.endpoint.post(self.tenant.token_url(), &form).await
+            self.application.token(scope, &proof).await
         })
     }
 }

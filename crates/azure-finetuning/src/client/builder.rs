@@ -9,7 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Client, Shared};
 use crate::auth::{
-    AuthError, ClientSecret, Credential, DATA_SCOPE, MANAGEMENT_SCOPE, TokenCache, TokenProvider, WorkloadIdentity,
+    AuthError, ClientSecret, Credential, DATA_SCOPE, MANAGEMENT_SCOPE, ManagedIdentity, TokenCache, TokenProvider,
+    WorkloadIdentity,
 };
 use crate::endpoint::{ApiSurface, Endpoint};
 use crate::error::ConfigError;
@@ -195,11 +196,19 @@ pub(super) fn from_variables(
     if let Some(key) = variable("AZURE_OPENAI_API_KEY")? {
         return Ok(builder.api_key(key.trim().to_owned().into()));
     }
-    let (Some(tenant), Some(client)) = (variable("AZURE_TENANT_ID")?, variable("AZURE_CLIENT_ID")?) else {
-        return Err(ConfigError::NoCredential);
+    let unusable = |_: AuthError| ConfigError::NoCredential;
+    let client = variable("AZURE_CLIENT_ID")?;
+    let (Some(tenant), Some(client)) = (variable("AZURE_TENANT_ID")?, client.clone()) else {
+        // An App Service or function: Azure itself sets these.
+        let url = variable("IDENTITY_ENDPOINT")?.ok_or(ConfigError::NoCredential)?;
+        let header = variable("IDENTITY_HEADER")?.ok_or(ConfigError::NoCredential)?;
+        let provider = ManagedIdentity::app_service(&url, header.into()).map_err(unusable)?;
+        return Ok(builder.token_provider(match client {
+            Some(client) => provider.client_id(client),
+            None => provider,
+        }));
     };
     let authority = variable("AZURE_AUTHORITY_HOST")?.unwrap_or_else(|| crate::auth::PUBLIC_AUTHORITY.to_owned());
-    let unusable = |_: AuthError| ConfigError::NoCredential;
     if let Some(secret) = variable("AZURE_CLIENT_SECRET")? {
         let provider = ClientSecret::new(&tenant, client, secret.into()).and_then(|it| it.authority(&authority));
         return Ok(builder.token_provider(provider.map_err(unusable)?));
@@ -237,6 +246,10 @@ mod tests {
         check(&[endpoint, key, ("AZURE_OPENAI_API_VERSION", "v3")], "`v3` is not an API version");
         check(&[endpoint, tenant, client, secret], "ClientSecret");
         check(&[endpoint, tenant, client, ("AZURE_FEDERATED_TOKEN_FILE", "/f")], "WorkloadIdentity");
+        let identity = [("IDENTITY_ENDPOINT", "http://127.0.0.1:1/token"), ("IDENTITY_HEADER", "planted-header")];
+        check(&[endpoint, identity[0], identity[1]], "ManagedIdentity");
+        check(&[endpoint, identity[0], identity[1], client], r#"("client_id", "c")"#);
+        check(&[endpoint, identity[0]], "no credential was given");
         check(&[("AZURE_OPENAI_ENDPOINT", "http://n.example"), key], "neither https nor on the loopback");
         check(&[endpoint, ("AZURE_OPENAI_API_KEY", "planted\nkey")], "the API key contains characters");
     }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use azure_finetuning::{
-    Client, ClientSecret, CreateJob, Error, JobId, ManagedIdentity, StaticToken, Supervised, TokenProvider,
-    WorkloadIdentity,
+    AzureCli, Chain, Client, ClientSecret, CreateJob, Error, JobId, ManagedIdentity, StaticToken, Supervised,
+    TokenProvider, WorkloadIdentity,
 };
+use secrecy::ExposeSecret as _;
 use wiremock::{MockServer, Request};
 
 use crate::support::{answers, builder, header, json, lines, quick, requests, serve};
@@ -182,6 +183,102 @@ async fn waiting_for_a_token_ends_with_the_deadline() {
     let client = builder(&service).token_provider(secret(&authority)).retry(policy).build().unwrap();
     let error = client.jobs().get(&id()).await.unwrap_err();
     assert!(matches!(error, Error::Auth { .. }) && error.is_retryable(), "{error:?}");
+}
+
+/// Stands in for the Azure CLI.
+fn cli() -> AzureCli {
+    AzureCli::new().program(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/az"))
+}
+
+async fn asked(provider: impl TokenProvider, scope: &str) -> String {
+    let token = provider.token(scope).await;
+    token.map_or_else(|error| error.to_string(), |token| token.secret.expose_secret().to_owned())
+}
+
+#[tokio::test]
+async fn the_azure_cli_is_asked_without_a_shell() {
+    let scope = "https://cognitiveservices.azure.com/.default";
+    let called = format!("account get-access-token --output json --scope {scope}");
+    assert_eq!(asked(cli(), scope).await, called);
+    assert_eq!(asked(cli().tenant("my-tenant").unwrap(), scope).await, format!("{called} --tenant my-tenant"));
+    let refused = "the Azure CLI gives no token: ERROR: Please run \\'az login\\' to setup account.";
+    assert_eq!(asked(cli(), "https://refused/.default").await, refused);
+    let empty = "the token service's answer is not a token: it has no `accessToken`";
+    assert_eq!(asked(cli(), "https://empty/.default").await, empty);
+    assert_eq!(asked(cli().program("/nowhere/az"), scope).await, "the Azure CLI cannot be run");
+    let hasty = cli().timeout(Duration::from_millis(50));
+    assert_eq!(asked(hasty, "https://silent/.default").await, "there was no time left to get a token");
+    for scope in ["--debug", "", "a b", "a;b", "a$(b)"] {
+        let unusable = "the token provider's setting `scope` cannot be used";
+        assert_eq!(asked(cli(), scope).await, unusable, "{scope}");
+    }
+    assert!(cli().tenant("--debug").is_err());
+}
+
+#[tokio::test]
+async fn a_chain_stops_at_the_first_token() {
+    let nobody = || cli().program("/nowhere/az");
+    let (first, second) = (StaticToken::new("first".to_owned().into()), StaticToken::new("second".to_owned().into()));
+    assert_eq!(asked(Chain::new().then(nobody()).then(first).then(second), "s").await, "first");
+    let broken = Chain::new().then(nobody()).then(cli());
+    let reasons = "no provider had a token: the Azure CLI cannot be run; the Azure CLI gives no token: ";
+    assert!(asked(broken, "https://refused/.default").await.starts_with(reasons));
+    assert_eq!(asked(Chain::new(), "s").await, "no provider had a token: ");
+    let hasty = Chain::new().then(nobody()).then(cli().timeout(Duration::from_millis(50)));
+    assert!(hasty.token("https://silent/.default").await.unwrap_err().is_retryable());
+    assert!(!Chain::new().then(nobody()).token("s").await.unwrap_err().is_retryable());
+}
+
+#[cfg(feature = "azure-identity")]
+mod sdk {
+    use std::pin::Pin;
+    use std::sync::Arc;
+
+    use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+    use azure_core::error::{Error, ErrorKind};
+    use azure_core::time::OffsetDateTime;
+
+    /// Gives its scopes as the token, or fails without any.
+    #[derive(Debug)]
+    struct Fake;
+
+    impl TokenCredential for Fake {
+        // What `async_trait` makes of the trait's method.
+        fn get_token<'a, 'b, 'c, 'd, 'e>(
+            &'a self,
+            scopes: &'b [&'c str],
+            _options: Option<TokenRequestOptions<'d>>,
+        ) -> Pin<Box<dyn Future<Output = azure_core::Result<AccessToken>> + Send + 'e>>
+        where
+            'a: 'e,
+            'b: 'e,
+            'c: 'e,
+            'd: 'e,
+            Self: 'e,
+        {
+            let scope = scopes.join(" ");
+            Box::pin(async move {
+                if scope == "none" {
+                    return Err(Error::with_message(ErrorKind::Credential, "nobody is logged in"));
+                }
+                Ok(AccessToken::new(scope, OffsetDateTime::UNIX_EPOCH))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_credential_of_the_azure_sdk_gives_tokens() {
+        use azure_finetuning::{AuthError, SdkCredential, TokenProvider as _};
+        let provider = SdkCredential::new(Arc::new(Fake));
+        assert_eq!(super::asked(provider.clone(), "the-scope").await, "the-scope");
+        let expires_on = provider.token("s").await.unwrap().expires_on;
+        assert_eq!(expires_on, std::time::SystemTime::UNIX_EPOCH);
+        let error = provider.token("none").await.unwrap_err();
+        assert!(
+            matches!(&error, AuthError::Provider(source) if source.to_string() == "nobody is logged in"),
+            "{error:?}"
+        );
+    }
 }
 
 #[test]
