@@ -32,6 +32,7 @@ mod open_enum;
 mod pages;
 mod raw;
 mod retry;
+mod training_data;
 mod transport;
 mod uploads;
 
@@ -66,4 +67,5 @@ pub use pages::{List, Listed};
 pub use raw::RawRequest;
 pub use reqwest::Method as HttpMethod;
 pub use retry::RetryPolicy;
+pub use training_data::{DataFault, DataProblem, DataReport, validate_jsonl};
 pub use uploads::{Upload, UploadPart, UploadStatus, Uploads};
