@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use mcp::{Method, Object, Params};
-use policy::{Call, Context, Decision, Permitted, Reverse, Subject};
+use policy::{Call, Context, Decision, Denial, Permitted, Reverse, Subject};
 use serde_json::value::RawValue;
 
 use crate::policies::Bound;
@@ -17,6 +17,11 @@ impl<'a> Cleared<'a> {
     /// None for protocol methods, which owe nothing.
     pub(crate) fn permitted(&self) -> Option<&Permitted<'a>> {
         self.0.as_ref()
+    }
+
+    /// What would have refused it, if it were not in shadow.
+    pub(crate) fn shadow(&self) -> Option<&Denial> {
+        self.0.as_ref().and_then(Permitted::shadow)
     }
 
     /// The rule that cleared it.

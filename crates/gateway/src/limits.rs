@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{ONE, Per, Permitted, RulePointer};
+use policy::{Per, Permitted, RulePointer};
 use ratelimit::{Demand, Limited, Limiter, MonotonicClock, Reservation};
 
 use crate::agent::Agent;
@@ -71,7 +71,7 @@ impl Limits {
                 counter: counter.name.as_str().into(),
                 per: place.key(counter.per),
             };
-            demands.push(Demand { key, meter, enforced: owed.enforced.iter().copied().collect(), cost: ONE });
+            demands.push(Demand { key, meter, enforced: owed.enforced.iter().copied().collect(), cost: owed.cost });
         }
         self.0.reserve(&demands).map(Some).map_err(|limited| over(bound, permitted, &limited))
     }

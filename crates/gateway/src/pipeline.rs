@@ -238,7 +238,7 @@ impl Pipeline {
                 return Ok(refused.reply());
             }
         };
-        about.allowed(judged.cleared.rule());
+        about.allowed(judged.cleared.rule(), judged.cleared.shadow());
 
         let (headers, ours, place) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
         let message = write(&judged.cleared, ours, &lawful);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use policy::{Policy, PolicyErrors};
+use policy::{Catalogue, Policy, PolicyErrors};
 use ratelimit::{Algorithm, InvalidMeter, InvalidQuota, Meter, Quota};
 
 /// A policy as it is enforced: the rules, and a meter for each of its counters, by index.
@@ -45,7 +45,7 @@ impl PolicyFile {
     /// A policy that comes with the program.
     pub(crate) fn built_in(name: &str, text: &str) -> Result<Self, PolicyTrouble> {
         let path = Path::new(name);
-        Ok(Self::holding(path, false, bind(path, text)?))
+        Ok(Self::holding(path, false, bind(path, text, None)?))
     }
 
     fn holding(path: &Path, watched: bool, bound: Bound) -> Self {
@@ -96,13 +96,27 @@ impl PolicyFile {
 }
 
 fn read(path: &Path) -> Result<Bound, PolicyTrouble> {
-    let text = fs::read_to_string(path).map_err(|source| PolicyTrouble::Read { path: path.into(), source })?;
-    bind(path, &text)
+    let text = text(path)?;
+    let beside = path.with_file_name("catalog.json");
+    if !beside.exists() {
+        return bind(path, &text, None);
+    }
+    let invalid = |source| PolicyTrouble::Invalid { path: beside.clone(), source };
+    let catalogue = Catalogue::parse(&beside.display().to_string(), &self::text(&beside)?).map_err(invalid)?;
+    bind(path, &text, Some(&catalogue))
 }
 
-fn bind(path: &Path, text: &str) -> Result<Bound, PolicyTrouble> {
-    let policy = Policy::parse(&path.display().to_string(), text)
-        .map_err(|source| PolicyTrouble::Invalid { path: path.into(), source })?;
+fn text(path: &Path) -> Result<String, PolicyTrouble> {
+    fs::read_to_string(path).map_err(|source| PolicyTrouble::Read { path: path.into(), source })
+}
+
+fn bind(path: &Path, text: &str, catalogue: Option<&Catalogue>) -> Result<Bound, PolicyTrouble> {
+    let name = path.display().to_string();
+    let policy = match catalogue {
+        Some(catalogue) => Policy::parse_with(&name, text, catalogue),
+        None => Policy::parse(&name, text),
+    };
+    let policy = policy.map_err(|source| PolicyTrouble::Invalid { path: path.into(), source })?;
     let meters = policy.counters().iter().map(meter).collect::<Result<_, _>>();
     let meters = meters.map_err(|why| PolicyTrouble::Uncountable { path: path.into(), why })?;
     Ok(Bound { hash: policy.hash().to_string().into(), policy, meters })

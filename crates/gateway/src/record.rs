@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use policy::Denial;
+
 use crate::agent::Agent;
 use crate::refusal::Refused;
 use crate::ruling::Ruling;
@@ -18,11 +20,14 @@ pub(crate) struct About<'a> {
 const MAX_NAME: usize = 128;
 
 impl About<'_> {
-    pub(crate) fn allowed(&self, rule: &str) {
+    /// `shadow`: what would have refused it, if it were in force.
+    pub(crate) fn allowed(&self, rule: &str, shadow: Option<&Denial>) {
         tracing::info!(
             target: "toolgate::decision",
             server = self.server, agent = self.agent, method = self.method, subject = visible(&self.name()), rule,
-            outcome = "allowed", code = "allowed", policy = self.policy(), "decision"
+            outcome = "allowed", code = "allowed", shadow = shadow.map(|_| true),
+            would_code = shadow.map(|denial| denial.code.as_str()), would_rule = shadow.map(|denial| denial.rule.as_str()),
+            policy = self.policy(), "decision"
         );
     }
 

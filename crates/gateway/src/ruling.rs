@@ -16,7 +16,7 @@ pub(crate) enum Ruling {
 impl Ruling {
     /// Answered as if what was asked for did not exist.
     pub(crate) fn hidden() -> Self {
-        Self::Denied(Denial { code: DenyCode::Hidden, rule: RulePointer::HIDDEN, reason: None })
+        Self::Denied(Denial::hidden())
     }
 
     pub(crate) fn is_hidden(&self) -> bool {

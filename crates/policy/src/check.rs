@@ -2,25 +2,38 @@
 
 use std::sync::Arc;
 
+use crate::catalogue::Classes;
 use crate::condition::{Condition, Stance};
 use crate::{Call, RulePointer};
 
 #[derive(Debug)]
 pub(crate) struct Check {
-    pub(crate) stance: Stance,
+    pub(crate) effect: Effect,
     pub(crate) condition: Condition,
     pub(crate) pointer: RulePointer,
     /// The predicate's own words, else its rule's.
     pub(crate) reason: Option<Arc<str>>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Require,
+    DenyIf,
+    ApproveIf,
+}
+
+/// All that a condition may ask about.
+pub(crate) struct Facts<'a> {
+    pub(crate) call: Call<'a>,
+    pub(crate) classes: &'a Classes,
+}
+
 impl Check {
-    /// Whether the call fails it: a `require` that does not hold, a `deny_if` that does.
-    pub(crate) fn stops(&self, call: &Call<'_>) -> bool {
-        let holds = self.condition.holds(call, self.stance);
-        match self.stance {
-            Stance::Require => !holds,
-            Stance::Beware => holds,
+    /// Whether the call must not simply pass: a `require` that does not hold, a `deny_if` or `approve_if` that does.
+    pub(crate) fn stops(&self, facts: &Facts<'_>) -> bool {
+        match self.effect {
+            Effect::Require => !self.condition.holds(facts, Stance::Require),
+            Effect::DenyIf | Effect::ApproveIf => self.condition.holds(facts, Stance::Beware),
         }
     }
 }

@@ -37,12 +37,18 @@ pub enum Code {
     BadValue,
     /// Error: a regular expression that does not compile, or would be too large.
     BadRegex,
+    /// Error: a cost that no call can have.
+    BadCost,
+    /// Error: a rule by category or risk, where no catalogue says which tools have one.
+    NoCatalogue,
     /// Warning: tools are hidden where all others are denied anyway.
     HidesOnly,
     /// Warning: a rule or limit that no call can meet.
     NeverApplies,
     /// Warning: a limit that lets no call through.
     NeverPasses,
+    /// Warning: an approval that nobody may give.
+    NobodyApproves,
     /// Warning: `*` used as if it listed names.
     ListsNothing,
     /// Warning: a name that may only look like another.
@@ -71,9 +77,12 @@ impl Code {
             Self::BadPath => "policy::bad_path",
             Self::BadValue => "policy::bad_value",
             Self::BadRegex => "policy::bad_regex",
+            Self::BadCost => "policy::bad_cost",
+            Self::NoCatalogue => "policy::no_catalogue",
             Self::HidesOnly => "policy::hides_only",
             Self::NeverApplies => "policy::never_applies",
             Self::NeverPasses => "policy::never_passes",
+            Self::NobodyApproves => "policy::nobody_approves",
             Self::ListsNothing => "policy::lists_nothing",
             Self::NonAscii => "policy::non_ascii",
             Self::NotAGlob => "policy::not_a_glob",

@@ -1,14 +1,15 @@
 //! Turns the written form into the meant form: rules by rank, limits gathered into counters, one space per kind of name.
 //! Nothing here depends on the order of keys in the file.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use crate::check::Check;
-use crate::condition::Stance;
+use crate::catalogue::Classes;
+use crate::check::{Check, Effect};
 use crate::pattern::Pattern;
 use crate::ruling::Rule;
-use crate::source::{Action, Document, KeyedRule, Place, PredicateEntry, RuleEntry};
+use crate::source::{self, Action, Document, KeyedRule, PredicateEntry, RuleEntry};
 use crate::space::Space;
 use crate::tally::{self, Written};
 use crate::{Counter, RulePointer};
@@ -21,98 +22,130 @@ pub(crate) struct Compiled {
     pub(crate) counters: Vec<Counter>,
 }
 
-pub(crate) fn compile(document: &Document) -> Compiled {
+pub(crate) fn compile(document: &Document, classes: &Classes) -> Compiled {
     let everything = Pattern::everything();
-    let hidden_rule = RuleEntry { action: Action::Hide, ..RuleEntry::default() };
+    let hidden_rule = RuleEntry { action: Action::Hide, shadow: document.shadow, ..RuleEntry::default() };
 
     let mut tools = drafts("tools", &document.tools);
     tools.extend(document.all_tools.iter().map(|rule| Draft {
-        pattern: &everything,
+        place: Place::Everywhere,
+        pattern: Cow::Borrowed(&everything),
         rule: &rule.value,
-        lists: false,
         pointer: RulePointer::to(["all_tools"]),
     }));
     tools.extend(document.hide.iter().map(|pattern| Draft {
-        pattern: &pattern.value,
+        place: Place::Everywhere,
+        pattern: Cow::Borrowed(&pattern.value),
         rule: &hidden_rule,
-        lists: false,
         pointer: RulePointer::HIDDEN,
     }));
+    for (name, class) in classes {
+        let of = |place, key: &'static str, word: &str, rule| Draft {
+            place,
+            pattern: Cow::Owned(Pattern::of_text(name)),
+            rule,
+            pointer: RulePointer::to([key, word]),
+        };
+        let categories = document.categories.iter().filter(|rules| rules.class.value == class.category);
+        tools.extend(categories.map(|on| of(Place::Category, "categories", class.category.as_str(), &on.rule)));
+        let risks = document.risks.iter().filter(|rules| rules.class.value == class.risk);
+        tools.extend(risks.map(|on| of(Place::Risk, "risks", class.risk.as_str(), &on.rule)));
+    }
     let spaces = [tools, drafts("resources", &document.resources), drafts("prompts", &document.prompts)].map(ranked);
 
     // Counters first: what a rule owes depends on who else uses the same counter name, anywhere in the document.
-    let counters = tally::counters(spaces.iter().flatten().flat_map(Draft::limits));
+    let counters = tally::counters(spaces.iter().flatten().flat_map(|draft| draft.limits(document.shadow)));
     let [tools, resources, prompts] = spaces.map(|drafts| {
-        let rules = (0..).zip(drafts).map(|(rank, draft)| Arc::new(draft.into_rule(rank, &counters)));
-        Space::new(&rules.collect::<Vec<_>>(), document.default)
+        let rule = |(rank, draft): (u32, Draft<'_>)| Arc::new(draft.into_rule(rank, &counters, document.shadow));
+        let rules = (0..).zip(drafts).map(rule);
+        Space::new(&rules.collect::<Vec<_>>(), document.default, document.shadow)
     });
     Compiled { tools, resources, prompts, counters }
 }
 
+/// How particular a rule is: of several that decide, the most particular is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Name,
+    Glob,
+    Category,
+    Risk,
+    /// On `all_tools` or `*`, or hidden: lists nothing.
+    Everywhere,
+}
+
 /// A rule whose limits have not been gathered yet.
 struct Draft<'d> {
-    pattern: &'d Pattern,
+    place: Place,
+    pattern: Cow<'d, Pattern>,
     rule: &'d RuleEntry,
-    lists: bool,
     pointer: RulePointer,
 }
 
 fn drafts<'d>(space: &'static str, rules: &'d [KeyedRule]) -> Vec<Draft<'d>> {
     let draft = |keyed: &'d KeyedRule| Draft {
-        pattern: &keyed.pattern.value,
+        place: match &keyed.pattern.value {
+            _ if !keyed.lists() => Place::Everywhere,
+            pattern if pattern.is_glob() => Place::Glob,
+            _ => Place::Name,
+        },
+        pattern: Cow::Borrowed(&keyed.pattern.value),
         rule: &keyed.rule,
-        lists: keyed.lists(),
         pointer: RulePointer::to([space, keyed.pattern.value.as_str()]),
     };
     rules.iter().map(draft).collect()
 }
 
-/// Longer patterns before shorter, what stands on everything last: the first to match is named as the one that decided.
-/// Exact names need no place before globs, since a space has them at hand before it asks any glob.
+/// The more particular first, longer patterns before shorter: the first to match is named as the one that decided.
 fn ranked(mut drafts: Vec<Draft<'_>>) -> Vec<Draft<'_>> {
     drafts.sort_by(|a, b| {
-        let key = |draft: &Draft<'_>| (!draft.lists, Reverse(draft.pattern.as_str().len()));
-        key(a).cmp(&key(b)).then_with(|| a.pattern.cmp(b.pattern)).then_with(|| a.pointer.cmp(&b.pointer))
+        let key = |draft: &Draft<'_>| (draft.place, Reverse(draft.pattern.as_str().len()));
+        key(a).cmp(&key(b)).then_with(|| a.pattern.cmp(&b.pattern)).then_with(|| a.pointer.cmp(&b.pointer))
     });
     drafts
 }
 
 impl Draft<'_> {
-    fn into_rule(self, rank: u32, counters: &[Counter]) -> Rule {
+    fn into_rule(self, rank: u32, counters: &[Counter], shadow: bool) -> Rule {
         Rule {
             rank,
-            pattern: self.pattern.clone(),
+            pattern: self.pattern.as_ref().clone(),
             except: self.rule.except.iter().map(|except| except.value.clone()).collect(),
             action: self.rule.action,
-            lists: self.lists,
-            owed: tally::owed(counters, self.limits()),
+            lists: self.place != Place::Everywhere,
+            owed: tally::owed(counters, self.limits(shadow)),
             checks: self.checks(),
+            approval: self.rule.approval.as_ref().map(|approval| Arc::new(approval.value.clone())),
+            shadow: shadow || self.rule.shadow,
             pointer: self.pointer,
             reason: self.rule.reason.as_deref().map(Arc::from),
         }
     }
 
     fn checks(&self) -> Box<[Check]> {
-        let RuleEntry { require, deny_if, reason, .. } = self.rule;
-        let check = |key: &'static str, stance: Stance| {
+        let RuleEntry { require, deny_if, approve_if, reason, .. } = self.rule;
+        let check = |key: &'static str, effect: Effect| {
             move |(number, predicate): (usize, &PredicateEntry)| Check {
-                stance,
+                effect,
                 condition: predicate.condition.clone(),
                 pointer: self.pointer.join([key, &number.to_string()]),
                 reason: predicate.on_deny.as_deref().or(reason.as_deref()).map(Arc::from),
             }
         };
-        let require = require.iter().enumerate().map(check("require", Stance::Require));
-        require.chain(deny_if.iter().enumerate().map(check("deny_if", Stance::Beware))).collect()
+        let require = require.iter().enumerate().map(check("require", Effect::Require));
+        let deny_if = deny_if.iter().enumerate().map(check("deny_if", Effect::DenyIf));
+        let approve_if = approve_if.iter().enumerate().map(check("approve_if", Effect::ApproveIf));
+        require.chain(deny_if).chain(approve_if).collect()
     }
 
-    fn limits(&self) -> impl Iterator<Item = Written<'_>> {
-        self.rule.all_limits().map(|entry| {
+    fn limits(&self, shadow: bool) -> impl Iterator<Item = Written<'_>> {
+        let shadow = shadow || self.rule.shadow;
+        self.rule.all_limits().map(move |entry| {
             let pointer = match entry.place {
-                Place::Alone(key) => self.pointer.join([key]),
-                Place::InList(key, number) => self.pointer.join([key, &number.to_string()]),
+                source::Place::Alone(key) => self.pointer.join([key]),
+                source::Place::InList(key, number) => self.pointer.join([key, &number.to_string()]),
             };
-            Written { entry, pointer }
+            Written { entry, pointer, shadow }
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Conditions: whether what a rule asks about a call holds. Each test gives yes or no, and where it cannot be asked, the
 //! answer that is safe for what the rule does with it.
 
-use crate::Call;
+use crate::check::Facts;
 use crate::path::{Found, Path};
 use crate::test::{Test, WrongType};
 
@@ -33,11 +33,21 @@ pub(crate) enum Stance {
 }
 
 impl Condition {
-    pub(crate) fn holds(&self, call: &Call<'_>, stance: Stance) -> bool {
+    pub(crate) fn holds(&self, facts: &Facts<'_>, stance: Stance) -> bool {
         match self {
-            Self::All(conditions) => conditions.iter().all(|condition| condition.holds(call, stance)),
-            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(call, stance)),
-            Self::Test(asked) => asked.holds(call, stance),
+            Self::All(conditions) => conditions.iter().all(|condition| condition.holds(facts, stance)),
+            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(facts, stance)),
+            Self::Test(asked) => asked.holds(facts, stance),
+        }
+    }
+
+    /// Whether it asks about any path of this kind.
+    pub(crate) fn any_path(&self, wanted: fn(&Path) -> bool) -> bool {
+        match self {
+            Self::All(conditions) | Self::Any(conditions) => {
+                conditions.iter().any(|condition| condition.any_path(wanted))
+            }
+            Self::Test(asked) => wanted(&asked.path),
         }
     }
 
@@ -51,10 +61,10 @@ impl Condition {
 }
 
 impl Asked {
-    fn holds(&self, call: &Call<'_>, stance: Stance) -> bool {
+    fn holds(&self, facts: &Facts<'_>, stance: Stance) -> bool {
         match stance {
-            Stance::Require => !self.path.any(call, |found| !self.surely(found)),
-            Stance::Beware => self.path.any(call, |found| self.perhaps(found)),
+            Stance::Require => !self.path.any(facts, |found| !self.surely(found)),
+            Stance::Beware => self.path.any(facts, |found| self.perhaps(found)),
         }
     }
 

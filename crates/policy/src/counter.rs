@@ -1,10 +1,12 @@
 //! What a permitted call still owes: counters, the limits on them, and who shares a count. Counts nothing itself.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::RulePointer;
+use crate::path::Path;
 
 /// What a call costs, in millionths: every amount is whole in this unit.
 pub const ONE: u64 = 1_000_000;
@@ -52,13 +54,42 @@ pub enum Algorithm {
     Smooth,
 }
 
-/// A counter that a permitted call must feed, and which of its limits must hold for the call to go ahead.
+/// A counter that a permitted call must feed, with how much, and which of its limits must hold for the call to go ahead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owed {
     /// Index into `Policy::counters`.
     pub counter: usize,
     /// Indices into the counter's limits, ascending. Empty where the call only shares the counter's name.
     pub enforced: Box<[usize]>,
+    /// Of the limits, those in shadow: what they would say is worth a record, and no refusal. Ascending.
+    pub shadowed: Box<[usize]>,
+    /// In millionths; the largest, where limits on the same counter name different costs.
+    pub cost: u64,
+    /// What stands in the arguments comes on top of it in the end.
+    pub(crate) priced: Box<[Priced]>,
+}
+
+/// A cost that the arguments name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Priced {
+    pub(crate) path: Path,
+    pub(crate) max: u64,
+    pub(crate) pointer: RulePointer,
+    pub(crate) shadow: bool,
+}
+
+impl Owed {
+    /// What another rule asks of the same counter: all of it must hold, and the call adds its cost once.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.enforced = united(&self.enforced, &other.enforced);
+        self.shadowed = united(&self.shadowed, &other.shadowed);
+        self.cost = self.cost.max(other.cost);
+        self.priced = self.priced.iter().chain(&other.priced).cloned().collect();
+    }
+}
+
+fn united(a: &[usize], b: &[usize]) -> Box<[usize]> {
+    a.iter().chain(b).copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl CounterName {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::ruling::{Rule, Ruling};
+use crate::bill::Bill;
+use crate::check::{Check, Effect, Facts};
+use crate::ruling::{Mode, Rule, Ruling};
 use crate::space::Judgement;
-use crate::{Call, Owed, Policy, RulePointer, Subject};
+use crate::{Approval, Call, Owed, Policy, RulePointer, Subject};
 
 /// What a policy says to a call.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub enum Decision<'a> {
 ///
 /// ```compile_fail,E0451
 /// # fn forge<'a>(call: policy::Call<'a>, rule: &'a policy::RulePointer) -> policy::Permitted<'a> {
-/// policy::Permitted { call, rule, owed: std::borrow::Cow::Borrowed(&[]) }
+/// policy::Permitted { call, rule, owed: std::borrow::Cow::Borrowed(&[]), shadow: None }
 /// # }
 /// ```
 ///
@@ -36,6 +38,7 @@ pub struct Permitted<'a> {
     call: Call<'a>,
     rule: &'a RulePointer,
     owed: Cow<'a, [Owed]>,
+    shadow: Option<Denial>,
 }
 
 /// Why a call was refused.
@@ -46,6 +49,8 @@ pub struct Denial {
     pub rule: RulePointer,
     /// The operator's own words, for the agent to read.
     pub reason: Option<Arc<str>>,
+    /// For `approval.required`: who may consent, and how. None where no rule says.
+    pub approval: Option<Arc<Approval>>,
 }
 
 /// The stable name of a refusal; the same in answers, audit and metrics.
@@ -59,6 +64,8 @@ pub enum DenyCode {
     Default,
     /// To be answered as if the name did not exist.
     Hidden,
+    /// What the call would add to a count cannot be read from its arguments, or is more than a limit ever allows.
+    Cost,
     /// A person must consent, and this version cannot ask one.
     ApprovalRequired,
 }
@@ -66,24 +73,22 @@ pub enum DenyCode {
 impl Policy {
     // INVARIANT: no rule, no permit, unless the policy says `"default": "allow"`; and a deny wins over every allow.
     pub fn decide<'a>(&'a self, call: Call<'a>) -> Decision<'a> {
-        let Judgement { ruling, owed, asking } = self.judge(call.subject);
-        // The order is that of the language: what the name decides, then conditions, then approval.
-        let deny = match ruling {
-            Ruling::Hidden => Some(Denial::hidden()),
-            Ruling::Denied(rule) => Some(Denial::by(DenyCode::Rule, rule)),
-            Ruling::DeniedByDefault => Some(Denial::by_default()),
-            Ruling::NeedsApproval(_) | Ruling::Permitted(_) | Ruling::PermittedByDefault => None,
-        };
-        if let Some(denial) = deny.or_else(|| stopped(&asking, &call)) {
+        let Judgement { ruling, strict, owed, asking } = self.judge(call.subject);
+        let facts = self.facts(call);
+        if let Some(denial) = refusal(ruling, &asking, Mode::Acting, &facts) {
             return Decision::Deny(denial);
         }
-        let permit = |rule| Decision::Permit(Permitted { call, rule, owed });
-        match ruling {
-            Ruling::NeedsApproval(rule) => Decision::Deny(Denial::by(DenyCode::ApprovalRequired, rule)),
-            Ruling::Permitted(rule) => permit(&rule.pointer),
-            Ruling::PermittedByDefault => permit(&DEFAULT_ALLOW),
-            Ruling::Hidden | Ruling::Denied(_) | Ruling::DeniedByDefault => Decision::Deny(Denial::by_default()),
+        let bill = Bill::new(owed, &facts);
+        if let Some(denial) = bill.refused {
+            return Decision::Deny(denial);
         }
+        let shadow = strict.and_then(|strict| refusal(strict, &asking, Mode::Strict, &facts).or(bill.shadow));
+        let rule = match (ruling, &shadow) {
+            (Ruling::Permitted(rule), _) => &rule.pointer,
+            (_, Some(_)) => &SHADOW,
+            (_, None) => &DEFAULT_ALLOW,
+        };
+        Decision::Permit(Permitted { call, rule, owed: bill.owed, shadow })
     }
 
     /// Whether a list shows this: exactly when some call of it could be permitted, or approved by a person.
@@ -95,12 +100,39 @@ impl Policy {
     }
 }
 
-/// The first condition that the call does not meet, of the most particular rule that has one.
-fn stopped(asking: &[&Arc<Rule>], call: &Call<'_>) -> Option<Denial> {
-    let check = asking.iter().flat_map(|rule| &rule.checks).find(|check| check.stops(call))?;
-    Some(Denial { code: DenyCode::Condition, rule: check.pointer.clone(), reason: check.reason.clone() })
+/// Why a call cannot pass, but for its limits. The order is that of the language: what the name decides, then
+/// conditions, then approval.
+fn refusal(ruling: Ruling<&Arc<Rule>>, asking: &[&Arc<Rule>], mode: Mode, facts: &Facts<'_>) -> Option<Denial> {
+    match ruling {
+        Ruling::Hidden => return Some(Denial::hidden()),
+        Ruling::Denied(rule) => return Some(Denial::by(DenyCode::Rule, rule)),
+        Ruling::DeniedByDefault => return Some(Denial::by_default()),
+        Ruling::NeedsApproval(_) | Ruling::Permitted(_) | Ruling::PermittedByDefault => {}
+    }
+    let checks = || {
+        let acting = asking.iter().filter(|rule| mode == Mode::Strict || !rule.shadow);
+        acting.flat_map(|rule| rule.checks.iter().map(move |check| (rule, check)))
+    };
+    let denying = checks().find(|(_, check)| check.effect != Effect::ApproveIf && check.stops(facts));
+    if let Some((_, Check { pointer, reason, .. })) = denying {
+        return Some(Denial {
+            code: DenyCode::Condition,
+            rule: pointer.clone(),
+            reason: reason.clone(),
+            approval: None,
+        });
+    }
+    // The rule's own words on approval, else those of the most particular rule that has any.
+    let approval = |rule: &Rule| rule.approval.clone().or_else(|| asking.iter().find_map(|rule| rule.approval.clone()));
+    if let Ruling::NeedsApproval(rule) = ruling {
+        return Some(Denial { approval: approval(rule), ..Denial::by(DenyCode::ApprovalRequired, rule) });
+    }
+    let (rule, check) = checks().find(|(_, check)| check.effect == Effect::ApproveIf && check.stops(facts))?;
+    let (pointer, reason) = (check.pointer.clone(), check.reason.clone());
+    Some(Denial { code: DenyCode::ApprovalRequired, rule: pointer, reason, approval: approval(rule) })
 }
 
+static SHADOW: RulePointer = RulePointer::SHADOW;
 static DEFAULT_ALLOW: RulePointer = RulePointer::DEFAULT_ALLOW;
 
 impl<'a> Permitted<'a> {
@@ -121,6 +153,11 @@ impl<'a> Permitted<'a> {
         self.rule
     }
 
+    /// What would have been refused, if the policy or the rule were not in shadow: worth a record, and nothing else.
+    pub fn shadow(&self) -> Option<&Denial> {
+        self.shadow.as_ref()
+    }
+
     /// The counters this call feeds, by index, each at most once, and the limits that must hold.
     pub fn owed(&self) -> &[Owed] {
         &self.owed
@@ -129,16 +166,16 @@ impl<'a> Permitted<'a> {
 
 impl Denial {
     fn by(code: DenyCode, rule: &Rule) -> Self {
-        Self { code, rule: rule.pointer.clone(), reason: rule.reason.clone() }
+        Self { code, rule: rule.pointer.clone(), reason: rule.reason.clone(), approval: None }
     }
 
     fn by_default() -> Self {
-        Self { code: DenyCode::Default, rule: RulePointer::DEFAULT_DENY, reason: None }
+        Self { code: DenyCode::Default, rule: RulePointer::DEFAULT_DENY, reason: None, approval: None }
     }
 
-    // INVARIANT: the same for every hidden name, so that nothing can be told from it.
-    fn hidden() -> Self {
-        Self { code: DenyCode::Hidden, rule: RulePointer::HIDDEN, reason: None }
+    /// What a hidden name is answered with. INVARIANT: the same for all of them, so that nothing can be told from it.
+    pub fn hidden() -> Self {
+        Self { code: DenyCode::Hidden, rule: RulePointer::HIDDEN, reason: None, approval: None }
     }
 }
 
@@ -149,6 +186,7 @@ impl DenyCode {
             Self::Condition => "denied.condition",
             Self::Default => "denied.default",
             Self::Hidden => "hidden",
+            Self::Cost => "limited",
             Self::ApprovalRequired => "approval.required",
         }
     }

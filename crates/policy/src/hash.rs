@@ -13,6 +13,11 @@ impl PolicyHash {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 
+    /// One hash for two documents that decide together.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        Self(Sha256::new().chain_update(self.0).chain_update(other.0).finalize().into())
+    }
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -5,7 +5,10 @@
 //! `compile` turns that into the meant form, one `Space` of rules for tools, one for resources, one for prompts;
 //! `decide` asks a space, and then the conditions that it names. The order in which rules win stands in one place, `ruling`.
 
+mod approval;
+mod bill;
 mod call;
+mod catalogue;
 mod check;
 mod code;
 mod compile;
@@ -33,7 +36,9 @@ mod space;
 mod tally;
 mod test;
 
+pub use approval::Approval;
 pub use call::{Call, Context, Reverse, Subject};
+pub use catalogue::Catalogue;
 pub use code::Code;
 pub use counter::{Algorithm, Counter, CounterName, Limit, ONE, Owed, Per};
 pub use decide::{Decision, Denial, DenyCode, Permitted};

@@ -1,28 +1,60 @@
 //! Finds what may be written but is hardly meant. Warnings only: none of it changes a decision.
 
 use crate::diagnostics::{Findings, quoted};
+use crate::path::Path;
 use crate::pattern::Pattern;
-use crate::source::{Action, Document, Fallback, KeyedRule, RuleEntry, Spanned};
+use crate::source::{Action, Cost, Document, Fallback, KeyedRule, RuleEntry, Spanned};
 use crate::{Code, ONE};
 
 pub(crate) fn lint(document: &Document, findings: &mut Findings) {
     hides_only(document, findings);
     hidden_keys(document, findings);
-    for rules in [&document.tools, &document.resources, &document.prompts] {
-        lists_nothing(rules, document.default, findings);
+    let classes = !document.categories.is_empty() || !document.risks.is_empty();
+    for (rules, others_list) in [(&document.tools, classes), (&document.resources, false), (&document.prompts, false)] {
+        lists_nothing(rules, document.default, others_list, findings);
         rules.iter().for_each(|keyed| excepted_wholly(keyed, findings));
     }
     document.rules().for_each(|rule| limits(rule, findings));
     document.rules().for_each(|rule| conditions(rule, findings));
+    document.rules().for_each(|rule| approvals(rule, findings));
     names(document, findings);
+}
+
+/// Errors, where there is no catalogue: a rule that finds no tool must not look like one that does.
+pub(crate) fn unclassified(document: &Document, findings: &mut Findings) {
+    let categories = document.categories.iter().map(|rules| rules.class.span.clone());
+    let risks = document.risks.iter().map(|rules| rules.class.span.clone());
+    let asks = |path: &Path| matches!(path, Path::Category | Path::Risk);
+    let predicates = document.rules().flat_map(RuleEntry::predicates);
+    let asking =
+        predicates.filter(|predicate| predicate.condition.any_path(asks)).map(|predicate| predicate.span.clone());
+    for here in categories.chain(risks).chain(asking) {
+        findings
+            .error(Code::NoCatalogue, here, "nothing says which tools have this category or risk")
+            .label("needs a catalogue")
+            .advise("put a `catalog.json` beside the policy, or name the tools under `tools`");
+    }
+}
+
+fn approvals(rule: &RuleEntry, findings: &mut Findings) {
+    let Some(approval) = &rule.approval else {
+        return;
+    };
+    if approval.value.approvers.is_empty() {
+        findings
+            .warn(Code::NobodyApproves, approval.span.clone(), "this approval names nobody who may give it")
+            .label("no `approvers` in here")
+            .advise("write \"approvers\": [\"a-person-or-group\"]");
+    }
 }
 
 fn hides_only(document: &Document, findings: &mut Findings) {
     let Some(first) = document.hide.first() else {
         return;
     };
-    let lists = |rules: &[KeyedRule]| rules.iter().any(KeyedRule::lists);
-    if document.default == Fallback::Deny && !lists(&document.tools) {
+    let classes = !document.categories.is_empty() || !document.risks.is_empty();
+    let lists = classes || document.tools.iter().any(KeyedRule::lists);
+    if document.default == Fallback::Deny && !lists {
         findings
             .warn(Code::HidesOnly, first.span.clone(), "this policy hides tools, but denies all others as well")
             .label("hidden, where all else is denied")
@@ -46,8 +78,8 @@ fn hidden_keys(document: &Document, findings: &mut Findings) {
     }
 }
 
-fn lists_nothing(rules: &[KeyedRule], default: Fallback, findings: &mut Findings) {
-    let alone = !rules.iter().any(KeyedRule::lists);
+fn lists_nothing(rules: &[KeyedRule], default: Fallback, others_list: bool, findings: &mut Findings) {
+    let alone = !others_list && !rules.iter().any(KeyedRule::lists);
     for KeyedRule { pattern, rule } in rules.iter().filter(|keyed| !keyed.lists()) {
         let idle =
             rule.action == Action::Allow && rule.all_limits().next().is_none() && rule.predicates().next().is_none();
@@ -87,11 +119,16 @@ fn limits(rule: &RuleEntry, findings: &mut Findings) {
                 .warn(Code::NeverApplies, here, "a limit of a rule that lets nothing through never applies")
                 .label("never asked")
                 .advise("leave it out, or change the rule's `action`");
-        } else if limit.max < ONE {
+        } else if limit.cost == Cost::default() && limit.max < ONE {
             findings
                 .warn(Code::NeverPasses, here, "each call costs 1, so a `max` below 1 lets none through")
                 .label("less than one call")
                 .advise("write a `max` of 1 or more, or \"deny\" in place of the rule");
+        } else if matches!(limit.cost, Cost::Fixed(cost) if limit.max < cost) {
+            findings
+                .warn(Code::NeverPasses, here, "each call costs more than `max`, so none gets through")
+                .label("less than one call")
+                .advise("write a `max` of `cost` or more, or \"deny\" in place of the rule");
         }
     }
 }

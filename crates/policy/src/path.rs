@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::catalogue::Class;
+use crate::check::Facts;
 use crate::decimal::Decimal;
 use crate::json::{Json, Kind};
 use crate::literal::Value;
@@ -14,6 +16,8 @@ pub(crate) enum Path {
     Label(Box<str>),
     ServerId,
     ToolName,
+    Category,
+    Risk,
     Hour,
     Weekday,
     Date,
@@ -37,8 +41,9 @@ pub(crate) enum Found<'c> {
 
 impl Path {
     /// Shows everything that the path leads to, in order, until `look` has seen enough and says so.
-    pub(crate) fn any(&self, call: &Call<'_>, mut look: impl FnMut(Found<'_>) -> bool) -> bool {
+    pub(crate) fn any(&self, facts: &Facts<'_>, mut look: impl FnMut(Found<'_>) -> bool) -> bool {
         let text = |text| Found::Value(Value::String(Cow::Borrowed(text)));
+        let call = &facts.call;
         let context = &call.context;
         let found = match self {
             Self::Args(steps) => {
@@ -53,16 +58,26 @@ impl Path {
                 label.map_or(Found::Missing, |(_, value)| text(value))
             }
             Self::ServerId => text(context.server),
-            Self::ToolName => match call.subject {
-                Subject::Tool(name) => text(name),
-                Subject::Resource(_) | Subject::Prompt(_) => Found::Missing,
-            },
+            Self::ToolName => tool(call).map_or(Found::Missing, text),
+            Self::Category => class(facts).map_or(Found::Missing, |class| text(class.category.as_str())),
+            Self::Risk => class(facts).map_or(Found::Missing, |class| text(class.risk.as_str())),
             Self::Hour => return number(moment::hour(context.time), look),
             Self::Weekday => return number(moment::weekday(context.time), look),
             Self::Date => Found::Value(Value::String(moment::date(context.time).into())),
         };
         look(found)
     }
+}
+
+fn tool<'c>(call: &Call<'c>) -> Option<&'c str> {
+    match call.subject {
+        Subject::Tool(name) => Some(name),
+        Subject::Resource(_) | Subject::Prompt(_) => None,
+    }
+}
+
+fn class(facts: &Facts<'_>) -> Option<Class> {
+    tool(&facts.call).and_then(|name| facts.classes.get(name)).copied()
 }
 
 fn number(number: i64, mut look: impl FnMut(Found<'_>) -> bool) -> bool {

@@ -18,6 +18,8 @@ impl RulePointer {
     pub const DEFAULT_DENY: Self = Self(Text::Word("(default deny)"));
     /// No rule lists the name, and the default is to allow.
     pub const DEFAULT_ALLOW: Self = Self(Text::Word("(default allow)"));
+    /// No rule lists the name, and it passes although something in shadow would refuse it.
+    pub const SHADOW: Self = Self(Text::Word("(shadow)"));
     /// Stands for every rule that hides, so that not even a record of the answer tells which pattern it was.
     pub const HIDDEN: Self = Self(Text::Word("(hidden)"));
     /// For those who have no policy to ask. This crate never answers it.

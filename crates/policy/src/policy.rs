@@ -1,12 +1,14 @@
 //! A policy: compiled once, never changed, asked from any thread.
 
+use crate::catalogue::Classes;
+use crate::check::Facts;
 use crate::compile::{self, Compiled};
 use crate::diagnostics::Findings;
 use crate::read;
 use crate::ruling::Ruling;
 use crate::source::ReverseEntry;
 use crate::space::Judgement;
-use crate::{Counter, Finding, PolicyErrors, PolicyHash, Reverse, Subject, lint};
+use crate::{Call, Catalogue, Counter, Finding, PolicyErrors, PolicyHash, Reverse, Subject, lint};
 
 /// A policy document, compiled.
 #[derive(Debug)]
@@ -15,19 +17,36 @@ pub struct Policy {
     compiled: Compiled,
     reverse: ReverseEntry,
     hides: bool,
+    classes: Classes,
     warnings: Vec<Finding>,
 }
 
 impl Policy {
     /// Reads a document, or says everything that is wrong with it at once. `name` appears in diagnostics only.
+    /// A policy with rules by category or risk needs a catalogue; without one it is refused.
     pub fn parse(name: &str, text: &str) -> Result<Self, PolicyErrors> {
+        Self::read(name, text, None)
+    }
+
+    /// The same, by a catalogue's classification of tools. The hash is then of both.
+    pub fn parse_with(name: &str, text: &str, catalogue: &Catalogue) -> Result<Self, PolicyErrors> {
+        Self::read(name, text, Some(catalogue))
+    }
+
+    fn read(name: &str, text: &str, catalogue: Option<&Catalogue>) -> Result<Self, PolicyErrors> {
         let mut findings = Findings::new(name, text);
         let document = read::document(text, &mut findings);
+        if catalogue.is_none() {
+            lint::unclassified(&document, &mut findings);
+        }
         let mut findings = findings.unless_errors()?;
         lint::lint(&document, &mut findings);
+        let classes = catalogue.map(|catalogue| catalogue.tools.clone()).unwrap_or_default();
+        let own = PolicyHash::of(text);
         Ok(Self {
-            hash: PolicyHash::of(text),
-            compiled: compile::compile(&document),
+            hash: catalogue.map_or(own, |catalogue| own.with(&catalogue.hash)),
+            compiled: compile::compile(&document, &classes),
+            classes,
             reverse: document.reverse,
             hides: document.hides(),
             warnings: findings.into_warnings(),
@@ -65,6 +84,10 @@ impl Policy {
     /// What is allowed to be written so, but hardly meant.
     pub fn warnings(&self) -> &[Finding] {
         &self.warnings
+    }
+
+    pub(crate) fn facts<'a>(&'a self, call: Call<'a>) -> Facts<'a> {
+        Facts { call, classes: &self.classes }
     }
 
     /// The one question behind both calling and listing.

@@ -1,6 +1,8 @@
 //! Reads the text of a document into its written form. Never stops at the first error: what cannot be read is reported
 //! and left out, and a document with an error in it is never used.
 
+mod approval;
+mod catalogue;
 mod condition;
 mod limit;
 mod number;
@@ -10,13 +12,17 @@ mod path;
 mod rule;
 mod syntax;
 
-use jsonc_parser::ast::Value;
+use jsonc_parser::ast::{Object, Value};
 use jsonc_parser::common::Ranged;
 
 use crate::Code;
+use crate::catalogue::{Category, Risk};
 use crate::diagnostics::{Findings, quoted};
-use crate::source::{Document, Fallback, KeyedRule, ReverseEntry, Spanned};
-use object::{Keys, brace, expect_object, expect_string, member, members, one_of, opening, wrong_type};
+use crate::source::{Classified, Document, Fallback, KeyedRule, ReverseEntry, Spanned};
+pub(crate) use catalogue::catalogue;
+use object::{
+    Keys, brace, expect_object, expect_string, member, members, one_of, opening, span, unknown_word, wrong_type,
+};
 use rule::{pattern, patterns, rule};
 
 const DOCUMENT: Keys = Keys {
@@ -24,17 +30,23 @@ const DOCUMENT: Keys = Keys {
     known: &[
         "$schema",
         "all_tools",
+        "categories",
         "default",
         "description",
         "hide",
+        "mode",
         "prompts",
         "resources",
         "reverse",
+        "risks",
         "tools",
         "version",
     ],
-    later: &["categories", "mode", "risks"],
+    later: &[],
 };
+
+/// By whether it is shadow.
+const MODES: [(&str, bool); 2] = [("enforce", false), ("shadow", true)];
 
 const REVERSE: Keys = Keys { of: "`reverse`", known: &["elicitation", "roots", "sampling"], later: &[] };
 
@@ -43,18 +55,16 @@ pub(crate) fn document(text: &str, findings: &mut Findings) -> Document {
     let Some(root) = syntax::parse(text, findings) else {
         return document;
     };
-    if member(&root, "version").is_none() {
-        findings
-            .error(Code::MissingKey, brace(&root), "a policy must say its `version`")
-            .label("no `version` in here")
-            .advise("write \"version\": \"1\"");
-    }
+    version_is_there(&root, "a policy", findings);
     for (key, value) in members(&root, &DOCUMENT, findings) {
         match key {
             "version" => version(value, findings),
             "$schema" | "description" => drop(expect_string(value, key, findings)),
             "default" => document.default = fallback(value, findings),
+            "mode" => document.shadow = one_of(value, key, &MODES, findings).unwrap_or_default(),
             "hide" => document.hide = patterns(value, "hide", findings),
+            "categories" => document.categories = classified(value, key, &Category::ALL, findings),
+            "risks" => document.risks = classified(value, key, &Risk::ALL, findings),
             "all_tools" => document.all_tools = Some(Spanned { value: rule(value, findings), span: opening(value) }),
             "tools" => document.tools = keyed_rules(value, "tools", findings),
             "resources" => document.resources = keyed_rules(value, "resources", findings),
@@ -64,6 +74,15 @@ pub(crate) fn document(text: &str, findings: &mut Findings) -> Document {
         }
     }
     document
+}
+
+fn version_is_there(root: &Object<'_>, of: &str, findings: &mut Findings) {
+    if member(root, "version").is_none() {
+        findings
+            .error(Code::MissingKey, brace(root), format!("{of} must say its `version`"))
+            .label("no `version` in here")
+            .advise("write \"version\": \"1\"");
+    }
 }
 
 fn version(value: &Value<'_>, findings: &mut Findings) {
@@ -102,6 +121,28 @@ fn keyed_rules(value: &Value<'_>, key: &str, findings: &mut Findings) -> Vec<Key
         let rule = rule(&property.value, findings);
         if let Some(pattern) = pattern(property.name.as_str(), property.name.range(), findings) {
             rules.push(KeyedRule { pattern, rule });
+        }
+    }
+    rules
+}
+
+/// Rules keyed by a category or a risk.
+fn classified<T: Copy>(
+    value: &Value<'_>,
+    key: &str,
+    words: &[(&str, T)],
+    findings: &mut Findings,
+) -> Vec<Classified<T>> {
+    let Some(object) = expect_object(value, key, findings) else {
+        return Vec::new();
+    };
+    let mut rules = Vec::with_capacity(object.properties.len());
+    for property in &object.properties {
+        let rule = rule(&property.value, findings);
+        let (written, here) = (property.name.as_str(), span(property.name.range()));
+        match words.iter().find(|(word, _)| *word == written) {
+            Some((_, class)) => rules.push(Classified { class: Spanned { value: *class, span: here }, rule }),
+            None => unknown_word(written, here, key, words, findings),
         }
     }
     rules

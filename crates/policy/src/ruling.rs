@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::check::Check;
 use crate::pattern::Pattern;
 use crate::source::{Action, Fallback};
-use crate::{Owed, RulePointer};
+use crate::{Approval, Owed, RulePointer};
 
 /// One rule of a policy, as meant.
 #[derive(Debug)]
@@ -23,6 +23,9 @@ pub(crate) struct Rule {
     pub(crate) reason: Option<Arc<str>>,
     pub(crate) owed: Box<[Owed]>,
     pub(crate) checks: Box<[Check]>,
+    pub(crate) approval: Option<Arc<Approval>>,
+    /// It counts as a rule that allows; what it would have said is recorded.
+    pub(crate) shadow: bool,
 }
 
 /// What all rules that match a name say together. Conditions and limits come after it.
@@ -36,21 +39,29 @@ pub(crate) enum Ruling<R> {
     PermittedByDefault,
 }
 
+/// Whether rules in shadow are taken as they are meant, or as they act for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Acting,
+    Strict,
+}
+
 impl Rule {
     pub(crate) fn matches(&self, name: &str) -> bool {
         self.pattern.matches(name) && !self.except.iter().any(|except| except.matches(name))
     }
 
-    /// Whether it looks at the call itself, not only at the name.
+    /// Whether more than its name and action matters once a call is there.
     pub(crate) fn asks(&self) -> bool {
-        !self.checks.is_empty()
+        !self.checks.is_empty() || self.approval.is_some()
     }
 }
 
 impl<'p> Ruling<&'p Arc<Rule>> {
     // INVARIANT: hiding wins over denying, denying over all else; without a rule that lists the name, the default decides.
-    pub(crate) fn of(matching: &[&'p Arc<Rule>], default: Fallback) -> Self {
-        let first = |action| matching.iter().copied().find(|rule| rule.action == action);
+    pub(crate) fn of(matching: &[&'p Arc<Rule>], default: Fallback, mode: Mode) -> Self {
+        let counts = |rule: &Rule| mode == Mode::Strict || !rule.shadow;
+        let first = |action| matching.iter().copied().find(|rule| rule.action == action && counts(rule));
         let listing = matching.iter().copied().find(|rule| rule.lists);
         if first(Action::Hide).is_some() {
             Self::Hidden
@@ -100,13 +111,9 @@ pub(crate) fn owed<'p>(matching: &[&'p Arc<Rule>]) -> Cow<'p, [Owed]> {
     if rest.peek().is_none() {
         return Cow::Borrowed(first);
     }
-    let mut enforced = BTreeMap::<usize, Vec<usize>>::new();
+    let mut merged = BTreeMap::<usize, Owed>::new();
     for owed in first.iter().chain(rest.flatten()) {
-        enforced.entry(owed.counter).or_default().extend(&owed.enforced);
+        merged.entry(owed.counter).and_modify(|sum| sum.add(owed)).or_insert_with(|| owed.clone());
     }
-    let merged = enforced.into_iter().map(|(counter, mut limits)| {
-        limits.sort_unstable();
-        Owed { counter, enforced: limits.into() }
-    });
-    Cow::Owned(merged.collect())
+    Cow::Owned(merged.into_values().collect())
 }

@@ -3,9 +3,11 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::catalogue::{Category, Risk};
 use crate::condition::Condition;
+use crate::path::Path;
 use crate::pattern::Pattern;
-use crate::{Algorithm, Per};
+use crate::{Algorithm, Approval, ONE, Per};
 
 /// A stretch of the text, in bytes.
 pub(crate) type Span = Range<usize>;
@@ -20,6 +22,9 @@ pub(crate) struct Spanned<T> {
 pub(crate) struct Document {
     pub(crate) default: Fallback,
     pub(crate) hide: Vec<Spanned<Pattern>>,
+    pub(crate) shadow: bool,
+    pub(crate) categories: Vec<Classified<Category>>,
+    pub(crate) risks: Vec<Classified<Risk>>,
     pub(crate) all_tools: Option<Spanned<RuleEntry>>,
     pub(crate) tools: Vec<KeyedRule>,
     pub(crate) resources: Vec<KeyedRule>,
@@ -41,6 +46,13 @@ pub(crate) struct KeyedRule {
     pub(crate) rule: RuleEntry,
 }
 
+/// A rule on all tools of a class.
+#[derive(Debug)]
+pub(crate) struct Classified<T> {
+    pub(crate) class: Spanned<T>,
+    pub(crate) rule: RuleEntry,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct RuleEntry {
     pub(crate) action: Action,
@@ -48,6 +60,9 @@ pub(crate) struct RuleEntry {
     pub(crate) except: Vec<Spanned<Pattern>>,
     pub(crate) require: Vec<PredicateEntry>,
     pub(crate) deny_if: Vec<PredicateEntry>,
+    pub(crate) approve_if: Vec<PredicateEntry>,
+    pub(crate) approval: Option<Spanned<Approval>>,
+    pub(crate) shadow: bool,
     pub(crate) rate_limit: Vec<LimitEntry>,
     pub(crate) limits: Vec<LimitEntry>,
 }
@@ -76,9 +91,19 @@ pub(crate) struct LimitEntry {
     /// In millionths.
     pub(crate) max: u64,
     pub(crate) window: Duration,
+    pub(crate) cost: Cost,
     pub(crate) counter: Option<String>,
     pub(crate) per: Per,
     pub(crate) algorithm: Algorithm,
+}
+
+/// What a call adds to a count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// In millionths.
+    Fixed(u64),
+    /// As much as the argument there says.
+    At(Path),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,11 +122,18 @@ pub(crate) struct ReverseEntry {
 impl Document {
     pub(crate) fn rules(&self) -> impl Iterator<Item = &RuleEntry> {
         let keyed = [&self.tools, &self.resources, &self.prompts].into_iter().flatten().map(|keyed| &keyed.rule);
-        self.all_tools.iter().map(|rule| &rule.value).chain(keyed)
+        let classified = self.categories.iter().map(|of| &of.rule).chain(self.risks.iter().map(|of| &of.rule));
+        self.all_tools.iter().map(|rule| &rule.value).chain(classified).chain(keyed)
     }
 
     pub(crate) fn hides(&self) -> bool {
-        !self.hide.is_empty() || self.rules().any(|rule| rule.action == Action::Hide)
+        !self.shadow && (!self.hide.is_empty() || self.rules().any(|rule| rule.action == Action::Hide && !rule.shadow))
+    }
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self::Fixed(ONE)
     }
 }
 
@@ -114,7 +146,7 @@ impl KeyedRule {
 
 impl RuleEntry {
     pub(crate) fn predicates(&self) -> impl Iterator<Item = &PredicateEntry> {
-        self.require.iter().chain(&self.deny_if)
+        self.require.iter().chain(&self.deny_if).chain(&self.approve_if)
     }
 
     pub(crate) fn all_limits(&self) -> impl Iterator<Item = &LimitEntry> {

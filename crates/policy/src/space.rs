@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::Owed;
 use crate::globs::{Globs, Matching};
-use crate::ruling::{Rule, Ruling, owed};
+use crate::ruling::{Mode, Rule, Ruling, owed};
 use crate::source::Fallback;
 
 #[derive(Debug)]
@@ -15,11 +15,14 @@ pub(crate) struct Space {
     exact: HashMap<Box<str>, Verdict>,
     globs: Globs,
     default: Fallback,
+    /// The document is in shadow: what it does not list passes, whatever its default.
+    shadow: bool,
 }
 
 #[derive(Debug)]
 struct Verdict {
     ruling: Ruling<Arc<Rule>>,
+    strict: Option<Ruling<Arc<Rule>>>,
     owed: Box<[Owed]>,
     asking: Box<[Arc<Rule>]>,
 }
@@ -27,6 +30,8 @@ struct Verdict {
 /// All that can be said of a name without looking at a call of it.
 pub(crate) struct Judgement<'p> {
     pub(crate) ruling: Ruling<&'p Arc<Rule>>,
+    /// The ruling if nothing were in shadow, where something is.
+    pub(crate) strict: Option<Ruling<&'p Arc<Rule>>>,
     pub(crate) owed: Cow<'p, [Owed]>,
     /// The matching rules that look at the call itself, the more particular first.
     pub(crate) asking: Matching<'p>,
@@ -34,7 +39,7 @@ pub(crate) struct Judgement<'p> {
 
 impl Space {
     /// `rules` by rank.
-    pub(crate) fn new(rules: &[Arc<Rule>], default: Fallback) -> Self {
+    pub(crate) fn new(rules: &[Arc<Rule>], default: Fallback, shadow: bool) -> Self {
         let globs = Globs::new(rules.iter().filter(|rule| rule.pattern.is_glob()));
         let mut named = HashMap::<&str, Vec<&Arc<Rule>>>::new();
         for rule in rules.iter().filter(|rule| !rule.pattern.is_glob()) {
@@ -43,21 +48,33 @@ impl Space {
         let judge = |(name, mut matching): (&str, Vec<&Arc<Rule>>)| {
             matching.retain(|rule| rule.matches(name));
             matching.extend(globs.matching(name));
-            let ruling = Ruling::of(&matching, default).map(Arc::clone);
+            matching.sort_unstable_by_key(|rule| rule.rank);
+            let (ruling, strict) = rulings(&matching, default, shadow);
+            let (ruling, strict) = (ruling.map(Arc::clone), strict.map(|strict| strict.map(Arc::clone)));
             let asking = matching.iter().filter(|rule| rule.asks()).map(|rule| Arc::clone(rule)).collect();
-            (name.into(), Verdict { ruling, owed: owed(&matching).into(), asking })
+            (name.into(), Verdict { ruling, strict, owed: owed(&matching).into(), asking })
         };
         let exact = named.into_iter().map(judge).collect();
-        Self { exact, globs, default }
+        Self { exact, globs, default, shadow }
     }
 
     pub(crate) fn judge(&self, name: &str) -> Judgement<'_> {
-        if let Some(Verdict { ruling, owed, asking }) = self.exact.get(name) {
-            return Judgement { ruling: ruling.as_ref(), owed: Cow::Borrowed(owed), asking: asking.iter().collect() };
+        if let Some(Verdict { ruling, strict, owed, asking }) = self.exact.get(name) {
+            let (ruling, strict) = (ruling.as_ref(), strict.as_ref().map(Ruling::as_ref));
+            return Judgement { ruling, strict, owed: Cow::Borrowed(owed), asking: asking.iter().collect() };
         }
         let mut matching = self.globs.matching(name);
-        let (ruling, owed) = (Ruling::of(&matching, self.default), owed(&matching));
+        let (ruling, strict) = rulings(&matching, self.default, self.shadow);
+        let owed = owed(&matching);
         matching.retain(|rule| rule.asks());
-        Judgement { ruling, owed, asking: matching }
+        Judgement { ruling, strict, owed, asking: matching }
     }
+}
+
+type Rulings<'p> = (Ruling<&'p Arc<Rule>>, Option<Ruling<&'p Arc<Rule>>>);
+
+fn rulings<'p>(matching: &[&'p Arc<Rule>], default: Fallback, shadow: bool) -> Rulings<'p> {
+    let any_shadow = shadow || matching.iter().any(|rule| rule.shadow);
+    let strict = any_shadow.then(|| Ruling::of(matching, default, Mode::Strict));
+    (Ruling::of(matching, if shadow { Fallback::Allow } else { default }, Mode::Acting), strict)
 }

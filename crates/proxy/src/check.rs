@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use policy::{Finding, Policy};
+use policy::{Catalogue, Finding, Policy};
 use serde_json::{Value, json};
 
 use crate::cli::{self, Format};
@@ -31,7 +31,15 @@ pub(crate) fn run(args: &cli::Check) -> anyhow::Result<ExitCode> {
 fn check(path: &Path) -> anyhow::Result<Checked> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{file}`"))?;
-    let (errors, warnings) = match Policy::parse(&file, &text) {
+    let beside = path.with_file_name("catalog.json");
+    let parsed = if beside.exists() {
+        let name = beside.display().to_string();
+        let text_beside = std::fs::read_to_string(&beside).with_context(|| format!("cannot read `{name}`"))?;
+        Catalogue::parse(&name, &text_beside).and_then(|catalogue| Policy::parse_with(&file, &text, &catalogue))
+    } else {
+        Policy::parse(&file, &text)
+    };
+    let (errors, warnings) = match parsed {
         Ok(policy) => (Vec::new(), policy.warnings().to_vec()),
         Err(errors) => (errors.iter().cloned().collect(), Vec::new()),
     };

@@ -7,12 +7,14 @@ use jsonc_parser::common::Ranged;
 
 use super::number::{BadNumber, BadWindow, millionths, window_advice, window_of_number, window_of_text};
 use super::object::{Keys, brace, expect_array, expect_string, member, members, one_of, opening, span, wrong_type};
+use super::path::path;
 use crate::diagnostics::{Findings, quoted};
-use crate::source::{LimitEntry, Place, Span};
+use crate::path::{Path, Step};
+use crate::source::{Cost, LimitEntry, Place, Span};
 use crate::{Algorithm, Code, Per};
 
 const LIMIT: Keys =
-    Keys { of: "a limit", known: &["algorithm", "counter", "max", "per", "scope", "window"], later: &["cost"] };
+    Keys { of: "a limit", known: &["algorithm", "cost", "counter", "max", "per", "scope", "window"], later: &[] };
 
 const RATE_LIMIT: Keys = Keys { of: "`rate_limit`", known: &["max", "window"], later: &[] };
 
@@ -86,12 +88,13 @@ fn rate(value: &Value<'_>, text: &str, place: Place, findings: &mut Findings) ->
     let digits = !max.is_empty() && max.bytes().all(|byte| byte.is_ascii_digit());
     let max = if digits { millionths(max) } else { Err(BadNumber::NotANumber) };
     let max = max.map_err(|bad| bad_max(bad, here.clone(), findings)).ok();
-    let window = window_of_text(window).map_err(|bad| bad_window(&bad, window, here.clone(), findings)).ok();
+    let window = window_of_text(window).map_err(|bad| bad_window(&bad, "window", window, here.clone(), findings)).ok();
     Some(LimitEntry {
         span: here,
         place,
         max: max?,
         window: window?,
+        cost: Cost::default(),
         counter: None,
         per: Per::default(),
         algorithm: Algorithm::default(),
@@ -109,13 +112,15 @@ fn limit(object: &Object<'_>, place: Place, keys: &Keys, findings: &mut Findings
     }
     let mut max = None;
     let mut window = None;
+    let mut cost = Cost::default();
     let mut counter = None;
     let mut per = None;
     let mut algorithm = Algorithm::default();
     for (key, value) in members(object, keys, findings) {
         match key {
             "max" => max = read_max(value, findings),
-            "window" => window = read_window(value, findings),
+            "window" => window = read_window(value, key, findings),
+            "cost" => cost = read_cost(value, findings).unwrap_or_default(),
             "counter" => counter = read_counter(value, findings),
             "per" | "scope" if per.is_some() => {
                 findings
@@ -137,6 +142,7 @@ fn limit(object: &Object<'_>, place: Place, keys: &Keys, findings: &mut Findings
         place,
         max: max?,
         window: window?,
+        cost,
         counter,
         per: per.unwrap_or_default(),
         algorithm,
@@ -151,16 +157,52 @@ fn read_max(value: &Value<'_>, findings: &mut Findings) -> Option<u64> {
     millionths(number.value).map_err(|bad| bad_max(bad, span(number.range), findings)).ok()
 }
 
-fn read_window(value: &Value<'_>, findings: &mut Findings) -> Option<Duration> {
+/// A constant, or where in the arguments the amount stands.
+fn read_cost(value: &Value<'_>, findings: &mut Findings) -> Option<Cost> {
+    match value {
+        Value::NumberLit(number) => {
+            let cost = millionths(number.value);
+            if cost.is_err() {
+                findings
+                    .error(
+                        Code::BadCost,
+                        span(value.range()),
+                        "`cost` must be above zero, of at most six digits after the point",
+                    )
+                    .label("not an amount")
+                    .advise("write a number such as 5, or where it stands, such as \"args.budget_usd\"");
+            }
+            cost.ok().map(Cost::Fixed)
+        }
+        Value::StringLit(text) => {
+            let path = path(&text.value, span(value.range()), findings)?;
+            if matches!(&path, Path::Args(steps) if !steps.contains(&Step::Each)) {
+                return Some(Cost::At(path));
+            }
+            findings
+                .error(Code::BadCost, span(value.range()), format!("`cost` cannot be {}", quoted(&text.value)))
+                .label("not one argument")
+                .advise("write one path such as \"args.budget_usd\"");
+            None
+        }
+        Value::BooleanLit(_) | Value::Object(_) | Value::Array(_) | Value::NullKeyword(_) => {
+            wrong_type(value, "cost", "a number, or a path such as \"args.budget_usd\"", findings);
+            None
+        }
+    }
+}
+
+/// The value of `key`: a limit's window, or any other span of time.
+pub(super) fn read_window(value: &Value<'_>, key: &str, findings: &mut Findings) -> Option<Duration> {
     let (written, read) = match value {
         Value::NumberLit(number) => (number.value, window_of_number(number.value)),
         Value::StringLit(text) => (&*text.value, window_of_text(&text.value)),
         Value::BooleanLit(_) | Value::Object(_) | Value::Array(_) | Value::NullKeyword(_) => {
-            wrong_type(value, "window", "a duration such as \"30s\", \"5m\", \"1h\" or \"1d\"", findings);
+            wrong_type(value, key, "a duration such as \"30s\", \"5m\", \"1h\" or \"1d\"", findings);
             return None;
         }
     };
-    read.map_err(|bad| bad_window(&bad, written, span(value.range()), findings)).ok()
+    read.map_err(|bad| bad_window(&bad, key, written, span(value.range()), findings)).ok()
 }
 
 /// Names that start with `/` are those of limits without a name, which no other limit may share.
@@ -188,14 +230,14 @@ fn bad_max(bad: BadNumber, here: Span, findings: &mut Findings) {
         .advise(advice);
 }
 
-fn bad_window(bad: &BadWindow, written: &str, here: Span, findings: &mut Findings) {
+fn bad_window(bad: &BadWindow, key: &str, written: &str, here: Span, findings: &mut Findings) {
     let label = match bad {
         BadWindow::NotADuration => "not a duration",
         BadWindow::Zero => "no time at all",
         BadWindow::TooLong => "longer than 366 days",
     };
     findings
-        .error(Code::BadWindow, here, "`window` must be a duration such as \"30s\", \"5m\", \"1h\" or \"1d\"")
+        .error(Code::BadWindow, here, format!("`{key}` must be a duration such as \"30s\", \"5m\", \"1h\" or \"1d\""))
         .label(label)
         .advise(window_advice(bad, written));
 }

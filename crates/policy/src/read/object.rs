@@ -132,18 +132,23 @@ pub(super) fn one_of<T: Copy>(
     choices: &[(&str, T)],
     findings: &mut Findings,
 ) -> Option<T> {
-    let words = choices.iter().map(|(word, _)| *word).collect::<Vec<_>>();
     let Value::StringLit(written) = value else {
+        let words = choices.iter().map(|(word, _)| *word).collect::<Vec<_>>();
         wrong_type(value, key, &format!("one of \"{}\"", words.join("\", \"")), findings);
         return None;
     };
     let written = &*written.value;
     let meaning = choices.iter().find(|(word, _)| *word == written).map(|(_, meaning)| *meaning);
     if meaning.is_none() {
-        findings
-            .error(Code::UnknownValue, span(value.range()), format!("{} cannot be {}", quoted(key), quoted(written)))
-            .label("no such word")
-            .advise(did_you_mean(written, &words));
+        unknown_word(written, span(value.range()), key, choices, findings);
     }
     meaning
+}
+
+pub(super) fn unknown_word<T>(written: &str, here: Span, key: &str, choices: &[(&str, T)], findings: &mut Findings) {
+    let words = choices.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+    findings
+        .error(Code::UnknownValue, here, format!("{} cannot be {}", quoted(key), quoted(written)))
+        .label("no such word")
+        .advise(did_you_mean(written, &words));
 }

@@ -3,6 +3,7 @@
 use jsonc_parser::ast::Value;
 use jsonc_parser::common::{Range, Ranged};
 
+use super::approval::approval;
 use super::condition::predicates;
 use super::limit::{limits, rate_limits};
 use super::object::{Keys, expect_array, expect_string, kind, members, one_of, opening, span};
@@ -13,9 +14,20 @@ use crate::source::{Action, RuleEntry, Spanned};
 
 const RULE: Keys = Keys {
     of: "a rule",
-    known: &["action", "deny_if", "except", "limits", "rate_limit", "reason", "require"],
+    known: &[
+        "action",
+        "approval",
+        "approve_if",
+        "deny_if",
+        "except",
+        "limits",
+        "mode",
+        "rate_limit",
+        "reason",
+        "require",
+    ],
     // `rules` is how another dialect writes what `require` and `deny_if` say.
-    later: &["approval", "approve_if", "mode", "rules"],
+    later: &["rules"],
 };
 
 const ACTIONS: [(&str, Action); 4] = [
@@ -47,6 +59,9 @@ pub(super) fn rule(value: &Value<'_>, findings: &mut Findings) -> RuleEntry {
             "reason" => rule.reason = expect_string(value, key, findings).map(str::to_owned),
             "require" => rule.require = predicates(value, key, findings),
             "deny_if" => rule.deny_if = predicates(value, key, findings),
+            "approve_if" => rule.approve_if = predicates(value, key, findings),
+            "approval" => rule.approval = approval(value, findings),
+            "mode" => rule.shadow = one_of(value, key, &[("shadow", true)], findings).unwrap_or_default(),
             "except" => rule.except = patterns(value, key, findings),
             "rate_limit" => rule.rate_limit = rate_limits(value, findings),
             "limits" => rule.limits = limits(value, findings),

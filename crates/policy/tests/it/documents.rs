@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use policy::{Decision, Policy, Subject};
+use policy::{Catalogue, Decision, Policy, Subject};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -102,9 +102,14 @@ fn the_smallest_useful_policy_loads() {
 }
 
 #[test]
-fn the_long_example_is_refused_for_exactly_what_is_still_to_come() {
+fn the_long_example_loads_with_a_catalogue() {
     let text = include_str!("data/example.jsonc");
-    assert_eq!(refused(text), ["mode", "categories", "approval", "cost"]);
+    let catalogue = Catalogue::parse("catalog.json", r#"{ "version": "1", "tools": {} }"#).unwrap();
+    Policy::parse_with("policy.json", text, &catalogue).unwrap();
+    // Without a catalogue, nobody knows what is destructive.
+    let errors = Policy::parse("policy.json", text).unwrap_err();
+    let shown = errors.iter().map(|error| (error.code().as_str(), &text[error.span()])).collect::<Vec<_>>();
+    assert_eq!(shown, [("policy::no_catalogue", "\"Destructive\""), ("policy::no_catalogue", "\"Financial\"")]);
 }
 
 #[test]

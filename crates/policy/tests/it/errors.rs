@@ -69,18 +69,70 @@ fn keys() {
 
 #[test]
 fn what_a_later_version_carries_out_is_refused() {
-    in_policy(
-        r#""mode": "shadow", "categories": {}, "risks": {}"#,
-        &["not_yet \"mode\"", "not_yet \"categories\"", "not_yet \"risks\""],
-    );
-    for key in ["approve_if", "approval", "mode", "rules"] {
-        let refused = format!("not_yet \"{key}\"");
-        in_policy(&format!(r#""tools": {{ "t": {{ "{key}": [] }} }}"#), &[&refused]);
-        in_policy(&format!(r#""all_tools": {{ "{key}": [] }}"#), &[&refused]);
-        in_policy(&format!(r#""resources": {{ "t": {{ "{key}": [] }} }}"#), &[&refused]);
-        in_policy(&format!(r#""prompts": {{ "t": {{ "{key}": [] }} }}"#), &[&refused]);
+    for space in ["tools", "resources", "prompts"] {
+        in_policy(&format!(r#""{space}": {{ "t": {{ "rules": [] }} }}"#), &["not_yet \"rules\""]);
     }
-    in_limit(r#""max": 1, "window": 1, "cost": 1"#, &["not_yet \"cost\""]);
+    in_policy(r#""all_tools": { "rules": [] }"#, &["not_yet \"rules\""]);
+}
+
+#[test]
+fn modes_and_approvals() {
+    in_policy(r#""mode": "audit""#, &["unknown_value \"audit\""]);
+    in_rule(r#""mode": "enforce""#, &["unknown_value \"enforce\""]);
+    in_rule(r#""approval": []"#, &["wrong_type ["]);
+    in_rule(r#""approval": { "aprovers": [] }"#, &["unknown_key \"aprovers\""]);
+    in_rule(r#""approval": { "approvers": ["a", 1], "self_approval": 1 }"#, &["wrong_type 1", "wrong_type 1"]);
+    in_rule(
+        r#""approval": { "quorum": 0, "timeout": "soon", "hold": 0 }"#,
+        &["bad_value 0", "bad_window \"soon\"", "bad_window 0"],
+    );
+    in_rule(r#""approval": { "quorum": 1.5 }"#, &["bad_value 1.5"]);
+}
+
+#[test]
+fn rules_by_class_need_a_catalogue() {
+    in_policy(
+        r#""categories": { "Financial": {}, "Money": {} }, "risks": { "High": "deny", "high": {} }"#,
+        &["no_catalogue \"Financial\"", "unknown_value \"Money\"", "no_catalogue \"High\"", "unknown_value \"high\""],
+    );
+    in_policy(r#""categories": {}, "risks": {}"#, &[]);
+    let asks = r#"{ "not": { "path": "tool.risk", "op": "eq", "value": "High" } }"#;
+    in_rule(
+        &format!(r#""deny_if": [{{ "conditions": [] }}, {{ "conditions": [{{ "any": [{asks}] }}] }}]"#),
+        &["no_catalogue {"],
+    );
+}
+
+#[track_caller]
+fn in_rule(members: &str, expected: &[&str]) {
+    in_policy(&format!(r#""tools": {{ "t": {{ {members} }} }}"#), expected);
+}
+
+#[test]
+fn catalogues() {
+    let check = |text: &str, expected: &[&str]| {
+        let errors = policy::Catalogue::parse("catalog.json", text).err().into_iter();
+        let shown = errors.flat_map(|errors| {
+            errors.iter().map(|error| format!("{} {}", error.code().as_str(), &text[error.span()])).collect::<Vec<_>>()
+        });
+        let expected = expected.iter().map(|line| format!("policy::{line}")).collect::<Vec<_>>();
+        assert_eq!(shown.collect::<Vec<_>>(), expected, "{text}");
+    };
+    check("[]", &["wrong_type []"]);
+    check("{}", &["missing_key {"]);
+    check(
+        r#"{ "version": "1", "server": "s", "tools": { "a": { "category": "Read", "risk": "Low", "reason": "r", "evidence": "e",
+            "confidence": 0.9, "reviewed_by": "alice", "definition_hash": "00" } } }"#,
+        &[],
+    );
+    check(
+        r#"{ "version": "1", "tools": { "a": {}, "b*": { "category": "Read", "risk": "Low" } } }"#,
+        &["missing_key {", "missing_key {", "bad_pattern \"b*\""],
+    );
+    check(
+        r#"{ "version": "1", "tools": { "a": { "category": "read", "risk": "None", "owner": "x", "reason": 1 } } }"#,
+        &["unknown_value \"read\"", "unknown_value \"None\"", "unknown_key \"owner\"", "wrong_type 1"],
+    );
 }
 
 #[test]
@@ -117,6 +169,12 @@ fn limits() {
     in_limit(r#""max": 1, "window": 1, "per": "user""#, &["unknown_value \"user\""]);
     in_limit(r#""max": 1, "window": 1, "per": "agent", "scope": "grant""#, &["conflict \"grant\""]);
     in_limit(r#""max": 1, "window": 1, "algorithm": "gcra""#, &["unknown_value \"gcra\""]);
+    in_limit(r#""max": 1, "window": 1, "cost": 0"#, &["bad_cost 0"]);
+    in_limit(r#""max": 1, "window": 1, "cost": 0.0000001"#, &["bad_cost 0.0000001"]);
+    in_limit(r#""max": 1, "window": 1, "cost": true"#, &["wrong_type true"]);
+    in_limit(r#""max": 1, "window": 1, "cost": "agent.id""#, &["bad_cost \"agent.id\""]);
+    in_limit(r#""max": 1, "window": 1, "cost": "args.a[*].b""#, &["bad_cost \"args.a[*].b\""]);
+    in_limit(r#""max": 1, "window": 1, "cost": "budget""#, &["bad_path \"budget\""]);
     for name in ["", "/tools/t/limits/0", "a\\n"] {
         let name = format!("\"{name}\"");
         in_limit(&format!(r#""max": 1, "window": 1, "counter": {name}"#), &[&format!("bad_counter {name}")]);
@@ -174,7 +232,6 @@ fn paths() {
     {
         check(path, &[&format!("bad_path \"{path}\"")]);
     }
-    check("tool.risk", &["not_yet \"tool.risk\""]);
     check("time(\"Europe/Zurich\").hour", &[r#"not_yet "time(\"Europe/Zurich\").hour""#]);
     check(&format!("args{}", ".a".repeat(64)), &[]);
     let deep = format!("args{}", ".a".repeat(65));
@@ -272,6 +329,9 @@ fn warnings() {
     warns(r#""tools": { "a": { "action": "deny", "rate_limit": "1/minute" } }"#, &["never_applies \"1/minute\""]);
     warns(r#""tools": { "a": { "action": "deny", "deny_if": [{ "conditions": [] }] } }"#, &["never_applies {"]);
     warns(r#""tools": { "a": { "limits": [{ "max": 0.9, "window": 1 }] } }"#, &["never_passes {"]);
+    warns(r#""tools": { "a": { "limits": [{ "max": 4, "window": 1, "cost": 5 }] } }"#, &["never_passes {"]);
+    warns(r#""tools": { "a": { "limits": [{ "max": 0.5, "window": 1, "cost": "args.a" }] } }"#, &[]);
+    warns(r#""tools": { "a": { "approval": { "quorum": 2 } } }"#, &["nobody_approves {"]);
     warns(r#""tools": { "*": {} }"#, &["lists_nothing \"*\""]);
     warns(r#""tools": { "*": {}, "a": {} }"#, &["lists_nothing \"*\""]);
     warns(r#""tools": { "*": { "rate_limit": "1/minute" }, "a": {} }"#, &[]);

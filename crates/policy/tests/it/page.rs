@@ -1,6 +1,6 @@
 //! The examples of `docs/policy.md` are policies, each of them.
 
-use crate::parse;
+use policy::{Catalogue, Policy};
 
 const PAGE: &str = include_str!("../../../../docs/policy.md");
 
@@ -12,8 +12,11 @@ fn every_example_of_the_page_loads() {
         .step_by(2)
         .filter_map(|block| block.strip_prefix("jsonc\n").or(block.strip_prefix("json\n")))
         .collect();
-    assert_eq!(examples.len(), 4, "the page has other examples than this test knows");
+    assert_eq!(examples.len(), 6, "the page has other examples than this test knows");
+    let catalogue = Catalogue::parse("catalog.json", r#"{ "version": "1", "tools": {} }"#).unwrap();
     for example in examples {
-        assert!(parse(example).warnings().is_empty(), "warnings for\n{example}");
+        let policy = Policy::parse_with("policy.json", example, &catalogue)
+            .unwrap_or_else(|errors| panic!("{errors}\n{example}"));
+        assert!(policy.warnings().is_empty(), "warnings for\n{example}");
     }
 }
