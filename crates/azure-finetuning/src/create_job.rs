@@ -3,6 +3,8 @@
 mod parts;
 mod tuning;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 pub use parts::{InvalidRequest, Metadata, Positive, Seed, Suffix, TrainingType, Wandb};
@@ -10,6 +12,7 @@ pub use tuning::{Dpo, ReasoningEffort, Reinforcement, Supervised};
 
 use crate::endpoint::ApiSurface;
 use crate::id::{FileId, ModelId};
+use crate::model::Job;
 use tuning::Tuning;
 
 /// A job to be created with [`Jobs::create`](crate::Jobs::create).
@@ -115,6 +118,17 @@ impl CreateJob {
     pub fn wandb(mut self, wandb: Wandb) -> Self {
         self.wandb.push(wandb);
         self
+    }
+
+    /// Whether a job may have come of this request: nothing that it says contradicts that.
+    pub(crate) fn may_be(&self, job: &Job) -> bool {
+        let suffix = self.suffix.as_ref().map(Suffix::as_str);
+        let pairs = |found: &BTreeMap<String, String>| {
+            self.metadata.pairs().iter().all(|(key, value)| found.get(key) == Some(value))
+        };
+        job.training_file.as_ref().is_none_or(|found| *found == self.training_file)
+            && job.suffix().is_none_or(|found| suffix == Some(found))
+            && job.metadata.as_ref().is_none_or(pairs)
     }
 
     /// The body of the request. Dated versions know supervised tuning only by its hyperparameters, beside everything else.

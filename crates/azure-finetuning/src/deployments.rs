@@ -96,7 +96,7 @@ pub struct Deployment {
     /// Its name.
     pub name: DeploymentName,
     /// Where it stands, and what it deploys.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::model::lenient::present")]
     pub properties: DeploymentProperties,
     /// Members this crate does not know, such as `id`, `type`, `sku`.
     #[serde(flatten)]

@@ -12,7 +12,8 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::error::Error;
 use crate::id::FileId;
-use crate::model::{Deleted, File, FilePurpose};
+use crate::jobs::WaitOptions;
+use crate::model::{Deleted, File, FilePurpose, FileStatus};
 use crate::pages::List;
 use crate::transport::{Body, Call, Form, Source};
 
@@ -96,6 +97,21 @@ impl Files {
     /// [`Error::is_not_found`] when there is no such file.
     pub async fn get(&self, id: &FileId) -> Result<File, Error> {
         self.client.json(Call::get("files.get", self.client.url(&["files", id.as_str()]))).await
+    }
+
+    /// Asks for a file again and again until the service has looked at it, with good or bad result: see [`File::status`].
+    /// A file is ready for a job when that is [`FileStatus::Processed`].
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] when that takes longer than [`WaitOptions::deadline`].
+    pub async fn wait_until_processed(&self, id: &FileId, options: WaitOptions) -> Result<File, Error> {
+        let is_over = |file: &File| match &file.status {
+            Some(FileStatus::Uploaded | FileStatus::Pending | FileStatus::Running | FileStatus::Unknown(_)) => false,
+            Some(FileStatus::Processed | FileStatus::Error | FileStatus::Deleting | FileStatus::Deleted) => true,
+            // A service that says nothing has nothing to wait for.
+            None => true,
+        };
+        crate::jobs::wait::until("files.wait_until_processed", options, || self.get(id), is_over).await
     }
 
     /// The bytes of a file, as they come (`GET /files/{id}/content`).

@@ -2,11 +2,16 @@
 
 mod follow;
 mod metrics;
-mod wait;
+mod recent;
+mod summary;
+pub(crate) mod wait;
 
 pub use follow::FollowOptions;
 pub use metrics::MetricsTable;
+pub use summary::{Measured, MetricsSummary};
 pub use wait::{WaitOptions, WhenPaused};
+
+use std::time::SystemTime;
 
 use futures_util::stream::BoxStream;
 
@@ -36,11 +41,23 @@ impl Jobs {
     /// Creates a job, which costs money from then on (`POST /fine_tuning/jobs`).
     ///
     /// # Errors
-    /// [`Error::Ambiguous`] when the job may exist although no answer came: look for it with [`Jobs::list`], by its suffix or
-    /// metadata, before creating it again. Only what surely was not begun is repeated by itself.
+    /// [`Error::Ambiguous`] when the job may exist although no answer came: look for it with [`Jobs::find_recent`] before
+    /// creating it again. Only what surely was not begun is repeated by itself.
     pub async fn create(&self, job: &CreateJob) -> Result<Job, Error> {
         let body = Body::Json(job.to_json(self.client.surface()).to_string().into());
         self.client.json(Call::create("jobs.create", self.client.url(&["fine_tuning", "jobs"]), body)).await
+    }
+
+    /// The jobs that may be what became of `job`, created since `since`: after [`Error::Ambiguous`], with the time before the
+    /// attempt. A suffix or metadata that no other job has makes the answer sure.
+    ///
+    /// A job counts unless its training file, suffix or metadata are others, or it is more than a minute older (two clocks
+    /// differ): rather one too many here than a training twice.
+    ///
+    /// # Errors
+    /// [`Error`], as for any list.
+    pub async fn find_recent(&self, job: &CreateJob, since: SystemTime) -> Result<Vec<Job>, Error> {
+        recent::find(self, job, since).await
     }
 
     /// All jobs of the resource (`GET /fine_tuning/jobs`).
@@ -120,7 +137,10 @@ impl Jobs {
     /// # Errors
     /// [`Error::Deadline`] when that takes longer than [`WaitOptions::deadline`]; the job goes on.
     pub async fn wait_until_done(&self, id: &JobId, options: WaitOptions) -> Result<Job, Error> {
-        wait::until_done(self, id, options).await
+        let is_over = |job: &Job| {
+            job.status.is_terminal() || (job.status == JobStatus::Paused && options.when_paused == WhenPaused::Return)
+        };
+        wait::until("jobs.wait_until_done", options, || self.get(id), is_over).await
     }
 
     /// The events of a job, each once, until the job has ended and nothing is left to tell. What is new at one look comes

@@ -56,7 +56,7 @@ pub use files::{FileContent, Files};
 pub use grader::{Grader, GraderMessage, SimilarityMetric, StringOperation};
 pub use graders::{Grade, GradeMetadata, Graders};
 pub use id::{CheckpointId, EventId, FileId, InvalidId, JobId, MAX_ID_BYTES, ModelId, PartId, UploadId};
-pub use jobs::{FollowOptions, Jobs, MetricsTable, WaitOptions, WhenPaused};
+pub use jobs::{FollowOptions, Jobs, Measured, MetricsSummary, MetricsTable, WaitOptions, WhenPaused};
 pub use model::{
     Checkpoint, CheckpointCopy, CopiedAccount, CopyState, Deleted, Event, EventKind, EventLevel, Extra, File,
     FilePurpose, FileStatus, Hyperparameters, Job, JobError, JobStatus, Method, MethodKind, Page, Setting, StepMetrics,

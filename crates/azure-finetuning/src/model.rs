@@ -4,7 +4,7 @@ mod checkpoint;
 mod event;
 mod file;
 mod job;
-mod lenient;
+pub(crate) mod lenient;
 mod page;
 mod setting;
 mod time;

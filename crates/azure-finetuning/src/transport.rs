@@ -84,6 +84,7 @@ impl Transport {
         let mut is_token_new = false;
         loop {
             attempts += 1;
+            tracing::Span::current().record("attempts", attempts);
             let remaining = deadline.saturating_duration_since(Instant::now());
             let authorised = tokio::time::timeout(remaining, authorise(credential)).await;
             let auth = authorised.unwrap_or(Err(AuthError::TimedOut));
@@ -92,7 +93,6 @@ impl Transport {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
-            tracing::Span::current().record("attempts", attempts);
             tracing::debug!(attempts, %failure, "an attempt failed");
             // A token may be withdrawn before its end. The refusal proves that nothing was done, so one more try is safe.
             if let (Some(401), Auth::Token(token, _), Credential::Token(cache)) = (failure.status(), &auth, credential)

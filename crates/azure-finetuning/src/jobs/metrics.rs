@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::summary::{self, MetricsSummary};
 use crate::error::Error;
 use crate::files::Files;
 use crate::model::{Job, StepMetrics};
@@ -20,6 +21,14 @@ pub struct MetricsTable {
     pub columns: Vec<String>,
     /// The rows, in the order of the file. Columns without a place of their own are texts in [`StepMetrics::extra`].
     pub rows: Vec<StepMetrics>,
+}
+
+impl MetricsTable {
+    /// The table at a glance: first, last and best losses, and whether the model may have learnt its examples by heart.
+    #[must_use]
+    pub fn summary(&self) -> MetricsSummary {
+        summary::of(&self.rows)
+    }
 }
 
 pub(super) async fn read(files: &Files, job: &Job) -> Result<MetricsTable, Error> {

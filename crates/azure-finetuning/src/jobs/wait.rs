@@ -1,13 +1,10 @@
-//! Asks for a job until it has ended, ever more rarely.
+//! Asks again and again until something is over, ever more rarely.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Jobs;
 use crate::error::Error;
-use crate::id::JobId;
-use crate::model::{Job, JobStatus};
 
 /// What to do about a job that is paused: it does not end by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +17,7 @@ pub enum WhenPaused {
     Wait,
 }
 
-/// How to wait for a job.
+/// How to wait for a job, or for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WaitOptions {
@@ -30,7 +27,7 @@ pub struct WaitOptions {
     pub max_interval: Duration,
     /// How long to wait in all; `None` for as long as it takes.
     pub deadline: Option<Duration>,
-    /// What to do about a paused job.
+    /// What to do about a paused job; files do not pause.
     pub when_paused: WhenPaused,
     /// How many looks in a row may fail in a way that passes, each after its own retries.
     pub tolerance: u32,
@@ -48,25 +45,30 @@ impl Default for WaitOptions {
     }
 }
 
-pub(super) async fn until_done(jobs: &Jobs, id: &JobId, options: WaitOptions) -> Result<Job, Error> {
-    match options.deadline {
-        None => look_until_done(jobs, id, options).await,
-        Some(after) => tokio::time::timeout_at(Instant::now() + after, look_until_done(jobs, id, options))
-            .await
-            .unwrap_or(Err(Error::Deadline { operation: "jobs.wait_until_done", after })),
-    }
-}
-
-async fn look_until_done(jobs: &Jobs, id: &JobId, options: WaitOptions) -> Result<Job, Error> {
+/// Looks until what is seen is over.
+pub(crate) async fn until<T, F: Future<Output = Result<T, Error>>>(
+    operation: &'static str,
+    options: WaitOptions,
+    look: impl Fn() -> F,
+    is_over: impl Fn(&T) -> bool,
+) -> Result<T, Error> {
     let mut pace = Pace::new(options.interval, options.max_interval, options.tolerance);
-    loop {
-        let asked = match jobs.get(id).await {
-            Ok(job) if job.status.is_terminal() => return Ok(job),
-            Ok(job) if job.status == JobStatus::Paused && options.when_paused == WhenPaused::Return => return Ok(job),
-            Ok(_) => pace.succeeded(),
-            Err(error) => pace.failed(error)?,
-        };
-        pace.rest(asked).await;
+    let looks = async {
+        loop {
+            let asked = match look().await {
+                Ok(seen) if is_over(&seen) => return Ok(seen),
+                Ok(_) => pace.succeeded(),
+                Err(error) => pace.failed(error)?,
+            };
+            pace.rest(asked).await;
+        }
+    };
+    match options.deadline {
+        None => looks.await,
+        Some(after) => {
+            let late = Error::Deadline { operation, after };
+            tokio::time::timeout_at(Instant::now() + after, looks).await.unwrap_or(Err(late))
+        }
     }
 }
 
@@ -96,7 +98,7 @@ impl Pace {
         if self.failures > self.tolerance || !error.is_retryable() {
             return Err(error);
         }
-        tracing::debug!(%error, failures = self.failures, "a look at a job failed");
+        tracing::debug!(%error, failures = self.failures, "a look failed");
         Ok(error.api().and_then(|error| error.retry_after))
     }
 

@@ -86,7 +86,7 @@ pub struct CheckpointCopy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fine_tuning_job_id: Option<JobId>,
     /// One entry per account it was copied to.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "lenient::present")]
     pub copied_account_details: Vec<CopiedAccount>,
     /// Members this crate does not know.
     #[serde(flatten)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Extra, StepMetrics, UnixTime};
+use super::{Extra, StepMetrics, UnixTime, lenient};
 use crate::id::EventId;
 use crate::open_enum::open_enum;
 
@@ -38,13 +38,13 @@ pub struct Event {
     /// The event's id, unique within the job.
     pub id: EventId,
     /// When it happened.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::present")]
     pub created_at: UnixTime,
     /// How much it matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<EventLevel>,
     /// What a person reads.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::present")]
     pub message: String,
     /// What it is about.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]

@@ -74,7 +74,7 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_file: Option<FileId>,
     /// Files with the metrics; empty until the job has ended (the service writes `null` then).
-    #[serde(default, deserialize_with = "lenient::list", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "lenient::present", skip_serializing_if = "Vec::is_empty")]
     pub result_files: Vec<FileId>,
     /// Tokens that were trained on, over all epochs.
     #[serde(default, deserialize_with = "lenient::whole", skip_serializing_if = "Option::is_none")]

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// An absent, `null` or present list.
-pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+/// An absent, `null` or present member.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 

@@ -10,7 +10,7 @@ use super::{Extra, lenient};
 #[non_exhaustive]
 pub struct Page<T> {
     /// The items, in the order of the service.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "lenient::present")]
     pub data: Vec<T>,
     /// Whether the service says that more items follow; `None` where it says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,8 @@
 //! Every operation on jobs, on both surfaces: what leaves, and what is made of the answer.
 
-use azure_finetuning::{CreateJob, Error, Job, JobStatus, Supervised};
+use std::time::{Duration, SystemTime};
+
+use azure_finetuning::{CreateJob, Error, Job, JobStatus, Metadata, Supervised};
 use futures_util::TryStreamExt as _;
 use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
@@ -171,4 +173,34 @@ async fn metrics_are_read_from_the_result_files() {
     let unfinished: Job = serde_json::from_str(JOB).unwrap();
     assert!(jobs.metrics(&unfinished).await.unwrap().rows.is_empty());
     assert_eq!(lines(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_became_of_a_job_is_found() {
+    let server = MockServer::start().await;
+    let job = |id: &str, members: serde_json::Value| {
+        let mut job =
+            json!({"id": id, "status": "pending", "created_at": 1000, "training_file": "file-1", "suffix": "mine"});
+        job.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        job
+    };
+    let page = json!({"has_more": false, "data": [
+        job("same", json!({"metadata": {"run": "7", "more": "x"}})),
+        job("silent", json!({"training_file": null, "suffix": null, "created_at": null})),
+        job("skewed", json!({"created_at": 940})),
+        job("other-suffix", json!({"suffix": "yours"})),
+        job("other-file", json!({"training_file": "file-2"})),
+        job("other-run", json!({"metadata": {"run": "8"}})),
+        job("older", json!({"created_at": 939})),
+    ]});
+    serve(&server, 200, &page.to_string()).await;
+    let mut metadata = Metadata::default();
+    metadata.insert("run", "7").unwrap();
+    let wanted = create().suffix("mine".parse().unwrap()).metadata(metadata);
+    let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+    let found = client(&server).jobs().find_recent(&wanted, since).await.unwrap();
+    let found: Vec<&str> = found.iter().map(|job| job.id.as_str()).collect();
+    assert_eq!(found, ["same", "silent", "skewed"]);
+    let found = client(&server).jobs().find_recent(&create(), since).await.unwrap();
+    assert_eq!(found.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["silent"]);
 }

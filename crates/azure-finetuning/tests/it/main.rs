@@ -5,6 +5,7 @@ mod auth;
 mod deployments;
 mod files;
 mod jobs;
+mod laws;
 mod models;
 mod others;
 mod support;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use azure_finetuning::{Error, Event, FollowOptions, JobId, JobStatus, WaitOptions, WhenPaused};
+use azure_finetuning::{Error, Event, FileStatus, FollowOptions, JobId, JobStatus, WaitOptions, WhenPaused};
 use futures_util::TryStreamExt as _;
 use serde_json::json;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers};
@@ -162,4 +162,22 @@ async fn an_error_that_stays_ends_the_story() {
     let mut events = client(&server).jobs().follow_events(&id(), quick_follow());
     assert_eq!(events.try_next().await.unwrap_err().api().unwrap().status, 400);
     assert!(events.try_next().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_file_is_waited_for() {
+    let server = MockServer::start().await;
+    let file = |status: &str| json(200, &json!({"id": "file-1", "status": status}).to_string());
+    let silent = json(200, r#"{"id": "file-1"}"#);
+    let states = ["uploaded", "pending", "running", "dreaming", "processed", "error"].map(file);
+    answers(&server, states.into_iter().chain([silent, file("pending")]).collect()).await;
+    let (files, id) = (client(&server).files(), "file-1".parse().unwrap());
+    for expected in [Some(FileStatus::Processed), Some(FileStatus::Error), None] {
+        assert_eq!(files.wait_until_processed(&id, quick_wait()).await.unwrap().status, expected);
+    }
+    assert_eq!(lines(&server).await.len(), 7);
+    let mut options = quick_wait();
+    options.deadline = Some(Duration::from_millis(20));
+    let error = files.wait_until_processed(&id, options).await.unwrap_err();
+    assert_eq!(error.to_string(), "`files.wait_until_processed` was not done within 0.02 s");
 }
