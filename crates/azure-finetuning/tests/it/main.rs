@@ -3,11 +3,14 @@
 
 mod auth;
 mod deployments;
+mod emulator;
 mod files;
+mod full_run;
 mod jobs;
 mod laws;
 mod models;
 mod others;
 mod support;
+mod throughput;
 mod transport;
 mod watch;
