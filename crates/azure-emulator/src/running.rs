@@ -3,18 +3,17 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::Seed;
 use crate::clock::Clock;
-use crate::fault::Fault;
-use crate::journal::Recorded;
-use crate::serve;
-use crate::world::{Parts, Shared};
+use crate::fault::{Fault, Faults};
+use crate::journal::{Journal, Recorded};
+use crate::world::Shared;
+use crate::{Seed, demo, serve};
 
 /// The service, not yet running.
 #[derive(Debug)]
@@ -115,8 +114,12 @@ impl Builder {
             Some(token) => token,
             None => random().map_err(io::Error::other)?,
         };
-        let shared = Arc::new(Shared::new(Parts {
-            clock: Clock::new(self.speed),
+        let clock = Clock::new(self.speed);
+        let shared = Arc::new(Shared {
+            world: Mutex::new(demo::world(self.seed, clock.now())),
+            clock,
+            journal: Journal::default(),
+            faults: Faults::default(),
             reader_key: format!("{}-reader", self.key),
             key: self.key,
             control_token,
@@ -124,7 +127,7 @@ impl Builder {
             directory: self.directory,
             url,
             seed: self.seed,
-        }));
+        });
         let serving = tokio::spawn(serve::serve(listener, Arc::clone(&shared)));
         Ok(Running { shared, serving })
     }

@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) url: String,
     pub(crate) seed: Seed,
-    world: Mutex<World>,
+    pub(crate) world: Mutex<World>,
 }
 
 /// The order of lists is the order of creation, newest first; the vectors are oldest first.
@@ -60,13 +60,6 @@ pub(crate) const MOST_DEPLOYMENTS: usize = 50;
 pub(crate) const MOST_TOKENS: usize = 1_000;
 
 impl Shared {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { clock, key, reader_key, control_token, token_lifetime, directory, url, seed } = parts;
-        let world = Mutex::new(demo::world(seed, clock.now()));
-        let (journal, faults) = (Journal::default(), Faults::default());
-        Self { clock, journal, faults, key, reader_key, control_token, token_lifetime, directory, url, seed, world }
-    }
-
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,17 +73,6 @@ impl Shared {
         let (tokens, made) = (std::mem::take(&mut world.tokens), world.made);
         *world = World { tokens, made, ..fresh };
     }
-}
-
-pub(crate) struct Parts {
-    pub(crate) clock: Clock,
-    pub(crate) key: String,
-    pub(crate) reader_key: String,
-    pub(crate) control_token: String,
-    pub(crate) token_lifetime: std::time::Duration,
-    pub(crate) directory: Option<PathBuf>,
-    pub(crate) url: String,
-    pub(crate) seed: Seed,
 }
 
 impl World {

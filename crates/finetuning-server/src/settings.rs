@@ -80,11 +80,7 @@ impl Settings {
         let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
         let variables: HashMap<String, String> =
             variables.into_iter().filter_map(text).filter(|(_, value)| !value.trim().is_empty()).collect();
-        let client = Client::from_variables(|name| variables.get(name).cloned()).map_err(|error| match error {
-            ConfigError::NoEndpoint => SettingsError::NoEndpoint,
-            ConfigError::NoCredential => SettingsError::NoCredential,
-            other @ (ConfigError::Endpoint(_) | _) => SettingsError::Client(other),
-        })?;
+        let client = Client::from_variables(|name| variables.get(name).cloned()).map_err(named)?;
         let mut settings = Self::new(client)?;
         if let Some(path) = variables.get("SWAGGER_PATH") {
             settings.document = Arc::new(document(Path::new(path), settings.client.surface())?);
@@ -119,6 +115,17 @@ impl Settings {
         let document = Document::parse(text, self.client.surface());
         self.document = Arc::new(document.map_err(|error| SettingsError::Document(name.to_owned(), error))?);
         Ok(self)
+    }
+}
+
+/// What is missing, by the variables that would say it.
+fn named(error: ConfigError) -> SettingsError {
+    if matches!(error, ConfigError::NoEndpoint) {
+        SettingsError::NoEndpoint
+    } else if matches!(error, ConfigError::NoCredential) {
+        SettingsError::NoCredential
+    } else {
+        SettingsError::Client(error)
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "a test that panics fails, which is what it is for; clippy only knows this of the test functions themselves"
 )]
 
+mod cancel;
 mod defects;
 mod dynamic;
 mod every_tool;
