@@ -19,7 +19,8 @@ pub enum Subject<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     pub subject: Subject<'a>,
-    /// Without two equal keys in one object. Conditions treat what they find twice as they treat a wrong type.
+    /// Valid JSON without two equal keys in one object: whoever parsed the call must have refused those. Of two equal keys
+    /// conditions see the first.
     pub arguments: Option<&'a RawValue>,
     pub context: Context<'a>,
 }

@@ -69,7 +69,7 @@ impl Literal {
                     && elements.next().is_none()
             }
             (Self::Object(a), Value::Object(b)) => {
-                let member = |key| b.member(key).ok().flatten();
+                let member = |key| b.member(key);
                 b.members().count() == a.len()
                     && a.iter().all(|(key, literal)| member(key).is_some_and(|json| literal.is(json)))
             }

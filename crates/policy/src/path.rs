@@ -35,7 +35,7 @@ pub(crate) enum Step {
 pub(crate) enum Found<'c> {
     Value(Value<'c>),
     Missing,
-    /// A step into what is no object, or no list; or what two readers could read as two things.
+    /// A step into what is no object, or no list; or a string that is no text.
     WrongType,
 }
 
@@ -92,9 +92,8 @@ fn walk<'c>(json: Json<'c>, steps: &[Step], look: &mut dyn FnMut(Found<'c>) -> b
     };
     match (step, json.kind()) {
         (Step::Key(key), Kind::Object) => match json.member(key) {
-            Ok(Some(value)) => walk(value, rest, look),
-            Ok(None) => look(Found::Missing),
-            Err(_) => look(Found::WrongType),
+            Some(value) => walk(value, rest, look),
+            None => look(Found::Missing),
         },
         (Step::Each, Kind::Array) => json.elements().any(|element| walk(element, rest, look)),
         _ => look(Found::WrongType),

@@ -2,6 +2,118 @@
 
 use serde_json::{Value, json};
 
+const OPS: [&str; 21] = [
+    "eq",
+    "neq",
+    "lt",
+    "lte",
+    "gt",
+    "gte",
+    "in",
+    "not_in",
+    "exists",
+    "contains",
+    "starts_with",
+    "ends_with",
+    "glob",
+    "regex",
+    "path_within",
+    "url_host_in",
+    "type",
+    "len_lt",
+    "len_lte",
+    "len_gt",
+    "len_gte",
+];
+
+const WHERE: [&str; 20] = [
+    "args.a",
+    "args.a",
+    "args.a",
+    "args.b",
+    "args.b",
+    "args[\"é.\"]",
+    "args.a.b",
+    "args.b[\"é.\"]",
+    "args.a[*]",
+    "args.b[*]",
+    "args.a[*].b",
+    "args.b[*][*]",
+    "args.missing",
+    "agent.id",
+    "agent.labels.team",
+    "tool.name",
+    "server.id",
+    "time.hour",
+    "time.weekday",
+    "time.date",
+];
+
+/// `#` marks a number, see `plain`.
+const NUMBERS: [&str; 16] = [
+    "#0",
+    "#-0.0",
+    "#1",
+    "#1.0",
+    "#10e-1",
+    "#2",
+    "#-1",
+    "#0.5",
+    "#9",
+    "#1e2",
+    "#100",
+    "#9007199254740993",
+    "#9007199254740992",
+    "#1e300",
+    "#0.1e301",
+    "#0.0000001",
+];
+
+const TEXTS: [&str; 10] = ["", "a", "ab", "ba", "é", "e\u{301}", "a\nb", "a\"\\b", "\u{1f600}a", "github"];
+
+const PATHS: [&str; 10] = [
+    "/srv/docs",
+    "/srv/docs/a",
+    "/srv/docs2",
+    "/srv/docs/../x",
+    "/srv/docs/%2e%2E/x",
+    "\\srv\\docs\\a",
+    "docs/a",
+    "docs/./b/..",
+    "/",
+    "/srv%2fdocs",
+];
+
+const HOSTS: [&str; 4] = ["example.com", "*.example.com", "xn--bcher-kva.example", "127.0.0.1"];
+
+/// With the host that everybody should see, if any.
+pub(crate) const URLS: [(&str, Option<&str>); 8] = [
+    ("https://example.com/a", Some("example.com")),
+    ("https://A.Example.com.:8443", Some("a.example.com")),
+    ("https://example.com@evil.test/", Some("evil.test")),
+    ("https://bücher.example", Some("xn--bcher-kva.example")),
+    ("http://0x7f.1/", Some("127.0.0.1")),
+    ("https://notexample.com?example.com", Some("notexample.com")),
+    ("mailto:a@example.com", None),
+    ("custom://EXAMPLE.com", Some("example.com")),
+];
+
+type Matches = fn(&str) -> bool;
+
+/// With what they match, said otherwise.
+pub(crate) const REGEXES: [(&str, Matches); 5] = [
+    ("a|ab", |text| text == "a" || text == "ab"),
+    ("[ab]*", |text| text.chars().all(|c| c == 'a' || c == 'b')),
+    (".", |text| text.chars().count() == 1 && text != "\n"),
+    ("^a", |text| text == "a"),
+    ("(?s).*b", |text| text.ends_with('b')),
+];
+
+fn escaped(c: char) -> String {
+    let mut units = [0; 2];
+    c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+}
+
 /// `TOOLGATE_TEST_SEED=7 cargo test -p policy` tries other inputs than the usual; printed where a failure shows it.
 pub(crate) fn seed() -> u64 {
     let seed = std::env::var("TOOLGATE_TEST_SEED").map_or(20_261_123, |seed| seed.parse().unwrap());
@@ -82,10 +194,81 @@ impl Random {
             let key = self.pick(&["per", "scope"]);
             limit[key] = json!(self.pick(&["agent", "grant", "session", "server", "gateway"]));
         }
+        if self.chance(50) {
+            limit["cost"] = self.pick(&[json!("args.a"), json!("args.b"), json!(2), json!(0.25)].each_ref()).clone();
+        }
         if self.chance(30) {
             limit["algorithm"] = json!(self.pick(&["window", "smooth"]));
         }
         limit
+    }
+
+    /// What an argument may be, or what one is compared with.
+    fn value(&mut self, depth: usize) -> Value {
+        match self.below(if depth == 0 { 6 } else { 9 }) {
+            0 | 1 => json!(self.pick(&NUMBERS)),
+            2 => json!(self.pick(&TEXTS)),
+            3 => json!(self.pick(&URLS).0),
+            4 => json!(self.pick(&PATHS)),
+            5 => self.pick(&[Value::Null, json!(true), json!(false)].each_ref()).clone(),
+            6 | 7 => (0..self.below(4)).map(|_| self.value(depth - 1)).collect(),
+            _ => self.object(depth - 1),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Value {
+        let mut object = json!({});
+        for key in ["a", "b", "é."] {
+            if self.chance(60) {
+                object[key] = self.value(depth);
+            }
+        }
+        object
+    }
+
+    pub(crate) fn arguments(&mut self) -> Option<Value> {
+        self.chance(95).then(|| self.object(3))
+    }
+
+    fn condition(&mut self, depth: usize) -> Value {
+        if depth > 0 && self.chance(35) {
+            return match self.below(3) {
+                0 => json!({ "not": self.condition(depth - 1) }),
+                1 => json!({ "any": self.conditions(depth - 1) }),
+                _ => json!({ "all": self.conditions(depth - 1) }),
+            };
+        }
+        let op = self.pick(&OPS);
+        let value = match op {
+            "exists" => json!(self.chance(50)),
+            "lt" | "lte" | "gt" | "gte" => json!(self.pick(&NUMBERS)),
+            "in" | "not_in" => (0..self.below(4)).map(|_| self.value(1)).collect(),
+            "starts_with" | "ends_with" => json!(self.pick(&TEXTS)),
+            "glob" => json!(self.pick(&["", "*", "a*", "?", "*a?", "é*", "a*b"])),
+            "regex" => json!(self.pick(&REGEXES).0),
+            "path_within" if self.chance(50) => json!(self.pick(&["/srv/docs", "/", "docs", "/srv"])),
+            "path_within" => json!(["/srv/docs", "docs"]),
+            "url_host_in" => json!([self.pick(&HOSTS), self.pick(&HOSTS)]),
+            "type" => json!(self.pick(&["string", "number", "integer", "boolean", "object", "array", "null"])),
+            "eq" | "neq" | "contains" => self.value(2),
+            _ => json!(self.below(5)),
+        };
+        json!({ "path": self.pick(&WHERE), "op": op, "value": value })
+    }
+
+    fn conditions(&mut self, depth: usize) -> Value {
+        (0..self.below(3)).map(|_| self.condition(depth)).collect()
+    }
+
+    fn predicates(&mut self) -> Value {
+        let predicate = |random: &mut Self| {
+            let mut predicate = json!({ "conditions": random.conditions(2) });
+            if random.chance(30) {
+                predicate["on_deny"] = json!("Not so.");
+            }
+            predicate
+        };
+        (0..self.below(3)).map(|_| predicate(self)).collect()
     }
 
     pub(crate) fn rule(&mut self) -> Value {
@@ -99,6 +282,14 @@ impl Random {
         }
         if self.chance(20) {
             rule["reason"] = json!(self.pick(&["Because.", "No.", ""]));
+        }
+        for (key, percent) in [("require", 15), ("deny_if", 25), ("approve_if", 12)] {
+            if self.chance(percent) {
+                rule[key] = self.predicates();
+            }
+        }
+        if self.chance(8) {
+            rule["mode"] = json!("shadow");
         }
         if self.chance(20) {
             rule["except"] = self.patterns(2);
@@ -125,6 +316,9 @@ impl Random {
         let mut document = json!({ "version": "1" });
         if self.chance(80) {
             document["default"] = json!(self.pick(&["allow", "deny"]));
+        }
+        if self.chance(10) {
+            document["mode"] = json!(self.pick(&["shadow", "enforce"]));
         }
         if self.chance(30) {
             document["hide"] = self.patterns(2);
@@ -156,6 +350,8 @@ impl Random {
                 let elements = elements.iter().map(|element| self.write(element)).collect::<Vec<_>>();
                 format!("[{}]", elements.join(","))
             }
+            Value::String(text) if text.starts_with('#') => text.trim_start_matches('#').to_owned(),
+            Value::String(text) if self.chance(10) => format!("\"{}\"", text.chars().map(escaped).collect::<String>()),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
         }
     }

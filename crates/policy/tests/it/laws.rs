@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::string::string_regex;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use policy::{Decision, DenyCode, Policy, RulePointer, Subject};
@@ -25,11 +26,33 @@ fn any_limits() -> impl Strategy<Value = Value> {
     prop::collection::vec(limit, 0..3).prop_map(Value::from)
 }
 
+/// All on the one argument that `code` gives, which is 2.
+fn any_predicates() -> impl Strategy<Value = Value> {
+    let ops = prop_oneof![Just("eq"), Just("neq"), Just("lt"), Just("gte"), Just("exists"), Just("regex")];
+    let condition =
+        (ops, 0..5_u8, prop_oneof![Just("args.n"), Just("args.m")]).prop_map(|(op, value, path)| match op {
+            "exists" => json!({ "path": path, "op": op, "value": value > 2 }),
+            "regex" => json!({ "path": path, "op": op, "value": "2" }),
+            _ => json!({ "path": path, "op": op, "value": value }),
+        });
+    let predicate = prop::collection::vec(condition, 0..3).prop_map(|conditions| json!({ "conditions": conditions }));
+    prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(predicate, 0..2)].prop_map(Value::from)
+}
+
 fn any_rule() -> impl Strategy<Value = Value> {
     let action = prop_oneof![4 => Just("allow"), 1 => Just("deny"), 1 => Just("require_approval"), 1 => Just("hide")];
     let except = prop::collection::vec(any_pattern(), 0..2);
-    (action, except, any_limits())
-        .prop_map(|(action, except, limits)| json!({ "action": action, "except": except, "limits": limits }))
+    let mode = prop_oneof![7 => Just(None), 1 => Just(Some("shadow"))];
+    (action, except, any_limits(), any_predicates(), any_predicates(), mode).prop_map(
+        |(action, except, limits, require, deny_if, mode)| {
+            let mut rule =
+                json!({ "action": action, "except": except, "limits": limits, "require": require, "deny_if": deny_if });
+            if let Some(mode) = mode {
+                rule["mode"] = json!(mode);
+            }
+            rule
+        },
+    )
 }
 
 fn any_rules() -> impl Strategy<Value = Value> {
@@ -60,8 +83,14 @@ fn with_rule(document: &Value, pattern: &str, rule: &Value) -> Option<Value> {
     before.is_none().then_some(more)
 }
 
+/// With the arguments that `any_predicates` asks about.
+fn decide<'a>(policy: &'a Policy, name: &'a str) -> Decision<'a> {
+    let arguments = serde_json::from_str::<&RawValue>(r#"{ "n": 2 }"#).unwrap();
+    policy.decide(call(Subject::Tool(name), Some(arguments)))
+}
+
 fn code(policy: &Policy, name: &str) -> Option<DenyCode> {
-    match policy.decide(call(Subject::Tool(name), None)) {
+    match decide(policy, name) {
         Decision::Permit(_) => None,
         Decision::Deny(denial) => Some(denial.code),
     }
@@ -69,7 +98,7 @@ fn code(policy: &Policy, name: &str) -> Option<DenyCode> {
 
 /// The pointers of all limits that must hold for a call.
 fn enforced(policy: &Policy, name: &str) -> Vec<RulePointer> {
-    let Decision::Permit(permitted) = policy.decide(call(Subject::Tool(name), None)) else {
+    let Decision::Permit(permitted) = decide(policy, name) else {
         return Vec::new();
     };
     let limits = permitted.owed().iter().flat_map(|owed| {
@@ -100,8 +129,9 @@ proptest! {
     #[test]
     fn a_name_is_listed_exactly_when_it_can_be_called_or_approved(document in any_policy(), asked in any_name()) {
         let policy = loaded(&document);
-        let callable = matches!(code(&policy, &asked), None | Some(DenyCode::ApprovalRequired));
-        prop_assert_eq!(policy.lists(Subject::Tool(&asked)), callable);
+        // Other arguments might do.
+        let hopeless = matches!(code(&policy, &asked), Some(DenyCode::Hidden | DenyCode::Rule | DenyCode::Default));
+        prop_assert_eq!(policy.lists(Subject::Tool(&asked)), !hopeless);
     }
 
     #[test]

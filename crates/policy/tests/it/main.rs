@@ -20,6 +20,7 @@ mod hostile;
 mod laws;
 mod messages;
 mod page;
+mod plain;
 mod reference;
 mod shadow;
 mod versus;
