@@ -89,6 +89,10 @@ impl Findings {
         Self { text: Arc::new(NamedSource::new(name, text.into())), list: Vec::new() }
     }
 
+    pub(crate) fn is_yaml(&self) -> bool {
+        [".yaml", ".yml"].iter().any(|ending| self.text.name().ends_with(ending))
+    }
+
     pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Finding {
         self.add(Severity::Error, code, span, message.into())
     }
@@ -98,8 +102,10 @@ impl Findings {
     }
 
     fn add(&mut self, severity: Severity, code: Code, span: Span, message: String) -> &mut Finding {
-        let labels = vec![LabeledSpan::new_primary_with_span(None, span)];
         let text = Arc::clone(&self.text);
+        let start = text.inner().floor_char_boundary(span.start);
+        let span = start..text.inner().ceil_char_boundary(span.end.max(start));
+        let labels = vec![LabeledSpan::new_primary_with_span(None, span)];
         self.list.push_mut(Finding { code, severity, message, labels, help: None, text })
     }
 

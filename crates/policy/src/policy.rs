@@ -22,7 +22,8 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Reads a document, or says everything that is wrong with it at once. `name` appears in diagnostics only.
+    /// Reads a document, or says everything that is wrong with it at once. `name` appears in diagnostics; where it ends in
+    /// `.yaml` or `.yml`, the text is read as YAML.
     /// A policy with rules by category or risk needs a catalogue; without one it is refused.
     pub fn parse(name: &str, text: &str) -> Result<Self, PolicyErrors> {
         Self::read(name, text, None)

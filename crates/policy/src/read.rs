@@ -11,6 +11,7 @@ mod operand;
 mod path;
 mod rule;
 mod syntax;
+mod yaml;
 
 use jsonc_parser::ast::{Object, Value};
 use jsonc_parser::common::Ranged;
@@ -52,7 +53,8 @@ const REVERSE: Keys = Keys { of: "`reverse`", known: &["elicitation", "roots", "
 
 pub(crate) fn document(text: &str, findings: &mut Findings) -> Document {
     let mut document = Document::default();
-    let Some(root) = syntax::parse(text, findings) else {
+    let parsed = if findings.is_yaml() { yaml::parse(text, findings) } else { syntax::parse(text, findings) };
+    let Some(root) = parsed else {
         return document;
     };
     version_is_there(&root, "a policy", findings);

@@ -57,7 +57,7 @@ pub(super) fn parse<'t>(text: &'t str, findings: &mut Findings) -> Option<Object
     parsed.value.and_then(|root| root_object(root, findings))
 }
 
-fn root_object<'t>(root: Value<'t>, findings: &mut Findings) -> Option<Object<'t>> {
+pub(super) fn root_object<'t>(root: Value<'t>, findings: &mut Findings) -> Option<Object<'t>> {
     if let Value::Object(object) = root {
         return Some(object);
     }

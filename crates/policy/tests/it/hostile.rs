@@ -74,6 +74,10 @@ fn no_text_makes_the_reader_panic() {
             mutate(&mut text, &mut random);
         }
         survive(&text, round % 50 == 0);
+        // What is JSON is YAML as well, more or less.
+        if let Err(errors) = Policy::parse("policy.yaml", &text) {
+            assert!(errors.iter().all(|error| text.get(error.span()).is_some()), "{errors}, but not within {text:?}");
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod plain;
 mod reference;
 mod shadow;
 mod versus;
+mod yaml;
 
 use std::time::{Duration, UNIX_EPOCH};
 
