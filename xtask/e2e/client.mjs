@@ -233,9 +233,32 @@ function everything(client) {
   };
 }
 
+// What the emulated service has at its start.
+const JOB = "ftjob-0a1b2c3d4e5f60718293a4b5c6d7e8f9";
+
+// A JSON string in one block of text, as people know it from mcp-foundry.
+async function status(client) {
+  const job = JSON.parse(text(await call(client, "fetch_finetuning_status", { job_id: JOB })));
+  assert.deepEqual([job.job_id, job.status], [JOB, "succeeded"]);
+}
+
+async function pathAsId(client) {
+  const result = await call(client, "fetch_finetuning_status", { job_id: "../../files/file-x/content" });
+  assert.equal(decision(result).code, "denied.condition");
+}
+
+function finetuning(client) {
+  return {
+    list: () => listing(client, ["fetch_finetuning_status"], ["create_finetuning_job", "delete_file"]),
+    call: () => status(client),
+    denied: () => denied(client, "create_finetuning_job", "denied.rule", "/tools/create_finetuning_job", "costs money"),
+    condition: () => pathAsId(client),
+  };
+}
+
 let failed = 0;
 const client = await connect();
-for (const [name, check] of Object.entries({ fixture, everything }[SERVER](client))) {
+for (const [name, check] of Object.entries({ fixture, everything, finetuning }[SERVER](client))) {
   const patience = AbortSignal.timeout(name === "crossing" ? 1_800_000 : 60_000);
   const late = new Promise((_, reject) => patience.addEventListener("abort", () => reject(new Error("took too long"))));
   try {

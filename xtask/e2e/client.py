@@ -249,10 +249,32 @@ def everything(client):
     yield "prompts", prompts(client, "simple-prompt", "completable-prompt")
 
 
+# What the emulated service has at its start.
+JOB = "ftjob-0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+
+
+async def status(client):
+    """A JSON string in one block of text, as people know it from mcp-foundry."""
+    job = json.loads(text(await call(client, "fetch_finetuning_status", {"job_id": JOB})))
+    assert (job["job_id"], job["status"]) == (JOB, "succeeded"), job
+
+
+async def path_as_id(client):
+    result = await call(client, "fetch_finetuning_status", {"job_id": "../../files/file-x/content"})
+    assert decision(result)["code"] == "denied.condition", result
+
+
+def finetuning(client):
+    yield "list", listing(client, ["fetch_finetuning_status"], ["create_finetuning_job", "delete_file"])
+    yield "call", status(client)
+    yield "denied", denied(client, "create_finetuning_job", "denied.rule", "/tools/create_finetuning_job", "costs money")
+    yield "condition", path_as_id(client)
+
+
 async def main():
     failed = False
     async with connect() as client:
-        for name, check in {"fixture": fixture, "everything": everything}[SERVER](client):
+        for name, check in {"fixture": fixture, "everything": everything, "finetuning": finetuning}[SERVER](client):
             try:
                 await asyncio.wait_for(check, 1800 if name == "crossing" else 60)
                 print(f"ok {name}", flush=True)

@@ -1,5 +1,6 @@
 //! What the tests against the real world stand on: built binaries, installed packages, running servers. Everything lies below `target/`.
 
+mod emulator;
 mod gateway;
 mod node;
 mod process;
@@ -9,6 +10,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
+pub(crate) use self::emulator::Emulator;
 pub(crate) use self::gateway::{Gateway, Upstream};
 pub(crate) use self::node::Node;
 pub(crate) use self::process::Process;

@@ -13,6 +13,7 @@ use testkit::{HttpClient, McpClient};
 use crate::program::{Gateway, run, toolgate};
 
 const POLICY: &str = include_str!("../../../../policies/azure-ai-foundry/policy.json");
+const PAGE: &str = include_str!("../../../../docs/finetuning.md");
 const CATALOGUE: &str = include_str!("../../../../policies/azure-ai-foundry/catalog.json");
 
 async fn emulator() -> Running {
@@ -202,6 +203,9 @@ fn catalogue_policy_and_tools_are_in_step() {
         let found = catalogue.tools.get(entry.name).unwrap_or_else(|| panic!("{} is not in the catalogue", entry.name));
         let expected = (entry.category.as_str(), entry.risk.as_str(), entry.reason, entry.evidence);
         assert_eq!((&*found.category, &*found.risk, &*found.reason, &*found.evidence), expected, "{}", entry.name);
+        let (category, risk) = (entry.category.as_str(), entry.risk.as_str());
+        let row = format!("| `{}` | {category} | {risk} | {} |", entry.name, entry.reason);
+        assert!(PAGE.contains(&row), "docs/finetuning.md lacks: {row}");
         // Only looking is allowed, and not at what may be training data.
         let may = entry.category == Category::Read && entry.risk == finetuning_server::Risk::Low;
         assert_eq!(policy.lists(policy::Subject::Tool(entry.name)), may, "{}", entry.name);

@@ -33,7 +33,23 @@ impl Gateway {
         std::fs::write(&file, config)?;
         let mut serve = Command::new(binary);
         serve.arg("serve").arg("-c").arg(file).current_dir(folder);
-        let (process, data) = Process::start("toolgate", &mut serve, folder, |line| {
+        Self::started("toolgate", &mut serve, folder)
+    }
+
+    /// With nothing configured, in an environment that names this service.
+    pub(crate) fn by_default(profile: Profile, folder: &Path, service: &str) -> anyhow::Result<Self> {
+        let binary = build("proxy", "toolgate", &[], profile)?;
+        let mut serve = Command::new(binary);
+        serve
+            .args(["--set", "listen.data=127.0.0.1:0", "--set", "listen.admin=127.0.0.1:0"])
+            .current_dir(folder.join("empty"));
+        serve.env("AZURE_OPENAI_ENDPOINT", service).env("AZURE_OPENAI_API_KEY", "the-key");
+        std::fs::create_dir_all(folder.join("empty"))?;
+        Self::started("toolgate-by-default", &mut serve, folder)
+    }
+
+    fn started(name: &str, serve: &mut Command, folder: &Path) -> anyhow::Result<Self> {
+        let (process, data) = Process::start(name, serve, folder, |line| {
             let rest = line.strip_prefix("toolgate ready data=")?;
             rest.split_whitespace().next().map(str::to_owned)
         })?;
