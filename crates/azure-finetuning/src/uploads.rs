@@ -1,5 +1,10 @@
 //! Uploads in parts, for files that are too large to be sent at once.
 
+mod from_disk;
+
+use std::num::NonZeroU32;
+use std::path::Path;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -80,6 +85,22 @@ impl Uploads {
         let body = json!({ "filename": filename, "purpose": purpose, "bytes": bytes, "mime_type": mime });
         let body = Body::Json(body.to_string().into());
         self.client.json(Call::create("uploads.create", self.client.url(&["uploads"]), body)).await
+    }
+
+    /// Uploads a file from disk in parts of `part_size` bytes: begins, sends each part, puts them together. One part at a time is
+    /// held in memory; the service takes parts of up to 64 MB.
+    ///
+    /// A part without an answer is sent again, which does no harm. When it fails for good, the upload is given up.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read or changes its size meanwhile; otherwise as for each of the steps.
+    pub async fn upload(
+        &self,
+        path: impl AsRef<Path>,
+        purpose: FilePurpose,
+        part_size: NonZeroU32,
+    ) -> Result<Upload, Error> {
+        from_disk::upload(self, path.as_ref(), purpose, part_size).await
     }
 
     /// Adds a part (`POST /uploads/{id}/parts`). Parts may be sent in any order, also at once.

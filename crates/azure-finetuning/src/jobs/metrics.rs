@@ -1,17 +1,31 @@
 //! The metrics of a finished job: the rows of its result file, whichever way the service has written it.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::summary::{self, MetricsSummary};
 use crate::error::Error;
 use crate::files::Files;
-use crate::model::{Job, StepMetrics};
+use crate::model::{Event, Job, StepMetrics};
 
 /// The largest result file that is read, in bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
 const OPERATION: &str = "jobs.metrics";
+
+type Column = (&'static str, fn(&StepMetrics) -> Option<f64>);
+
+/// The columns with a place of their own, but for the step.
+const COLUMNS: [Column; 6] = [
+    ("train_loss", |row| row.train_loss),
+    ("train_mean_token_accuracy", |row| row.train_mean_token_accuracy),
+    ("valid_loss", |row| row.valid_loss),
+    ("valid_mean_token_accuracy", |row| row.valid_mean_token_accuracy),
+    ("full_valid_loss", |row| row.full_valid_loss),
+    ("full_valid_mean_token_accuracy", |row| row.full_valid_mean_token_accuracy),
+];
 
 /// The metrics of a job, a row per step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +38,24 @@ pub struct MetricsTable {
 }
 
 impl MetricsTable {
+    /// What events tell of a job that still runs and has no result file yet: a row for each with a step, in order, each once.
+    #[must_use]
+    pub fn from_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let has_step = |event: &&Event| event.data.as_ref().is_some_and(|data| data.step.is_some());
+        let mut events: Vec<&Event> = events.into_iter().filter(has_step).collect();
+        events.sort_by_cached_key(|event| event.order());
+        events.dedup_by_key(|event| &event.id);
+        let rows: Vec<StepMetrics> = events.iter().filter_map(|event| event.data.clone()).collect();
+        let columns = COLUMNS.iter().filter(|(_, value)| rows.iter().any(|row| value(row).is_some()));
+        let mut columns: Vec<String> = columns.map(|(name, _)| (*name).to_owned()).collect();
+        if !rows.is_empty() {
+            columns.insert(0, "step".to_owned());
+        }
+        let more: BTreeSet<&String> = rows.iter().flat_map(|row| row.extra.keys()).collect();
+        columns.extend(more.into_iter().cloned());
+        Self { columns, rows }
+    }
+
     /// The table at a glance: first, last and best losses, and whether the model may have learnt its examples by heart.
     #[must_use]
     pub fn summary(&self) -> MetricsSummary {
@@ -124,6 +156,22 @@ mod tests {
         check(b"", &[]);
         check(b"step,train_loss\n", &[]);
         check(b"step\n1\n2\n", &["1 - - - -", "2 - - - -"]);
+    }
+
+    #[test]
+    fn events_tell_what_the_file_will() {
+        let page = include_str!("../../tests/data/events.json");
+        let events: crate::Page<Event> = serde_json::from_str(page).unwrap();
+        let mut twice: Vec<Event> = events.data.iter().chain(&events.data).cloned().collect();
+        let mut earlier = events.data[0].clone();
+        (earlier.id, earlier.created_at) = ("ftevent-00".parse().unwrap(), crate::UnixTime(5));
+        earlier.data = Some(serde_json::from_str(r#"{"step":1,"train_loss":2,"train_reward_mean":0.5}"#).unwrap());
+        twice.push(earlier);
+        let table = MetricsTable::from_events(&twice);
+        assert_eq!(table.rows.iter().filter_map(|row| row.step).collect::<Vec<_>>(), [1, 20]);
+        let columns = ["step", "train_loss", "train_mean_token_accuracy", "valid_loss", "valid_mean_token_accuracy"];
+        assert_eq!(table.columns, [&columns[..], &["train_reward_mean"]].concat());
+        assert_eq!(MetricsTable::from_events([]), MetricsTable::default());
     }
 
     #[test]

@@ -155,6 +155,31 @@ async fn files_and_uploads() {
 }
 
 #[tokio::test]
+async fn a_large_file_goes_in_parts() {
+    let service = service().await;
+    let client = client(&service, "v1");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.jsonl");
+    let content: String = (0..2_500).map(|number| format!("{{\"n\":{number}}}\n")).collect();
+    std::fs::write(&path, &content).unwrap();
+    let size = 10_000.try_into().unwrap();
+    // Answers that are lost cost a part more, not the upload.
+    inject(&service, "/parts", 2, FaultAction::DropAnswer);
+    let upload = client.uploads().upload(&path, FilePurpose::FineTune, size).await.unwrap();
+    let file = upload.file.unwrap();
+    assert_eq!(file.filename.as_deref(), Some("large.jsonl"));
+    assert_eq!(client.files().content(&file.id).await.unwrap().bytes(1 << 20).await.unwrap(), content);
+    assert_eq!(sent(&service, "POST", "/parts"), content.len().div_ceil(10_000) + 2);
+
+    inject(&service, "/parts", 9, FaultAction::DropAnswer);
+    let error = client.uploads().upload(&path, FilePurpose::FineTune, size).await.unwrap_err();
+    assert!(matches!(error, Error::Transport { .. }), "{error:?}");
+    assert_eq!((sent(&service, "POST", "/complete"), sent(&service, "POST", "/cancel")), (1, 1));
+    let error = client.uploads().upload("/nowhere/x", FilePurpose::FineTune, size).await.unwrap_err();
+    assert!(matches!(error, Error::Io { operation: "uploads.upload", .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn checkpoints_graders_and_models() {
     let service = service().await;
     let client = client(&service, "v1");
