@@ -65,7 +65,7 @@ impl DataReport {
     }
 }
 
-/// Checks training or validation data as the service would, which tells only after an upload, a queue, and one problem at a time.
+/// Checks training or validation data. The service does so too, but only after an upload and a queue, and one problem at a time.
 ///
 /// The rules are those the service documents: JSON lines in UTF-8, ten examples or more, less than 512 MB, and for each line the
 /// shape that `method` wants. For [`MethodKind::Unknown`] the lines have to be JSON objects and no more. What a model takes of

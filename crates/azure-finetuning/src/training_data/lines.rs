@@ -27,6 +27,12 @@ impl<R: BufRead> Lines<R> {
         self.bytes
     }
 
+    /// The memory that is held, in bytes.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.line.capacity()
+    }
+
     /// The next line and its number, from 1.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, Line<'_>)>> {
         self.line.clear();

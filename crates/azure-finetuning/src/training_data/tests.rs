@@ -133,6 +133,7 @@ fn an_endless_line_is_not_held() {
     let mut lines = Lines::new(BufReader::new(std::io::repeat(b'x').take(40 << 20)));
     assert!(matches!(lines.next().unwrap(), Some((1, Line::TooLong))));
     assert_eq!(lines.bytes(), 40 << 20);
+    assert!(lines.held() <= 32 << 20, "{} bytes are held", lines.held());
 }
 
 #[test]

@@ -161,3 +161,21 @@ async fn a_download_that_stops_is_an_error() {
     assert_eq!(source(broken_download(true).await), "the connection broke");
     assert_eq!(source(broken_download(false).await), "nothing came for 0.05 s");
 }
+
+#[tokio::test]
+async fn a_download_of_unknown_length_is_bounded_too() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 4096]).await.unwrap();
+        let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n";
+        socket.write_all(chunked).await.unwrap();
+    });
+    let client = builder(&MockServer::start().await).endpoint(url).build().unwrap();
+    let content = client.files().content(&"file-1".parse().unwrap()).await.unwrap();
+    assert_eq!(content.length(), None);
+    let error = content.bytes(9).await.unwrap_err();
+    assert!(matches!(error, Error::TooLarge { limit: 9, .. }), "{error:?}");
+    server.await.unwrap();
+}
