@@ -44,7 +44,7 @@ const fn entry(
 }
 
 /// All tools: the seven that people know first.
-pub const TOOLS: [Entry; 30] = [
+pub const TOOLS: [Entry; 31] = [
     entry("fetch_finetuning_status", Read, Low, "Status and metadata of one job.", "GET /fine_tuning/jobs/{job_id}"),
     entry("list_finetuning_jobs", Read, Low, "Ids and states of jobs.", "GET /fine_tuning/jobs"),
     entry(
@@ -188,6 +188,13 @@ pub const TOOLS: [Entry; 30] = [
         Low,
         "Jobs by suffix, model or state: what to do before a creation is repeated.",
         "GET /fine_tuning/jobs, page after page",
+    ),
+    entry(
+        "validate_training_data",
+        Read,
+        Low,
+        "Checks lines that are given to it; asks nothing of the service.",
+        "no request",
     ),
 ];
 

@@ -1,8 +1,9 @@
 //! Files: content in pieces, uploads, imports, deletion.
 
+use std::io::BufReader;
 use std::path::{Component, Path, PathBuf};
 
-use azure_finetuning::{Client, FileId, FilePurpose};
+use azure_finetuning::{Client, DataProblem, FileId, FilePurpose, MethodKind, validate_jsonl};
 use futures_util::StreamExt as _;
 use serde_json::json;
 
@@ -10,7 +11,7 @@ use super::{Answer, Definition};
 use crate::Settings;
 use crate::args::Args;
 use crate::failure::Failure;
-use crate::schema::{id, input, nullable, output, plain, text, whole};
+use crate::schema::{id, input, list_of, nullable, one_of, output, plain, text, whole};
 
 const PIECE: u64 = 32 << 10;
 const LARGEST_PIECE: u64 = 256 << 10;
@@ -62,6 +63,24 @@ pub(super) fn definitions() -> Vec<Definition> {
             ]),
             output: whole_file(),
             is_idempotent: false,
+        },
+        Definition {
+            name: "validate_training_data",
+            description: "What is wrong with training data, line by line, before it is uploaded. Nothing is sent to the service.",
+            input: input(&[
+                ("content?", text("the lines: one JSON object each")),
+                ("path?", text("a file in the operator's upload folder, relative to it")),
+                ("method?", one_of(&["supervised", "dpo", "reinforcement"], "what it is for; supervised if absent")),
+            ]),
+            output: output(&[
+                ("ok", plain("boolean")),
+                ("examples", plain("integer")),
+                ("bytes", plain("integer")),
+                ("has_bom", plain("boolean")),
+                ("problems", list_of(&plain("object"))),
+                ("more_problems", plain("integer")),
+            ]),
+            is_idempotent: true,
         },
         Definition {
             name: "import_finetuning_file",
@@ -138,6 +157,27 @@ pub(super) async fn upload(settings: &Settings, args: &Args) -> Answer {
         (None, None) => return Err(Failure::argument("content", "give either `content` or `path`")),
     };
     Ok(json!(file))
+}
+
+pub(super) async fn validate(settings: &Settings, args: &Args) -> Answer {
+    let method = MethodKind::from(args.text("method").unwrap_or("supervised"));
+    let (content, path) = match (args.text("content"), args.text("path")) {
+        (Some(content), None) => (content.to_owned(), None),
+        (None, Some(path)) => (String::new(), Some(local(settings, path).await?)),
+        _ => return Err(Failure::argument("content", "give either `content` or `path`")),
+    };
+    // A file may be large: it is read away from the threads that serve.
+    let read = move || match path {
+        None => validate_jsonl(content.as_bytes(), &method),
+        Some(path) => validate_jsonl(BufReader::new(std::fs::File::open(path)?), &method),
+    };
+    let report = tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other).flatten();
+    let report = report.map_err(|error| Failure::argument("path", format!("it cannot be read: {error}")))?;
+    let problem = |problem: &DataProblem| json!({ "line": problem.line, "problem": problem.fault.to_string() });
+    Ok(json!({
+        "ok": report.is_ok(), "examples": report.examples, "bytes": report.bytes, "has_bom": report.has_bom,
+        "problems": report.problems.iter().map(problem).collect::<Vec<_>>(), "more_problems": report.more_problems,
+    }))
 }
 
 /// A file inside the operator's folder, also after all links are followed.

@@ -160,6 +160,19 @@ async fn arguments_that_are_not_known_are_errors_with_a_hint() {
 }
 
 #[tokio::test]
+async fn training_data_is_checked_without_the_service() {
+    let stand = stand().await;
+    let good = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#;
+    let data = [&[good; 12][..], &["{\"prompt\":1}"]].concat().join("\n");
+    let report = stand.call("validate_training_data", json!({ "content": data })).await;
+    assert_eq!((report["ok"].clone(), report["examples"].clone()), (json!(false), json!(13)), "{report}");
+    assert_eq!(report["problems"][0]["line"], 13, "{report}");
+    let dpo = stand.call("validate_training_data", json!({ "content": good, "method": "dpo" })).await;
+    assert_eq!(dpo["problems"][0]["line"], 1, "{dpo}");
+    assert_eq!(stand.asked(), [""; 0]);
+}
+
+#[tokio::test]
 async fn local_files_come_from_the_operators_folder_only() {
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("inside");

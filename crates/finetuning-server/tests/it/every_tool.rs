@@ -45,6 +45,7 @@ fn calls() -> Vec<(&'static str, Value)> {
         ("get_finetuning_file", json!({ "file_id": demo::TRAINING_FILE })),
         ("get_file_content", json!({ "file_id": demo::TRAINING_FILE, "max_bytes": 100 })),
         ("upload_finetuning_file", json!({ "filename": "a.jsonl", "content": "{}\n" })),
+        ("validate_training_data", json!({ "content": "{}\n" })),
         ("import_finetuning_file", json!({ "filename": "a.jsonl", "content_url": "https://example.invalid/a" })),
         ("delete_file", json!({ "file_id": demo::BAD_FILE })),
         ("validate_grader", json!({ "grader": grader })),
