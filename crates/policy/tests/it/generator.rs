@@ -69,7 +69,7 @@ const NUMBERS: [&str; 16] = [
     "#0.0000001",
 ];
 
-const TEXTS: [&str; 10] = ["", "a", "ab", "ba", "é", "e\u{301}", "a\nb", "a\"\\b", "\u{1f600}a", "github"];
+const TEXTS: [&str; 10] = ["", "a", "ab", "bc", "é", "e\u{301}", "a\nb", "a\"\\b", "\u{1f600}a", "github"];
 
 const PATHS: [&str; 10] = [
     "/srv/docs",
