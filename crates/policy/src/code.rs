@@ -41,6 +41,8 @@ pub enum Code {
     BadCost,
     /// Error: a rule by category or risk, where no catalogue says which tools have one.
     NoCatalogue,
+    /// Note: what another dialect says means something a little different here.
+    Lowered,
     /// Warning: tools are hidden where all others are denied anyway.
     HidesOnly,
     /// Warning: a rule or limit that no call can meet.
@@ -79,6 +81,7 @@ impl Code {
             Self::BadRegex => "policy::bad_regex",
             Self::BadCost => "policy::bad_cost",
             Self::NoCatalogue => "policy::no_catalogue",
+            Self::Lowered => "policy::lowered",
             Self::HidesOnly => "policy::hides_only",
             Self::NeverApplies => "policy::never_applies",
             Self::NeverPasses => "policy::never_passes",

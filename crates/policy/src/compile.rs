@@ -9,7 +9,7 @@ use crate::catalogue::Classes;
 use crate::check::{Check, Effect};
 use crate::pattern::Pattern;
 use crate::ruling::Rule;
-use crate::source::{self, Action, Document, KeyedRule, PredicateEntry, RuleEntry};
+use crate::source::{Action, Document, KeyedRule, PredicateEntry, RuleEntry};
 use crate::space::Space;
 use crate::tally::{self, Written};
 use crate::{Counter, RulePointer};
@@ -124,27 +124,24 @@ impl Draft<'_> {
 
     fn checks(&self) -> Box<[Check]> {
         let RuleEntry { require, deny_if, approve_if, reason, .. } = self.rule;
-        let check = |key: &'static str, effect: Effect| {
-            move |(number, predicate): (usize, &PredicateEntry)| Check {
+        let check = |effect: Effect| {
+            move |predicate: &PredicateEntry| Check {
                 effect,
                 condition: predicate.condition.clone(),
-                pointer: self.pointer.join([key, &number.to_string()]),
+                pointer: predicate.place.under(&self.pointer),
                 reason: predicate.on_deny.as_deref().or(reason.as_deref()).map(Arc::from),
             }
         };
-        let require = require.iter().enumerate().map(check("require", Effect::Require));
-        let deny_if = deny_if.iter().enumerate().map(check("deny_if", Effect::DenyIf));
-        let approve_if = approve_if.iter().enumerate().map(check("approve_if", Effect::ApproveIf));
+        let require = require.iter().map(check(Effect::Require));
+        let deny_if = deny_if.iter().map(check(Effect::DenyIf));
+        let approve_if = approve_if.iter().map(check(Effect::ApproveIf));
         require.chain(deny_if).chain(approve_if).collect()
     }
 
     fn limits(&self, shadow: bool) -> impl Iterator<Item = Written<'_>> {
         let shadow = shadow || self.rule.shadow;
         self.rule.all_limits().map(move |entry| {
-            let pointer = match entry.place {
-                source::Place::Alone(key) => self.pointer.join([key]),
-                source::Place::InList(key, number) => self.pointer.join([key, &number.to_string()]),
-            };
+            let pointer = entry.place.under(&self.pointer);
             Written { entry, pointer, shadow }
         })
     }

@@ -46,6 +46,10 @@ impl Finding {
         self.code
     }
 
+    pub fn level(&self) -> Severity {
+        self.severity
+    }
+
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -89,6 +93,10 @@ impl Findings {
         Self { text: Arc::new(NamedSource::new(name, text.into())), list: Vec::new() }
     }
 
+    pub(crate) fn has(&self, code: Code, word: &str) -> bool {
+        self.list.iter().any(|finding| finding.code == code && finding.message.contains(word))
+    }
+
     pub(crate) fn is_yaml(&self) -> bool {
         [".yaml", ".yml"].iter().any(|ending| self.text.name().ends_with(ending))
     }
@@ -99,6 +107,11 @@ impl Findings {
 
     pub(crate) fn warn(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Finding {
         self.add(Severity::Warning, code, span, message.into())
+    }
+
+    /// For what is right, and yet worth a word.
+    pub(crate) fn note(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Finding {
+        self.add(Severity::Advice, code, span, message.into())
     }
 
     fn add(&mut self, severity: Severity, code: Code, span: Span, message: String) -> &mut Finding {

@@ -4,6 +4,7 @@
 mod approval;
 mod catalogue;
 mod condition;
+mod dialect;
 mod limit;
 mod number;
 mod object;
@@ -67,7 +68,9 @@ pub(crate) fn document(text: &str, findings: &mut Findings) -> Document {
             "hide" => document.hide = patterns(value, "hide", findings),
             "categories" => document.categories = classified(value, key, &Category::ALL, findings),
             "risks" => document.risks = classified(value, key, &Risk::ALL, findings),
-            "all_tools" => document.all_tools = Some(Spanned { value: rule(value, findings), span: opening(value) }),
+            "all_tools" => {
+                document.all_tools = Some(Spanned { value: rule(value, "*", findings), span: opening(value) })
+            }
             "tools" => document.tools = keyed_rules(value, "tools", findings),
             "resources" => document.resources = keyed_rules(value, "resources", findings),
             "prompts" => document.prompts = keyed_rules(value, "prompts", findings),
@@ -120,7 +123,7 @@ fn keyed_rules(value: &Value<'_>, key: &str, findings: &mut Findings) -> Vec<Key
     };
     let mut rules = Vec::with_capacity(object.properties.len());
     for property in &object.properties {
-        let rule = rule(&property.value, findings);
+        let rule = rule(&property.value, property.name.as_str(), findings);
         if let Some(pattern) = pattern(property.name.as_str(), property.name.range(), findings) {
             rules.push(KeyedRule { pattern, rule });
         }
@@ -140,7 +143,7 @@ fn classified<T: Copy>(
     };
     let mut rules = Vec::with_capacity(object.properties.len());
     for property in &object.properties {
-        let rule = rule(&property.value, findings);
+        let rule = rule(&property.value, property.name.as_str(), findings);
         let (written, here) = (property.name.as_str(), span(property.name.range()));
         match words.iter().find(|(word, _)| *word == written) {
             Some((_, class)) => rules.push(Classified { class: Spanned { value: *class, span: here }, rule }),

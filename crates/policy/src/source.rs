@@ -7,7 +7,7 @@ use crate::catalogue::{Category, Risk};
 use crate::condition::Condition;
 use crate::path::Path;
 use crate::pattern::Pattern;
-use crate::{Algorithm, Approval, ONE, Per};
+use crate::{Algorithm, Approval, ONE, Per, RulePointer};
 
 /// A stretch of the text, in bytes.
 pub(crate) type Span = Range<usize>;
@@ -70,6 +70,7 @@ pub(crate) struct RuleEntry {
 #[derive(Debug)]
 pub(crate) struct PredicateEntry {
     pub(crate) span: Span,
+    pub(crate) place: Place,
     pub(crate) condition: Condition,
     pub(crate) on_deny: Option<String>,
 }
@@ -86,7 +87,6 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) struct LimitEntry {
     pub(crate) span: Span,
-    /// Where it stands below its rule: `rate_limit`, or `limits` and a number.
     pub(crate) place: Place,
     /// In millionths.
     pub(crate) max: u64,
@@ -106,10 +106,17 @@ pub(crate) enum Cost {
     At(Path),
 }
 
+/// Where something stands below its rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
+    /// `rate_limit`
     Alone(&'static str),
+    /// `limits/0`
     InList(&'static str, usize),
+    /// `rules/0/rate_limit`
+    Below(&'static str, usize, &'static str),
+    /// `rules/0/conditions/1`
+    Condition(&'static str, usize, usize),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -128,6 +135,19 @@ impl Document {
 
     pub(crate) fn hides(&self) -> bool {
         !self.shadow && (!self.hide.is_empty() || self.rules().any(|rule| rule.action == Action::Hide && !rule.shadow))
+    }
+}
+
+impl Place {
+    pub(crate) fn under(self, rule: &RulePointer) -> RulePointer {
+        match self {
+            Self::Alone(key) => rule.join([key]),
+            Self::InList(key, number) => rule.join([key, &number.to_string()]),
+            Self::Below(key, number, below) => rule.join([key, &number.to_string(), below]),
+            Self::Condition(key, number, index) => {
+                rule.join([key, &number.to_string(), "conditions", &index.to_string()])
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{operand, path};
 use crate::Code;
 use crate::condition::{Asked, Condition};
 use crate::diagnostics::Findings;
-use crate::source::PredicateEntry;
+use crate::source::{Place, PredicateEntry};
 
 const PREDICATE: Keys = Keys { of: "a predicate", known: &["conditions", "on_deny"], later: &[] };
 
@@ -18,20 +18,20 @@ const NESTING: [&str; 3] = ["all", "any", "not"];
 
 const ADVICE: &str = "write { \"path\": \"args.amount\", \"op\": \"lte\", \"value\": 100 }";
 
-pub(super) fn predicates(value: &Value<'_>, key: &str, findings: &mut Findings) -> Vec<PredicateEntry> {
+pub(super) fn predicates(value: &Value<'_>, key: &'static str, findings: &mut Findings) -> Vec<PredicateEntry> {
     let Some(array) = expect_array(value, key, findings) else {
         return Vec::new();
     };
     let mut predicates = Vec::with_capacity(array.elements.len());
-    for element in &array.elements {
+    for (number, element) in array.elements.iter().enumerate() {
         if let Some(object) = expect_object(element, &format!("each of {key}"), findings) {
-            predicates.extend(predicate(object, findings));
+            predicates.extend(predicate(object, Place::InList(key, number), findings));
         }
     }
     predicates
 }
 
-fn predicate(object: &Object<'_>, findings: &mut Findings) -> Option<PredicateEntry> {
+fn predicate(object: &Object<'_>, place: Place, findings: &mut Findings) -> Option<PredicateEntry> {
     if member(object, "conditions").is_none() {
         missing(object, "a predicate", "conditions", findings)
             .advise(format!("write {{ \"conditions\": [{}] }}", ADVICE.trim_start_matches("write ")));
@@ -45,7 +45,7 @@ fn predicate(object: &Object<'_>, findings: &mut Findings) -> Option<PredicateEn
             _ => {}
         }
     }
-    Some(PredicateEntry { span: brace(object), condition: condition?, on_deny })
+    Some(PredicateEntry { span: brace(object), place, condition: condition?, on_deny })
 }
 
 fn conditions(value: &Value<'_>, key: &str, findings: &mut Findings) -> Option<Vec<Condition>> {
@@ -53,7 +53,7 @@ fn conditions(value: &Value<'_>, key: &str, findings: &mut Findings) -> Option<V
     operand::all(array.elements.iter().map(|element| condition(element, &format!("each of {key}"), findings)))
 }
 
-fn condition(value: &Value<'_>, key: &str, findings: &mut Findings) -> Option<Condition> {
+pub(super) fn condition(value: &Value<'_>, key: &str, findings: &mut Findings) -> Option<Condition> {
     let object = expect_object(value, key, findings)?;
     let members = members(object, &CONDITION, findings);
     let mut nesting = members.iter().filter(|(key, _)| NESTING.contains(key));
@@ -96,7 +96,7 @@ fn asked(object: &Object<'_>, findings: &mut Findings) -> Option<Condition> {
     Some(Condition::Test(Box::new(Asked { path: path?, test, negated })))
 }
 
-fn missing<'f>(
+pub(super) fn missing<'f>(
     object: &Object<'_>,
     of: &str,
     key: &str,

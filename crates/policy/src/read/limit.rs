@@ -59,7 +59,7 @@ pub(super) fn rate_limits(value: &Value<'_>, findings: &mut Findings) -> Vec<Lim
     limits
 }
 
-fn rate_limit(value: &Value<'_>, place: Place, findings: &mut Findings) -> Option<LimitEntry> {
+pub(super) fn rate_limit(value: &Value<'_>, place: Place, findings: &mut Findings) -> Option<LimitEntry> {
     match value {
         Value::Object(object) => limit(object, place, &RATE_LIMIT, findings),
         Value::StringLit(text) => rate(value, &text.value, place, findings),
@@ -118,9 +118,9 @@ fn limit(object: &Object<'_>, place: Place, keys: &Keys, findings: &mut Findings
     let mut algorithm = Algorithm::default();
     for (key, value) in members(object, keys, findings) {
         match key {
-            "max" => max = read_max(value, findings),
+            "max" => max = millionths_at(value, key, findings),
             "window" => window = read_window(value, key, findings),
-            "cost" => cost = read_cost(value, findings).unwrap_or_default(),
+            "cost" => cost = read_cost(value, key, findings).unwrap_or_default(),
             "counter" => counter = read_counter(value, findings),
             "per" | "scope" if per.is_some() => {
                 findings
@@ -149,16 +149,17 @@ fn limit(object: &Object<'_>, place: Place, keys: &Keys, findings: &mut Findings
     })
 }
 
-fn read_max(value: &Value<'_>, findings: &mut Findings) -> Option<u64> {
+/// A number above zero.
+pub(super) fn millionths_at(value: &Value<'_>, key: &str, findings: &mut Findings) -> Option<u64> {
     let Value::NumberLit(number) = value else {
-        wrong_type(value, "max", "a number", findings);
+        wrong_type(value, key, "a number", findings);
         return None;
     };
     millionths(number.value).map_err(|bad| bad_max(bad, span(number.range), findings)).ok()
 }
 
 /// A constant, or where in the arguments the amount stands.
-fn read_cost(value: &Value<'_>, findings: &mut Findings) -> Option<Cost> {
+pub(super) fn read_cost(value: &Value<'_>, key: &str, findings: &mut Findings) -> Option<Cost> {
     match value {
         Value::NumberLit(number) => {
             let cost = millionths(number.value);
@@ -167,7 +168,7 @@ fn read_cost(value: &Value<'_>, findings: &mut Findings) -> Option<Cost> {
                     .error(
                         Code::BadCost,
                         span(value.range()),
-                        "`cost` must be above zero, of at most six digits after the point",
+                        format!("{} must be above zero, of at most six digits after the point", quoted(key)),
                     )
                     .label("not an amount")
                     .advise("write a number such as 5, or where it stands, such as \"args.budget_usd\"");
@@ -180,13 +181,13 @@ fn read_cost(value: &Value<'_>, findings: &mut Findings) -> Option<Cost> {
                 return Some(Cost::At(path));
             }
             findings
-                .error(Code::BadCost, span(value.range()), format!("`cost` cannot be {}", quoted(&text.value)))
+                .error(Code::BadCost, span(value.range()), format!("{} cannot be {}", quoted(key), quoted(&text.value)))
                 .label("not one argument")
                 .advise("write one path such as \"args.budget_usd\"");
             None
         }
         Value::BooleanLit(_) | Value::Object(_) | Value::Array(_) | Value::NullKeyword(_) => {
-            wrong_type(value, "cost", "a number, or a path such as \"args.budget_usd\"", findings);
+            wrong_type(value, key, "a number, or a path such as \"args.budget_usd\"", findings);
             None
         }
     }
@@ -206,7 +207,7 @@ pub(super) fn read_window(value: &Value<'_>, key: &str, findings: &mut Findings)
 }
 
 /// Names that start with `/` are those of limits without a name, which no other limit may share.
-fn read_counter(value: &Value<'_>, findings: &mut Findings) -> Option<String> {
+pub(super) fn read_counter(value: &Value<'_>, findings: &mut Findings) -> Option<String> {
     let name = expect_string(value, "counter", findings)?;
     if name.is_empty() || name.starts_with('/') || name.len() > 128 || name.chars().any(char::is_control) {
         findings

@@ -5,6 +5,7 @@ use jsonc_parser::common::{Range, Ranged};
 
 use super::approval::approval;
 use super::condition::predicates;
+use super::dialect;
 use super::limit::{limits, rate_limits};
 use super::object::{Keys, expect_array, expect_string, kind, members, one_of, opening, span};
 use crate::Code;
@@ -25,9 +26,9 @@ const RULE: Keys = Keys {
         "rate_limit",
         "reason",
         "require",
+        "rules",
     ],
-    // `rules` is how another dialect writes what `require` and `deny_if` say.
-    later: &["rules"],
+    later: &[],
 };
 
 const ACTIONS: [(&str, Action); 4] = [
@@ -37,7 +38,8 @@ const ACTIONS: [(&str, Action); 4] = [
     ("hide", Action::Hide),
 ];
 
-pub(super) fn rule(value: &Value<'_>, findings: &mut Findings) -> RuleEntry {
+/// `name` is the key that it stands under.
+pub(super) fn rule(value: &Value<'_>, name: &str, findings: &mut Findings) -> RuleEntry {
     let mut rule = RuleEntry::default();
     let object = match value {
         Value::Object(object) => object,
@@ -53,13 +55,15 @@ pub(super) fn rule(value: &Value<'_>, findings: &mut Findings) -> RuleEntry {
             return rule;
         }
     };
+    let mut rules = None;
     for (key, value) in members(object, &RULE, findings) {
         match key {
+            "rules" => rules = Some(value),
             "action" => rule.action = one_of(value, key, &ACTIONS, findings).unwrap_or_default(),
             "reason" => rule.reason = expect_string(value, key, findings).map(str::to_owned),
-            "require" => rule.require = predicates(value, key, findings),
-            "deny_if" => rule.deny_if = predicates(value, key, findings),
-            "approve_if" => rule.approve_if = predicates(value, key, findings),
+            "require" => rule.require = predicates(value, "require", findings),
+            "deny_if" => rule.deny_if = predicates(value, "deny_if", findings),
+            "approve_if" => rule.approve_if = predicates(value, "approve_if", findings),
             "approval" => rule.approval = approval(value, findings),
             "mode" => rule.shadow = one_of(value, key, &[("shadow", true)], findings).unwrap_or_default(),
             "except" => rule.except = patterns(value, key, findings),
@@ -67,6 +71,10 @@ pub(super) fn rule(value: &Value<'_>, findings: &mut Findings) -> RuleEntry {
             "limits" => rule.limits = limits(value, findings),
             _ => {}
         }
+    }
+    // Last, since they add to what the other keys say.
+    if let Some(rules) = rules {
+        dialect::rules(rules, name, &mut rule, findings);
     }
     rule
 }

@@ -13,6 +13,7 @@ mod classes;
 mod conditions;
 mod costs;
 mod decisions;
+mod dialect;
 mod documents;
 mod errors;
 mod generator;
