@@ -41,6 +41,14 @@ impl Condition {
         }
     }
 
+    /// What a predicate's list holds.
+    pub(crate) fn parts(&self) -> &[Self] {
+        match self {
+            Self::All(conditions) => conditions,
+            Self::Any(_) | Self::Test(_) => std::slice::from_ref(self),
+        }
+    }
+
     /// Whether it asks about any path of this kind.
     pub(crate) fn any_path(&self, wanted: fn(&Path) -> bool) -> bool {
         match self {

@@ -1,6 +1,7 @@
 //! Exact numbers as JSON writes them: of any size and exponent, compared without rounding and without floating point.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 /// A number in its written digits. Kept as borrowed text for what a call says, as owned text for what a policy says.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +84,36 @@ impl<S: AsRef<str>> Decimal<S> {
     }
 }
 
+/// As JSON writes numbers; plain where that is short.
+impl<S: AsRef<str>> fmt::Display for Decimal<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.digits().map(char::from).collect::<String>();
+        let sign = if self.negative { "-" } else { "" };
+        // So many digits stand before the point, or so many zeros after it.
+        match (usize::try_from(self.power.saturating_add(1)), digits.split_at_checked(1)) {
+            _ if digits.is_empty() => f.write_str("0"),
+            (Ok(whole), _) if (digits.len()..=21).contains(&whole) => {
+                write!(f, "{sign}{digits}{}", "0".repeat(whole - digits.len()))
+            }
+            (Ok(whole), _) if whole > 0 && whole < digits.len() => {
+                let (whole, fraction) = digits.split_at_checked(whole).unwrap_or((&digits, "0"));
+                write!(f, "{sign}{whole}.{fraction}")
+            }
+            _ if (-6..0).contains(&self.power) => {
+                write!(
+                    f,
+                    "{sign}0.{:0>width$}",
+                    digits,
+                    width = digits.len() + usize::try_from(-self.power - 1).unwrap_or(0)
+                )
+            }
+            (_, Some((first, ""))) => write!(f, "{sign}{first}e{}", self.power),
+            (_, Some((first, rest))) => write!(f, "{sign}{first}.{rest}e{}", self.power),
+            (_, None) => f.write_str("0"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -143,6 +174,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_shown_reads_the_same(text in "-?(0|[1-9][0-9]{0,5})(\\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?") {
+            let number = Decimal::parse(&text);
+            let shown = number.to_string();
+            prop_assert!(serde_json::from_str::<serde_json::Number>(&shown).is_ok(), "{} as {}", text, shown);
+            prop_assert_eq!(number.compare(&Decimal::parse(&shown)), Ordering::Equal, "{} as {}", text, shown);
+        }
+
         #[test]
         fn agrees_with_whole_numbers(a in -9_999_999_i64..9_999_999, b in -9_999_999_i64..9_999_999, zeros in 0..9_usize) {
             let shifted = format!("{a}{}e-{zeros}", "0".repeat(zeros));

@@ -1,5 +1,7 @@
 //! Whether a file path lies inside a folder, as far as its text tells: no file is asked.
 
+use std::fmt;
+
 use smallvec::SmallVec;
 
 /// A folder that a policy names.
@@ -15,6 +17,18 @@ impl Folder {
         let text = decoded(text);
         let path = Lexical::of(&text);
         Self { absolute: path.absolute, ups: path.ups, parts: path.parts.iter().map(|part| (*part).into()).collect() }
+    }
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ups = std::iter::repeat_n("..", self.ups);
+        let path = ups.chain(self.parts.iter().map(|part| &**part)).collect::<Vec<_>>().join("/");
+        match (self.absolute, path.is_empty()) {
+            (true, _) => write!(f, "/{path}"),
+            (false, true) => f.write_str("."),
+            (false, false) => f.write_str(&path),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whether a URL's host is on a list. A text that different readers could read as different URLs is none at all.
 
+use std::fmt;
+
 use url::{Host, Url};
 
 /// A host that a policy lists: one name or address, or all names below one.
@@ -29,6 +31,15 @@ impl ListedHost {
         match self {
             Self::This(this) => **this == *host,
             Self::Below(domain) => host.strip_suffix(&**domain).is_some_and(|labels| !labels.is_empty()),
+        }
+    }
+}
+
+impl fmt::Display for ListedHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::This(host) => f.write_str(host),
+            Self::Below(domain) => write!(f, "*{domain}"),
         }
     }
 }

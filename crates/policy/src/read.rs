@@ -62,7 +62,8 @@ pub(crate) fn document(text: &str, findings: &mut Findings) -> Document {
     for (key, value) in members(&root, &DOCUMENT, findings) {
         match key {
             "version" => version(value, findings),
-            "$schema" | "description" => drop(expect_string(value, key, findings)),
+            "$schema" => drop(expect_string(value, key, findings)),
+            "description" => document.description = expect_string(value, key, findings).map(str::to_owned),
             "default" => document.default = fallback(value, findings),
             "mode" => document.shadow = one_of(value, key, &MODES, findings).unwrap_or_default(),
             "hide" => document.hide = patterns(value, "hide", findings),

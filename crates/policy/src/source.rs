@@ -20,6 +20,7 @@ pub(crate) struct Spanned<T> {
 
 #[derive(Debug, Default)]
 pub(crate) struct Document {
+    pub(crate) description: Option<String>,
     pub(crate) default: Fallback,
     pub(crate) hide: Vec<Spanned<Pattern>>,
     pub(crate) shadow: bool,

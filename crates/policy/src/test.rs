@@ -80,6 +80,15 @@ impl Test {
 }
 
 impl Relation {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Less => "lt",
+            Self::AtMost => "lte",
+            Self::More => "gt",
+            Self::AtLeast => "gte",
+        }
+    }
+
     fn holds(self, order: Ordering) -> bool {
         match self {
             Self::Less => order.is_lt(),
@@ -101,6 +110,18 @@ impl Relation {
 }
 
 impl Type {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Number => "number",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Object => "object",
+            Self::Array => "array",
+            Self::Null => "null",
+        }
+    }
+
     fn is_of(self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Integer, Value::Number(number)) => number.is_whole(),

@@ -68,14 +68,6 @@ fn keys() {
 }
 
 #[test]
-fn what_a_later_version_carries_out_is_refused() {
-    for space in ["tools", "resources", "prompts"] {
-        in_policy(&format!(r#""{space}": {{ "t": {{ "rules": [] }} }}"#), &["not_yet \"rules\""]);
-    }
-    in_policy(r#""all_tools": { "rules": [] }"#, &["not_yet \"rules\""]);
-}
-
-#[test]
 fn modes_and_approvals() {
     in_policy(r#""mode": "audit""#, &["unknown_value \"audit\""]);
     in_rule(r#""mode": "enforce""#, &["unknown_value \"enforce\""]);

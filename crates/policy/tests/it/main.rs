@@ -22,6 +22,7 @@ mod laws;
 mod messages;
 mod page;
 mod plain;
+mod print;
 mod reference;
 mod shadow;
 mod versus;
