@@ -76,6 +76,14 @@ impl Asked {
         }
     }
 
+    /// To one of the values that its path leads to.
+    pub(crate) fn says(&self, found: Found<'_>, stance: Stance) -> bool {
+        match stance {
+            Stance::Require => self.surely(found),
+            Stance::Beware => self.perhaps(found),
+        }
+    }
+
     fn surely(&self, found: Found<'_>) -> bool {
         match found {
             Found::Value(value) => self.test.ask(&value).is_ok_and(|yes| yes != self.negated),

@@ -1,11 +1,13 @@
 //! A policy: compiled once, never changed, asked from any thread.
 
+use std::sync::Arc;
+
 use crate::catalogue::Classes;
 use crate::check::Facts;
 use crate::compile::{self, Compiled};
 use crate::diagnostics::Findings;
 use crate::read;
-use crate::ruling::Ruling;
+use crate::ruling::{Rule, Ruling};
 use crate::source::ReverseEntry;
 use crate::space::Judgement;
 use crate::{Call, Catalogue, Counter, Finding, PolicyErrors, PolicyHash, Reverse, Subject, lint};
@@ -89,6 +91,14 @@ impl Policy {
 
     pub(crate) fn facts<'a>(&'a self, call: Call<'a>) -> Facts<'a> {
         Facts { call, classes: &self.classes }
+    }
+
+    pub(crate) fn matching(&self, subject: Subject<'_>) -> Vec<&Arc<Rule>> {
+        match subject {
+            Subject::Tool(name) => self.compiled.tools.matching(name),
+            Subject::Resource(uri) => self.compiled.resources.matching(uri),
+            Subject::Prompt(name) => self.compiled.prompts.matching(name),
+        }
     }
 
     /// The one question behind both calling and listing.

@@ -131,14 +131,14 @@ fn limit(entry: &LimitEntry) -> Tree {
 }
 
 /// From millionths.
-fn amount(millionths: u64) -> Tree {
+pub(crate) fn amount(millionths: u64) -> Tree {
     let (whole, fraction) = (millionths / ONE, millionths % ONE);
     let fraction = format!("{fraction:06}");
     let fraction = fraction.trim_end_matches('0');
     Tree::Text(if fraction.is_empty() { whole.to_string() } else { format!("{whole}.{fraction}") })
 }
 
-fn window(window: Duration) -> Tree {
+pub(crate) fn window(window: Duration) -> Tree {
     let seconds = window.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
     let (unit, letter) = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit)).unwrap_or((1, "s"));

@@ -15,6 +15,8 @@ pub(crate) struct Space {
     exact: HashMap<Box<str>, Verdict>,
     globs: Globs,
     default: Fallback,
+    /// All of them, by rank.
+    rules: Box<[Arc<Rule>]>,
     /// The document is in shadow: what it does not list passes, whatever its default.
     shadow: bool,
 }
@@ -55,7 +57,12 @@ impl Space {
             (name.into(), Verdict { ruling, strict, owed: owed(&matching).into(), asking })
         };
         let exact = named.into_iter().map(judge).collect();
-        Self { exact, globs, default, shadow }
+        Self { exact, globs, default, rules: rules.into(), shadow }
+    }
+
+    /// The rules whose pattern matches, also where an exception says otherwise. Asks each: this is for telling, not for deciding.
+    pub(crate) fn matching(&self, name: &str) -> Vec<&Arc<Rule>> {
+        self.rules.iter().filter(|rule| rule.pattern.matches(name)).collect()
     }
 
     pub(crate) fn judge(&self, name: &str) -> Judgement<'_> {

@@ -65,6 +65,12 @@ pub(crate) fn condition(of: &Condition) -> Tree {
     }
 }
 
+/// `not args.amount lte 100`
+pub(crate) fn sentence(asked: &Asked) -> String {
+    let (op, value, negated) = operator(asked);
+    format!("{}{} {op} {}", if negated { "not " } else { "" }, path(&asked.path), value.line())
+}
+
 /// The operator, its value, and whether `not` must stand before it.
 fn operator(asked: &Asked) -> (&'static str, Tree, bool) {
     let negated = asked.negated;

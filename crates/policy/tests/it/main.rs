@@ -16,6 +16,7 @@ mod decisions;
 mod dialect;
 mod documents;
 mod errors;
+mod explain;
 mod generator;
 mod hostile;
 mod laws;
