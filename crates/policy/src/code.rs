@@ -47,6 +47,16 @@ pub enum Code {
     HidesOnly,
     /// Warning: a rule or limit that no call can meet.
     NeverApplies,
+    /// Warning: conditions that no call can meet.
+    Impossible,
+    /// Warning: a tool of critical risk that any call may use.
+    AllowsCritical,
+    /// Warning: a tool that the server does not have.
+    UnknownTool,
+    /// Warning: an argument that the tool does not have.
+    UnknownArgument,
+    /// Warning: `deny_if` or `approve_if` on an argument that a call may leave out.
+    OptionalArgument,
     /// Warning: a limit that lets no call through.
     NeverPasses,
     /// Warning: an approval that nobody may give.
@@ -84,6 +94,11 @@ impl Code {
             Self::Lowered => "policy::lowered",
             Self::HidesOnly => "policy::hides_only",
             Self::NeverApplies => "policy::never_applies",
+            Self::Impossible => "policy::impossible",
+            Self::AllowsCritical => "policy::allows_critical",
+            Self::UnknownTool => "policy::unknown_tool",
+            Self::UnknownArgument => "policy::unknown_argument",
+            Self::OptionalArgument => "policy::optional_argument",
             Self::NeverPasses => "policy::never_passes",
             Self::NobodyApproves => "policy::nobody_approves",
             Self::ListsNothing => "policy::lists_nothing",

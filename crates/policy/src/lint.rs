@@ -1,10 +1,13 @@
 //! Finds what may be written but is hardly meant. Warnings only: none of it changes a decision.
 
+use crate::catalogue::{Classes, Risk};
 use crate::diagnostics::{Findings, quoted};
 use crate::path::Path;
 use crate::pattern::Pattern;
+use crate::ruling::Ruling;
 use crate::source::{Action, Cost, Document, Fallback, KeyedRule, RuleEntry, Spanned};
-use crate::{Code, ONE};
+use crate::space::Space;
+use crate::{Code, ONE, impossible};
 
 pub(crate) fn lint(document: &Document, findings: &mut Findings) {
     hides_only(document, findings);
@@ -16,6 +19,7 @@ pub(crate) fn lint(document: &Document, findings: &mut Findings) {
     }
     document.rules().for_each(|rule| limits(rule, findings));
     document.rules().for_each(|rule| conditions(rule, findings));
+    document.rules().for_each(|rule| impossible(rule, findings));
     document.rules().for_each(|rule| approvals(rule, findings));
     names(document, findings);
 }
@@ -143,6 +147,39 @@ fn conditions(rule: &RuleEntry, findings: &mut Findings) {
             )
             .label("never asked")
             .advise("leave it out, or change the rule's `action`");
+    }
+}
+
+fn impossible(rule: &RuleEntry, findings: &mut Findings) {
+    for predicate in rule.predicates() {
+        if let Some(why) = impossible::why(&predicate.condition) {
+            findings
+                .warn(Code::Impossible, predicate.span.clone(), why)
+                .label("no value meets this")
+                .advise("a `require` of it denies every call, and a `deny_if` of it none that has such a value");
+        }
+    }
+}
+
+/// Tools of critical risk that a rule on a name allows without any question.
+pub(crate) fn critical(document: &Document, classes: &Classes, compiled: &Space, findings: &mut Findings) {
+    for (name, _) in classes.iter().filter(|(_, class)| class.risk == Risk::Critical) {
+        let judgement = compiled.judge(name);
+        let Ruling::Permitted(rule) = judgement.ruling else {
+            continue;
+        };
+        let asks = judgement.asking.iter().any(|rule| !rule.checks.is_empty());
+        let place = document.tools.iter().find(|keyed| keyed.pattern.value == rule.pattern);
+        if let Some(keyed) = place.filter(|_| !asks) {
+            findings
+                .warn(
+                    Code::AllowsCritical,
+                    keyed.pattern.span.clone(),
+                    format!("{} is of critical risk, and this allows every call of it", quoted(name)),
+                )
+                .label("no condition, no approval")
+                .advise("write \"require_approval\", or a `require` on its arguments");
+        }
     }
 }
 

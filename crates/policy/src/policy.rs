@@ -46,9 +46,11 @@ impl Policy {
         lint::lint(&document, &mut findings);
         let classes = catalogue.map(|catalogue| catalogue.tools.clone()).unwrap_or_default();
         let own = PolicyHash::of(text);
+        let compiled = compile::compile(&document, &classes);
+        lint::critical(&document, &classes, &compiled.tools, &mut findings);
         Ok(Self {
             hash: catalogue.map_or(own, |catalogue| own.with(&catalogue.hash)),
-            compiled: compile::compile(&document, &classes),
+            compiled,
             classes,
             reverse: document.reverse,
             hides: document.hides(),

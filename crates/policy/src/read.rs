@@ -22,6 +22,7 @@ use crate::catalogue::{Category, Risk};
 use crate::diagnostics::{Findings, quoted};
 use crate::source::{Classified, Document, Fallback, KeyedRule, ReverseEntry, Spanned};
 pub(crate) use catalogue::catalogue;
+pub(crate) use object::did_you_mean;
 use object::{
     Keys, brace, expect_object, expect_string, member, members, one_of, opening, span, unknown_word, wrong_type,
 };

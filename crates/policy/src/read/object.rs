@@ -85,13 +85,21 @@ fn key_advice(key: &str, known: &[&str]) -> String {
     did_you_mean(key, known)
 }
 
-pub(super) fn did_you_mean(written: &str, known: &[&str]) -> String {
+/// More are not listed.
+const MOST_KNOWN: usize = 24;
+
+pub(crate) fn did_you_mean(written: &str, known: &[&str]) -> String {
     // No key is that long, and comparing takes time and space by length.
     let written = if written.len() <= 64 { written } else { "" };
     let near = known.iter().map(|known| (strsim::osa_distance(written, known), known)).min();
     match near {
         Some((distance, near)) if distance <= near.len().div_ceil(3) => format!("did you mean `{near}`?"),
-        _ => format!("known here: {}", known.join(", ")),
+        _ if known.is_empty() => "nothing is known here".to_owned(),
+        _ => {
+            let more = if known.len() > MOST_KNOWN { ", …" } else { "" };
+            let first = known.iter().take(MOST_KNOWN).copied().collect::<Vec<_>>();
+            format!("known here: {}{more}", first.join(", "))
+        }
     }
 }
 

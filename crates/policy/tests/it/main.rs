@@ -20,6 +20,7 @@ mod explain;
 mod generator;
 mod hostile;
 mod laws;
+mod lints;
 mod messages;
 mod page;
 mod plain;
