@@ -9,7 +9,7 @@ use crate::Code;
 use crate::source::Span;
 
 /// Everything wrong with one document, in the order of the text. Shows as one line; rendered by miette, as one report each.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PolicyErrors {
     name: String,
     /// Never empty.
@@ -65,7 +65,16 @@ impl Finding {
 
     /// Line and column, counted from 1; columns in characters.
     pub fn position(&self) -> (usize, usize) {
-        let before = self.text.inner().get(..self.span().start).unwrap_or_default();
+        self.place_of(self.span().start)
+    }
+
+    /// Line and column of what follows it.
+    pub fn end(&self) -> (usize, usize) {
+        self.place_of(self.span().end)
+    }
+
+    fn place_of(&self, at: usize) -> (usize, usize) {
+        let before = self.text.inner().get(..at).unwrap_or_default();
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
         (before.matches('\n').count() + 1, column + 1)
     }

@@ -53,11 +53,7 @@ fn together(first: &Asked, tests: &[&Asked]) -> Option<String> {
     if matches!(&first.path, Path::Args(steps) if steps.contains(&Step::Each)) {
         return None; // In `deny_if`, one element may meet one test, and another the next.
     }
-    let literals = same.iter().find_map(|test| match &test.test {
-        Test::Equals(value) if !test.negated => Some(std::slice::from_ref(value)),
-        Test::OneOf(values) if !test.negated => Some(values.as_slice()),
-        _ => None,
-    });
+    let literals = same.iter().filter(|test| !test.negated).find_map(|test| listed(&test.test));
     match literals {
         Some([]) => Some(format!("`{path}` is never in an empty list")),
         Some(values) => {
@@ -66,6 +62,14 @@ fn together(first: &Asked, tests: &[&Asked]) -> Option<String> {
         }
         None => bounds(&same).then(|| format!("no number is within these bounds of `{path}`")),
     }
+}
+
+/// The values that it must be one of.
+fn listed(test: &Test) -> Option<&[Literal]> {
+    if let Test::Equals(value) = test {
+        return Some(std::slice::from_ref(value));
+    }
+    if let Test::OneOf(values) = test { Some(values) } else { None }
 }
 
 /// All that the path ever says, where that is known.
@@ -117,9 +121,8 @@ fn says(asked: &Asked, value: &Value<'_>) -> bool {
 /// Whether the comparisons leave no number.
 fn bounds(tests: &[&Asked]) -> bool {
     let compared = || {
-        tests.iter().filter_map(|asked| match &asked.test {
-            Test::Compare(relation, bound) => Some((*relation, bound)),
-            _ => None,
+        tests.iter().filter_map(|asked| {
+            if let Test::Compare(relation, bound) = &asked.test { Some((*relation, bound)) } else { None }
         })
     };
     compared().any(|(low, from)| {

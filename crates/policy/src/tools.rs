@@ -171,7 +171,7 @@ fn look(schema: &Value, steps: &[Step]) -> Seen {
                     let required = required.is_some_and(|keys| keys.iter().any(|name| name == &**key));
                     return match look(below, rest) {
                         Seen::Required if !required => Seen::Optional,
-                        seen => seen,
+                        seen @ (Seen::Required | Seen::Optional | Seen::Unknown | Seen::Unclear) => seen,
                     };
                 }
             },

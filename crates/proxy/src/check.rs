@@ -5,58 +5,100 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use policy::{Catalogue, Finding, Policy};
+use miette::Severity;
+use policy::{Finding, native};
 use serde_json::{Value, json};
 
-use crate::cli::{self, Format};
-use crate::exit;
+use crate::cli::{self, CheckFormat, Deny};
+use crate::document::Document;
+use crate::{exit, github, sarif};
 
-struct Checked {
-    file: String,
-    errors: Vec<Finding>,
-    warnings: Vec<Finding>,
+pub(crate) struct Checked {
+    pub(crate) file: String,
+    /// Errors first, then what else is worth a word, each in the order of the text.
+    pub(crate) findings: Vec<Finding>,
+    /// The policy in the language's own form, if it is one.
+    native: Option<String>,
 }
 
 pub(crate) fn run(args: &cli::Check) -> anyhow::Result<ExitCode> {
-    let checked = args.files.iter().map(|file| check(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    let (mut checked, mut unread) = (Vec::new(), false);
+    for file in &args.files {
+        match check(file, args.tools.as_deref()) {
+            Ok(one) => checked.push(one),
+            // The others are worth looking at all the same.
+            Err(error) => {
+                unread = true;
+                eprintln!("error: {error:#}");
+            }
+        }
+    }
     let shown = match args.format {
-        Format::Human => show(&checked),
-        Format::Json => writeln!(io::stdout(), "{}", Value::from_iter(checked.iter().map(report))),
+        _ if args.print => print(&checked),
+        CheckFormat::Human => show(&checked),
+        CheckFormat::Json => writeln!(io::stdout(), "{}", Value::from_iter(checked.iter().map(report))),
+        CheckFormat::Sarif => writeln!(io::stdout(), "{:#}", sarif::log(&checked)),
+        CheckFormat::Github => github::annotate(&checked),
     };
     shown.context("cannot write the findings")?;
-    let any_errors = checked.iter().any(|checked| !checked.errors.is_empty());
-    Ok(if any_errors { exit::FINDINGS } else { exit::OK }.into())
+    let denies_warnings = args.deny.contains(&Deny::Warnings);
+    let fails = |finding: &Finding| match finding.level() {
+        Severity::Error => true,
+        Severity::Warning => denies_warnings,
+        Severity::Advice => false,
+    };
+    let any = checked.iter().flat_map(|checked| &checked.findings).any(fails);
+    Ok(match (unread, any) {
+        (true, _) => exit::RUNTIME,
+        (false, true) => exit::FINDINGS,
+        (false, false) => exit::OK,
+    }
+    .into())
 }
 
-fn check(path: &Path) -> anyhow::Result<Checked> {
-    let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{file}`"))?;
-    let beside = path.with_file_name("catalog.json");
-    let parsed = if beside.exists() {
-        let name = beside.display().to_string();
-        let text_beside = std::fs::read_to_string(&beside).with_context(|| format!("cannot read `{name}`"))?;
-        Catalogue::parse(&name, &text_beside).and_then(|catalogue| Policy::parse_with(&file, &text, &catalogue))
-    } else {
-        Policy::parse(&file, &text)
+fn check(path: &Path, tools: Option<&Path>) -> anyhow::Result<Checked> {
+    let document = Document::read(path, tools)?;
+    let (findings, native) = match document.policy() {
+        Ok(policy) => {
+            let mut findings = policy.warnings().to_vec();
+            findings.extend(document.tools.iter().flat_map(|tools| tools.lint(&document.file, &document.text)));
+            findings.sort_by_key(|finding| (finding.span().start, finding.span().end));
+            (findings, native(&document.file, &document.text).ok())
+        }
+        Err(errors) => (errors.iter().cloned().collect(), None),
     };
-    let (errors, warnings) = match parsed {
-        Ok(policy) => (Vec::new(), policy.warnings().to_vec()),
-        Err(errors) => (errors.iter().cloned().collect(), Vec::new()),
-    };
-    Ok(Checked { file, errors, warnings })
+    Ok(Checked { file: document.file, findings, native })
+}
+
+impl Checked {
+    fn count(&self, level: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.level() == level).count()
+    }
+}
+
+fn render(checked: &Checked) -> io::Result<()> {
+    checked.findings.iter().try_for_each(|finding| writeln!(io::stderr(), "{:?}", miette::Report::new(finding.clone())))
 }
 
 fn show(checked: &[Checked]) -> io::Result<()> {
-    for Checked { file, errors, warnings } in checked {
-        for finding in errors.iter().chain(warnings) {
-            writeln!(io::stderr(), "{:?}", miette::Report::new(finding.clone()))?;
+    for one in checked {
+        render(one)?;
+        let counts = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Advice, "note")]
+            .map(|(level, noun)| (one.count(level), noun));
+        let ok = (one.count(Severity::Error) == 0).then(|| "ok".to_owned());
+        let counted = counts.into_iter().filter(|(number, _)| *number > 0).map(|(number, noun)| counted(number, noun));
+        let verdict = ok.into_iter().chain(counted).collect::<Vec<_>>().join(", ");
+        writeln!(io::stdout(), "{}: {verdict}", one.file)?;
+    }
+    Ok(())
+}
+
+fn print(checked: &[Checked]) -> io::Result<()> {
+    for one in checked {
+        match &one.native {
+            Some(native) => io::stdout().write_all(native.as_bytes())?,
+            None => render(one)?,
         }
-        let verdict = match (errors.len(), warnings.len()) {
-            (0, 0) => "ok".to_owned(),
-            (0, warnings) => format!("ok, {}", counted(warnings, "warning")),
-            (errors, _) => counted(errors, "error"),
-        };
-        writeln!(io::stdout(), "{file}: {verdict}")?;
     }
     Ok(())
 }
@@ -67,21 +109,25 @@ fn counted(number: usize, noun: &str) -> String {
 }
 
 fn report(checked: &Checked) -> Value {
+    let of = |level| Value::from_iter(checked.findings.iter().filter(|of| of.level() == level).map(finding));
     json!({
         "file": checked.file,
-        "ok": checked.errors.is_empty(),
-        "errors": Value::from_iter(checked.errors.iter().map(finding)),
-        "warnings": Value::from_iter(checked.warnings.iter().map(finding)),
+        "ok": checked.count(Severity::Error) == 0,
+        "errors": of(Severity::Error),
+        "warnings": of(Severity::Warning),
+        "notes": of(Severity::Advice),
     })
 }
 
 fn finding(finding: &Finding) -> Value {
-    let (line, column) = finding.position();
+    let ((line, column), (end_line, end_column)) = (finding.position(), finding.end());
     json!({
         "code": finding.code().as_str(),
         "message": finding.message(),
         "help": finding.help(),
         "line": line,
         "column": column,
+        "end_line": end_line,
+        "end_column": end_column,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Say everything that is wrong with policy files; exit code 1 if anything is
     Check(Check),
+    /// Say why a policy decides a call as it does: every step, rule and value
+    Explain(Explain),
     /// Run the Azure OpenAI fine-tuning tools alone, as an MCP server without a policy
     Finetuning(Finetuning),
     /// Run a small Azure OpenAI fine-tuning service for tests and demos, on the loopback interface
@@ -51,6 +54,56 @@ pub(crate) struct Check {
     /// Policy files
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
+    pub(crate) format: CheckFormat,
+    /// Fail on these as well
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) deny: Vec<Deny>,
+    /// What the server answers to `tools/list`, to hold names and arguments against; `tools.json` beside the policy, if it
+    /// is there, when absent
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tools: Option<PathBuf>,
+    /// Show the policies in the language's own form, with other dialects and short forms written out
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit code 0 for a call that is permitted, 1 for one that is refused. Limits are named, not counted."
+)]
+pub(crate) struct Explain {
+    /// The policy; `catalog.json` beside it is read as well
+    #[arg(value_name = "POLICY")]
+    pub(crate) policy: PathBuf,
+    /// The tool that is called
+    #[arg(required_unless_present = "call")]
+    pub(crate) name: Option<String>,
+    /// The arguments, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub(crate) arguments: Option<String>,
+    /// The whole call as JSON, its parameters or a JSON-RPC request; `-` reads stdin
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["name", "arguments", "resource", "prompt"])]
+    pub(crate) call: Option<String>,
+    /// The name is a resource's URI
+    #[arg(long, conflicts_with = "prompt")]
+    pub(crate) resource: bool,
+    /// The name is a prompt's
+    #[arg(long)]
+    pub(crate) prompt: bool,
+    /// Who calls; nobody known, when absent
+    #[arg(long, value_name = "ID")]
+    pub(crate) agent: Option<String>,
+    /// A label of the agent; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) label: Vec<(String, String)>,
+    /// The server's id
+    #[arg(long, value_name = "ID", default_value = "server")]
+    pub(crate) server: String,
+    /// When, such as 2026-11-23T09:30:00Z; now, when absent
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    pub(crate) at: Option<SystemTime>,
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
@@ -99,6 +152,21 @@ pub(crate) enum Seed {
 pub(crate) enum Format {
     Human,
     Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum CheckFormat {
+    Human,
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Deny {
+    Warnings,
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {

@@ -3,10 +3,14 @@
 mod check;
 mod cli;
 mod default;
+mod document;
 mod emulator;
 mod exit;
+mod explain;
 mod finetuning;
+mod github;
 mod logging;
+mod sarif;
 mod serve;
 mod tour;
 
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Finetuning(args)) => finetuning::run(&args),
         Some(Command::Emulator(args)) => emulator::run(&args),
     };

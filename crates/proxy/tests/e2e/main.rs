@@ -4,6 +4,7 @@
 mod arguments;
 mod check;
 mod drain;
+mod explain;
 mod finetuning;
 mod program;
 mod secrets;
