@@ -51,6 +51,11 @@ const DOCUMENT: Keys = Keys {
 /// By whether it is shadow.
 const MODES: [(&str, bool); 2] = [("enforce", false), ("shadow", true)];
 
+const DEFAULTS: [(&str, Fallback); 2] = [("allow", Fallback::Allow), ("deny", Fallback::Deny)];
+
+/// By whether the server may ask.
+const ASKS: [(&str, bool); 2] = [("allow", true), ("deny", false)];
+
 const REVERSE: Keys = Keys { of: "`reverse`", known: &["elicitation", "roots", "sampling"], later: &[] };
 
 pub(crate) fn document(text: &str, findings: &mut Findings) -> Document {
@@ -115,8 +120,7 @@ fn version(value: &Value<'_>, findings: &mut Findings) {
 }
 
 fn fallback(value: &Value<'_>, findings: &mut Findings) -> Fallback {
-    let choices = [("allow", Fallback::Allow), ("deny", Fallback::Deny)];
-    one_of(value, "default", &choices, findings).unwrap_or_default()
+    one_of(value, "default", &DEFAULTS, findings).unwrap_or_default()
 }
 
 fn keyed_rules(value: &Value<'_>, key: &str, findings: &mut Findings) -> Vec<KeyedRule> {
@@ -161,7 +165,7 @@ fn reverse(value: &Value<'_>, findings: &mut Findings) -> ReverseEntry {
         return entry;
     };
     for (key, value) in members(object, &REVERSE, findings) {
-        let allowed = one_of(value, key, &[("allow", true), ("deny", false)], findings).unwrap_or_default();
+        let allowed = one_of(value, key, &ASKS, findings).unwrap_or_default();
         match key {
             "sampling" => entry.sampling = allowed,
             "elicitation" => entry.elicitation = allowed,

@@ -12,7 +12,7 @@ use crate::diagnostics::Findings;
 use crate::source::Spanned;
 use crate::{Approval, Code};
 
-const APPROVAL: Keys =
+pub(super) const APPROVAL: Keys =
     Keys { of: "`approval`", known: &["approvers", "hold", "quorum", "self_approval", "timeout"], later: &[] };
 
 pub(super) fn approval(value: &Value<'_>, findings: &mut Findings) -> Option<Spanned<Approval>> {

@@ -10,10 +10,10 @@ use crate::Code;
 use crate::catalogue::{Category, Class, Classes, Risk};
 use crate::diagnostics::{Findings, quoted};
 
-const CATALOGUE: Keys =
+pub(super) const CATALOGUE: Keys =
     Keys { of: "a catalogue", known: &["$schema", "description", "server", "tools", "version"], later: &[] };
 
-const TOOL: Keys = Keys {
+pub(super) const TOOL: Keys = Keys {
     of: "a tool of a catalogue",
     known: &["category", "confidence", "definition_hash", "evidence", "reason", "reviewed_by", "risk"],
     later: &[],

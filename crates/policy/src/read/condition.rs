@@ -10,11 +10,12 @@ use crate::condition::{Asked, Condition};
 use crate::diagnostics::Findings;
 use crate::source::{Place, PredicateEntry};
 
-const PREDICATE: Keys = Keys { of: "a predicate", known: &["conditions", "on_deny"], later: &[] };
+pub(super) const PREDICATE: Keys = Keys { of: "a predicate", known: &["conditions", "on_deny"], later: &[] };
 
-const CONDITION: Keys = Keys { of: "a condition", known: &["all", "any", "not", "op", "path", "value"], later: &[] };
+pub(super) const CONDITION: Keys =
+    Keys { of: "a condition", known: &["all", "any", "not", "op", "path", "value"], later: &[] };
 
-const NESTING: [&str; 3] = ["all", "any", "not"];
+pub(super) const NESTING: [&str; 3] = ["all", "any", "not"];
 
 const ADVICE: &str = "write { \"path\": \"args.amount\", \"op\": \"lte\", \"value\": 100 }";
 

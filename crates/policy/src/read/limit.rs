@@ -13,12 +13,12 @@ use crate::path::{Path, Step};
 use crate::source::{Cost, LimitEntry, Place, Span};
 use crate::{Algorithm, Code, Per};
 
-const LIMIT: Keys =
+pub(super) const LIMIT: Keys =
     Keys { of: "a limit", known: &["algorithm", "cost", "counter", "max", "per", "scope", "window"], later: &[] };
 
-const RATE_LIMIT: Keys = Keys { of: "`rate_limit`", known: &["max", "window"], later: &[] };
+pub(super) const RATE_LIMIT: Keys = Keys { of: "`rate_limit`", known: &["max", "window"], later: &[] };
 
-const PER: [(&str, Per); 5] = [
+pub(super) const PER: [(&str, Per); 5] = [
     ("agent", Per::Agent),
     ("grant", Per::Agent),
     ("session", Per::Session),
@@ -26,7 +26,7 @@ const PER: [(&str, Per); 5] = [
     ("gateway", Per::Gateway),
 ];
 
-const ALGORITHMS: [(&str, Algorithm); 2] = [("window", Algorithm::Window), ("smooth", Algorithm::Smooth)];
+pub(super) const ALGORITHMS: [(&str, Algorithm); 2] = [("window", Algorithm::Window), ("smooth", Algorithm::Smooth)];
 
 pub(super) fn limits(value: &Value<'_>, findings: &mut Findings) -> Vec<LimitEntry> {
     let Some(array) = expect_array(value, "limits", findings) else {

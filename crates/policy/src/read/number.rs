@@ -18,10 +18,16 @@ pub(super) enum BadWindow {
 }
 
 /// Limits look back one window, so a window also bounds what must be remembered.
-const LONGEST: u64 = 366 * DAY;
+pub(super) const LONGEST: u64 = 366 * DAY;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+
+/// What may stand in place of a number and a unit.
+pub(super) const WORDS: [(&str, u64); 3] = [("minute", MINUTE), ("hour", HOUR), ("day", DAY)];
+
+/// What follows a number, in seconds.
+pub(super) const UNITS: [(&str, u64); 4] = [("s", 1), ("m", MINUTE), ("h", HOUR), ("d", DAY)];
 
 /// A JSON number above zero, in millionths.
 pub(super) fn millionths(text: &str) -> Result<u64, BadNumber> {
@@ -51,16 +57,12 @@ pub(super) fn window_of_number(text: &str) -> Result<Duration, BadWindow> {
 
 /// `30s`, `5m`, `1h`, `1d`, or the word for one of them.
 pub(super) fn window_of_text(text: &str) -> Result<Duration, BadWindow> {
-    let (number, unit) = match text {
-        "minute" => ("1", MINUTE),
-        "hour" => ("1", HOUR),
-        "day" => ("1", DAY),
-        _ => [("s", 1), ("m", MINUTE), ("h", HOUR), ("d", DAY)]
-            .into_iter()
-            .find_map(|(letter, unit)| Some((text.strip_suffix(letter)?, unit)))
-            .ok_or(BadWindow::NotADuration)?,
-    };
-    seconds(number, unit)
+    if let Some((_, window)) = WORDS.iter().find(|(word, _)| *word == text) {
+        return Ok(Duration::from_secs(*window));
+    }
+    let split = UNITS.iter().find_map(|(letter, unit)| Some((text.strip_suffix(letter)?, unit)));
+    let (number, unit) = split.ok_or(BadWindow::NotADuration)?;
+    seconds(number, *unit)
 }
 
 fn seconds(number: &str, unit: u64) -> Result<Duration, BadWindow> {

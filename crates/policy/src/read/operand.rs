@@ -18,7 +18,7 @@ use crate::test::{Relation, Test, Type};
 const LARGEST_REGEX: usize = 1 << 20;
 
 #[derive(Clone, Copy)]
-enum Op {
+pub(super) enum Op {
     Equals { negated: bool },
     OneOf { negated: bool },
     Compare(Relation),
@@ -34,7 +34,7 @@ enum Op {
     Type,
 }
 
-const OPS: [(&str, Op); 21] = [
+pub(super) const OPS: [(&str, Op); 21] = [
     ("eq", Op::Equals { negated: false }),
     ("neq", Op::Equals { negated: true }),
     ("lt", Op::Compare(Relation::Less)),
@@ -58,7 +58,7 @@ const OPS: [(&str, Op); 21] = [
     ("len_gte", Op::Length(Relation::AtLeast)),
 ];
 
-const TYPES: [(&str, Type); 7] = [
+pub(super) const TYPES: [(&str, Type); 7] = [
     ("string", Type::String),
     ("number", Type::Number),
     ("integer", Type::Integer),

@@ -6,10 +6,23 @@ use crate::diagnostics::{Findings, quoted};
 use crate::path::{Path, Step};
 use crate::source::Span;
 
+/// What a condition may ask about besides the arguments and labels.
+pub(super) const FACTS: [(&str, Path); 5] = [
+    ("agent.id", Path::AgentId),
+    ("server.id", Path::ServerId),
+    ("tool.category", Path::Category),
+    ("tool.name", Path::ToolName),
+    ("tool.risk", Path::Risk),
+];
+
+/// What a condition may ask of the time.
+pub(super) const TIMES: [(&str, Path); 3] =
+    [("time.date", Path::Date), ("time.hour", Path::Hour), ("time.weekday", Path::Weekday)];
+
 const ROOTS: [&str; 5] = ["agent", "args", "server", "time", "tool"];
 
 /// Deeper than any argument needs, and no deeper than the stack bears.
-const MOST_STEPS: usize = 64;
+pub(super) const MOST_STEPS: usize = 64;
 
 pub(super) fn path(text: &str, here: Span, findings: &mut Findings) -> Option<Path> {
     match parse(text) {
@@ -53,15 +66,10 @@ fn parse(text: &str) -> Result<Path, Trouble> {
         };
     }
     let named = |known: &[&str]| bad("no such name", did_you_mean(text, known));
+    if let Some((_, fact)) = FACTS.iter().chain(&TIMES).find(|(fact, _)| *fact == text) {
+        return Ok(fact.clone());
+    }
     match (root, text) {
-        (_, "agent.id") => Ok(Path::AgentId),
-        (_, "server.id") => Ok(Path::ServerId),
-        (_, "tool.name") => Ok(Path::ToolName),
-        (_, "tool.category") => Ok(Path::Category),
-        (_, "tool.risk") => Ok(Path::Risk),
-        (_, "time.hour") => Ok(Path::Hour),
-        (_, "time.weekday") => Ok(Path::Weekday),
-        (_, "time.date") => Ok(Path::Date),
         ("agent", _) if rest.starts_with(".labels") => label(rest.strip_prefix(".labels").unwrap_or_default()),
         ("agent", _) => Err(named(&["agent.id", "agent.labels.team"])),
         ("server", _) => Err(named(&["server.id"])),

@@ -13,7 +13,7 @@ use crate::diagnostics::{Findings, quoted};
 use crate::pattern::Pattern;
 use crate::source::{Action, RuleEntry, Spanned};
 
-const RULE: Keys = Keys {
+pub(super) const RULE: Keys = Keys {
     of: "a rule",
     known: &[
         "action",
@@ -31,7 +31,7 @@ const RULE: Keys = Keys {
     later: &[],
 };
 
-const ACTIONS: [(&str, Action); 4] = [
+pub(super) const ACTIONS: [(&str, Action); 4] = [
     ("allow", Action::Allow),
     ("deny", Action::Deny),
     ("require_approval", Action::RequireApproval),
