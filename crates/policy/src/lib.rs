@@ -54,3 +54,4 @@ pub use pointer::RulePointer;
 pub use policy::Policy;
 pub use print::native;
 pub use tools::{NoToolList, ToolList};
+pub use read::schema::{catalogue_schema, schema};

@@ -11,6 +11,7 @@ mod object;
 mod operand;
 mod path;
 mod rule;
+pub(crate) mod schema;
 mod syntax;
 mod yaml;
 

@@ -26,6 +26,7 @@ mod page;
 mod plain;
 mod print;
 mod reference;
+mod schema;
 mod shadow;
 mod versus;
 mod yaml;
