@@ -28,6 +28,7 @@ use object::{
     Keys, brace, expect_object, expect_string, member, members, one_of, opening, span, unknown_word, wrong_type,
 };
 use rule::{pattern, patterns, rule};
+pub(crate) use syntax::tokens;
 
 const DOCUMENT: Keys = Keys {
     of: "a policy",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jsonc_parser::ast::{Object, Value};
 use jsonc_parser::common::Ranged;
-use jsonc_parser::tokens::Token;
+use jsonc_parser::tokens::{Token, TokenAndRange};
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, ParseResult, parse_to_ast};
 use serde::de::IgnoredAny;
 
@@ -29,6 +29,18 @@ const STRICT: ParseOptions = ParseOptions {
 };
 
 pub(super) fn parse<'t>(text: &'t str, findings: &mut Findings) -> Option<Object<'t>> {
+    let parsed = sound(text, findings)?;
+    parsed.value.and_then(|root| root_object(root, findings))
+}
+
+/// Also those of the comments. The text is that of an object.
+pub(crate) fn tokens<'t>(text: &'t str, findings: &mut Findings) -> Option<Vec<TokenAndRange<'t>>> {
+    let parsed = sound(text, findings)?;
+    root_object(parsed.value?, findings)?;
+    parsed.tokens
+}
+
+fn sound<'t>(text: &'t str, findings: &mut Findings) -> Option<ParseResult<'t>> {
     let parsed = match parse_to_ast(text, &COLLECT, &STRICT) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -54,7 +66,7 @@ pub(super) fn parse<'t>(text: &'t str, findings: &mut Findings) -> Option<Object
         return None;
     }
     refuse_duplicates(root, findings);
-    parsed.value.and_then(|root| root_object(root, findings))
+    Some(parsed)
 }
 
 pub(super) fn root_object<'t>(root: Value<'t>, findings: &mut Findings) -> Option<Object<'t>> {

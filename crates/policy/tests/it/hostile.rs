@@ -9,7 +9,7 @@ use crate::messages::render;
 
 const ROUNDS: usize = 20_000;
 
-const SEEDS: [&str; 4] = [
+pub(crate) const SEEDS: [&str; 4] = [
     include_str!("../../../../policies/azure-ai-foundry/policy.json"),
     include_str!("../../../../policies/allow-all/policy.json"),
     r#"{"version":"1","default":"deny","tools":{"t":{"rate_limit":["10/minute",{"max":1e1,"window":60}],"except":["a?"]}}}"#,
@@ -81,7 +81,7 @@ fn no_text_makes_the_reader_panic() {
     }
 }
 
-fn mutate(text: &mut String, random: &mut Random) {
+pub(crate) fn mutate(text: &mut String, random: &mut Random) {
     let at = text.floor_char_boundary(random.below(text.len() + 1));
     let end = text.ceil_char_boundary((at + random.below(12)).min(text.len()));
     match random.below(4) {

@@ -17,6 +17,7 @@ mod dialect;
 mod documents;
 mod errors;
 mod explain;
+mod format;
 mod generator;
 mod hostile;
 mod laws;
