@@ -55,5 +55,5 @@ pub use hash::PolicyHash;
 pub use pointer::RulePointer;
 pub use policy::Policy;
 pub use print::native;
-pub use tools::{NoToolList, ToolList};
 pub use read::schema::{catalogue_schema, schema};
+pub use tools::{NoToolList, ToolList};

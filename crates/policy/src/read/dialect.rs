@@ -14,18 +14,19 @@ use crate::diagnostics::{Findings, quoted};
 use crate::source::{Action, Cost, LimitEntry, Place, PredicateEntry, RuleEntry, Span};
 use crate::{Algorithm, Code, Per};
 
-const RULE: Keys = Keys {
+pub(super) const RULE: Keys = Keys {
     of: "a rule of `rules`",
     known: &["action", "conditions", "name", "on_deny", "rate_limit", "state"],
     later: &[],
 };
 
-const STATE: Keys = Keys { of: "`state`", known: &["counter", "increment", "increment_from", "window"], later: &[] };
+pub(super) const STATE: Keys =
+    Keys { of: "`state`", known: &["counter", "increment", "increment_from", "window"], later: &[] };
 
 /// By whether it is denied.
-const ACTIONS: [(&str, bool); 2] = [("evaluate", false), ("deny", true)];
+pub(super) const ACTIONS: [(&str, bool); 2] = [("evaluate", false), ("deny", true)];
 
-const OPS: [(&str, bool); 2] = [("lte", false), ("lt", true)];
+pub(super) const OPS: [(&str, bool); 2] = [("lte", false), ("lt", true)];
 
 /// What a call adds to a count of its tool.
 struct State {

@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod condition;
+mod dialect;
 mod limit;
 mod names;
 mod rule;
@@ -37,6 +38,7 @@ pub fn schema() -> Value {
     );
     let definitions = json!({
         "condition": condition::condition(),
+        "dialect_rule": dialect::rule(),
         "duration": limit::duration(),
         "limit": limit::limit(),
         "path": condition::path(),

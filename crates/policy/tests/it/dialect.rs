@@ -200,7 +200,7 @@ fn passes(policy: &Policy, counts: &mut BTreeMap<usize, u64>, tool: &str, argume
     true
 }
 
-fn document(random: &mut Random) -> Value {
+pub(crate) fn document(random: &mut Random) -> Value {
     let mut document = json!({ "version": "1", "default": random.pick(&["allow", "deny"]), "tools": {} });
     for tool in ["a", "b", "*"] {
         if random.chance(75) {

@@ -398,6 +398,7 @@ fn whatever_the_reader_accepts_is_valid() {
         let mut document = match random.below(8) {
             0 => random.document(),
             1 => json!({ "version": "1", "risks": { "High": random.rule() }, "reverse": { "roots": "deny" } }),
+            2 => crate::dialect::document(&mut random),
             _ => json!({ "version": "1", "tools": { "t": random.rule() } }),
         };
         for _ in 0..random.below(3) {

@@ -49,7 +49,7 @@ fn member(key: &str) -> Value {
         }),
         "rules" => json!({
             "description": "Steps as YAML proxies write them; each becomes conditions and limits of this language.",
-            "type": "array", "items": { "type": "object" },
+            "type": "array", "items": reference("dialect_rule"),
         }),
         _ => Value::Bool(true),
     }
