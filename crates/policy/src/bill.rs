@@ -34,7 +34,7 @@ impl<'p> Bill<'p> {
 
 impl Priced {
     /// In millionths; none where it is missing, negative, finer than that, or above the limit.
-    fn cost(&self, facts: &Facts<'_>) -> Option<u64> {
+    pub(crate) fn cost(&self, facts: &Facts<'_>) -> Option<u64> {
         let mut cost = None;
         self.path.any(facts, |found| {
             if let Found::Value(value) = found {

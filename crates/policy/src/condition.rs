@@ -69,7 +69,7 @@ impl Condition {
 }
 
 impl Asked {
-    fn holds(&self, facts: &Facts<'_>, stance: Stance) -> bool {
+    pub(crate) fn holds(&self, facts: &Facts<'_>, stance: Stance) -> bool {
         match stance {
             Stance::Require => !self.path.any(facts, |found| !self.surely(found)),
             Stance::Beware => self.path.any(facts, |found| self.perhaps(found)),

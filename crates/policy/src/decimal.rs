@@ -50,6 +50,11 @@ impl<S: AsRef<str>> Decimal<S> {
         if self.negative { size.reverse() } else { size }
     }
 
+    /// Whether it is below zero, its digits without a point, and the power of ten that the first of them counts.
+    pub(crate) fn parts(&self) -> (bool, String, i64) {
+        (self.negative, self.digits().map(char::from).collect(), self.power)
+    }
+
     /// By value: `1.0` and `1e2` are whole.
     pub(crate) fn is_whole(&self) -> bool {
         self.is_zero() || self.power >= self.digits().count() as i64 - 1

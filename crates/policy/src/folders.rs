@@ -18,6 +18,14 @@ impl Folder {
         let path = Lexical::of(&text);
         Self { absolute: path.absolute, ups: path.ups, parts: path.parts.iter().map(|part| (*part).into()).collect() }
     }
+
+    /// A path below it: of this name, directly inside.
+    pub(crate) fn with(&self, name: &str) -> String {
+        let root = if self.absolute { "/" } else { "" };
+        let ups = std::iter::repeat_n("..", self.ups);
+        let parts = ups.chain(self.parts.iter().map(|part| &**part)).chain([name]).collect::<Vec<_>>();
+        format!("{root}{}", parts.join("/"))
+    }
 }
 
 impl fmt::Display for Folder {

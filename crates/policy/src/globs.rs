@@ -43,6 +43,10 @@ impl Globs {
         }
     }
 
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.by_literal.iter().flatten().chain(&self.others).map(|rule| &**rule)
+    }
+
     pub(crate) fn matching(&self, name: &str) -> Matching<'_> {
         let mut matching: Matching<'_> = self.others.iter().filter(|rule| rule.matches(name)).collect();
         // Each literal once, however often it occurs: a long name must not cost its square.

@@ -9,7 +9,7 @@ use crate::diagnostics::Findings;
 use crate::read;
 use crate::ruling::{Rule, Ruling};
 use crate::source::ReverseEntry;
-use crate::space::Judgement;
+use crate::space::{Judgement, Space};
 use crate::{Call, Catalogue, Counter, Finding, PolicyErrors, PolicyHash, Reverse, Subject, lint};
 
 /// A policy document, compiled.
@@ -101,6 +101,22 @@ impl Policy {
             Subject::Resource(uri) => self.compiled.resources.matching(uri),
             Subject::Prompt(name) => self.compiled.prompts.matching(name),
         }
+    }
+
+    pub(crate) fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    pub(crate) fn tools(&self) -> &Space {
+        &self.compiled.tools
+    }
+
+    pub(crate) fn resources(&self) -> &Space {
+        &self.compiled.resources
+    }
+
+    pub(crate) fn prompts(&self) -> &Space {
+        &self.compiled.prompts
     }
 
     /// The one question behind both calling and listing.

@@ -65,6 +65,20 @@ impl Space {
         self.rules.iter().filter(|rule| rule.pattern.matches(name)).collect()
     }
 
+    /// Every name that is written out in the policy.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.exact.keys().map(|name| &**name)
+    }
+
+    /// Every rule on a glob, in no order.
+    pub(crate) fn globs(&self) -> impl Iterator<Item = &Rule> {
+        self.globs.rules()
+    }
+
+    pub(crate) fn in_shadow(&self) -> bool {
+        self.shadow
+    }
+
     pub(crate) fn judge(&self, name: &str) -> Judgement<'_> {
         if let Some(Verdict { ruling, strict, owed, asking }) = self.exact.get(name) {
             let (ruling, strict) = (ruling.as_ref(), strict.as_ref().map(Ruling::as_ref));

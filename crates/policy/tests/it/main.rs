@@ -14,6 +14,7 @@ mod conditions;
 mod costs;
 mod decisions;
 mod dialect;
+mod diff;
 mod documents;
 mod errors;
 mod explain;

@@ -1,0 +1,266 @@
+//! Finds one value for every way in which the questions to one part of a call can come out together. Where that is not
+//! sure to be every way, it says why.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::ask::Ask;
+use super::lists;
+use super::numbers::Numbers;
+use super::objects;
+use super::texts::Texts;
+use crate::hosts::ListedHost;
+use crate::literal::Literal;
+use crate::path::Step;
+use crate::test::Test;
+
+/// More ways than this are not told apart at one place.
+pub(super) const MOST: usize = 4_096;
+
+/// One way in which the questions come out, and a value that shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    /// JSON; none where nothing is there.
+    pub(super) value: Option<String>,
+    pub(super) flags: Vec<bool>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cells {
+    pub(super) list: Vec<Cell>,
+    /// Why there may be others.
+    pub(super) open: Option<&'static str>,
+}
+
+/// A place in the arguments: what is asked of it, and of what is in it.
+pub(super) struct Place {
+    /// All questions to it and below, seen from here.
+    pub(super) asks: Vec<Ask>,
+    pub(super) keys: BTreeMap<Box<str>, Place>,
+    /// Of a list, any element.
+    pub(super) each: Option<Box<Place>>,
+}
+
+impl Place {
+    pub(super) fn new(asks: Vec<Ask>) -> Self {
+        let mut keys = BTreeMap::<Box<str>, Vec<Ask>>::new();
+        let mut each = Vec::new();
+        for ask in &asks {
+            match ask.steps().first() {
+                Some(Step::Key(key)) => keys.entry(key.clone()).or_default().push(ask.clone().below()),
+                Some(Step::Each) => each.push(ask.clone().below()),
+                None => {}
+            }
+        }
+        // What is in a value that is asked for as a whole must be told apart, too.
+        for literal in asks.iter().filter(|ask| ask.steps().is_empty()).flat_map(literals) {
+            if let Literal::Object(members) = literal {
+                for (key, member) in members {
+                    keys.entry(key.clone()).or_default().push(Ask::whether(member));
+                }
+            }
+        }
+        for ask in asks.iter().filter(|ask| ask.steps().is_empty()) {
+            if let Some(Test::Contains(part)) = ask.test() {
+                each.push(Ask::whether(part));
+            }
+        }
+        let keys = keys.into_iter().map(|(key, asks)| (key, Self::new(asks))).collect();
+        let each = (!each.is_empty()).then(|| Box::new(Self::new(each)));
+        Self { asks, keys, each }
+    }
+
+    /// The questions to this very place.
+    pub(super) fn own(&self) -> impl Iterator<Item = &Ask> {
+        self.asks.iter().filter(|ask| ask.steps().is_empty())
+    }
+
+    pub(super) fn literals(&self) -> impl Iterator<Item = &Literal> {
+        self.own().flat_map(literals)
+    }
+
+    pub(super) fn lengths(&self) -> Vec<u64> {
+        let length = |ask: &Ask| match ask.test() {
+            Some(Test::Length(_, bound)) => Some(*bound),
+            _ => None,
+        };
+        self.own().filter_map(length).collect()
+    }
+
+    /// What may stand here; text alone, where nothing else can.
+    pub(super) fn cells(&self, may_be_missing: bool, only_text: bool) -> Cells {
+        let mut cells = Gathered::new(&self.asks);
+        if only_text {
+            self.texts(&mut cells);
+        } else {
+            self.literals().for_each(|literal| cells.add(Some(written(literal))));
+            self.numbers(&mut cells);
+            self.texts(&mut cells);
+            ["true", "false", "null"].into_iter().for_each(|word| cells.add(Some(word.to_owned())));
+            lists::add(self, &mut cells);
+            objects::add(self, &mut cells);
+            if may_be_missing {
+                cells.add(None);
+            }
+            // Half a surrogate pair is a string that is no text, and so of the wrong type for every question.
+            cells.add(Some(r#""\ud800""#.to_owned()));
+        }
+        if may_be_missing {
+            cells.add(None);
+        }
+        cells.cells
+    }
+
+    fn numbers(&self, cells: &mut Gathered<'_>) {
+        let mut numbers = Numbers::default();
+        for ask in self.own() {
+            match (ask, ask.test()) {
+                (Ask::Cost(priced), _) => numbers.add_cost(priced.max),
+                (_, Some(Test::Compare(_, bound))) => numbers.add(bound),
+                (_, Some(Test::Type(_))) => numbers.whole = true,
+                _ => {}
+            }
+        }
+        for literal in self.literals() {
+            if let Literal::Number(number) = literal {
+                numbers.add(number);
+            }
+        }
+        let (examples, enough) = numbers.examples();
+        examples.into_iter().for_each(|number| cells.add(Some(number)));
+        if !enough {
+            cells.open("numbers with enormous exponents");
+        }
+    }
+
+    fn texts(&self, cells: &mut Gathered<'_>) {
+        let mut texts = Texts::default();
+        let tests = self.own().filter_map(Ask::test).collect::<Vec<_>>();
+        let others = tests.iter().filter(|test| !texts.add(test)).collect::<Vec<_>>();
+        let word = fresh(&format!("{tests:?}"));
+        let any = |wanted: fn(&Test) -> bool| others.iter().any(|test| wanted(test));
+        let (folders, hosts) =
+            (any(|test| matches!(test, Test::Within(_))), any(|test| matches!(test, Test::HostIn(_))));
+        // Each alone is known in full, apart from texts that are written out: folders and hosts lie inside each other like
+        // boxes, and one path or URL in each box, with a name that is nowhere else, shows all there is.
+        if folders && hosts || !others.is_empty() && texts.has_expressions() {
+            others.iter().for_each(|test| plain_forms(test, &mut texts));
+            // Climbing out is what other patterns most often miss.
+            texts.add_form(r"(?s:.*[/\\]\.\.([/\\].*)?)".to_owned());
+            cells.open("a path or URL is asked about in several ways at once");
+        }
+        texts.literals().iter().for_each(|text| cells.add(Some(quoted(text))));
+        places_and_urls(&others, &word).iter().for_each(|text| cells.add(Some(quoted(text))));
+        match texts.examples() {
+            Ok(examples) => examples.iter().for_each(|text| cells.add(Some(quoted(text)))),
+            Err(reason) => cells.open(reason),
+        }
+    }
+}
+
+/// How most paths and URLs look that are inside: not all, but enough to meet other patterns.
+fn plain_forms(test: &Test, texts: &mut Texts) {
+    match test {
+        Test::Within(folders) => folders.iter().for_each(|folder| {
+            let inside = folder.with("");
+            let root = regex::escape(inside.trim_end_matches('/'));
+            texts.add_form(format!(r"{root}(/[^/\\%.][^/\\%]*)*"));
+        }),
+        Test::HostIn(hosts) => hosts.iter().for_each(|host| {
+            let host = match host {
+                ListedHost::This(host) => regex::escape(host),
+                ListedHost::Below(domain) => format!("[a-z]+{}", regex::escape(domain)),
+            };
+            texts.add_form(format!(r"https://{host}(/[!-~]*)?"));
+        }),
+        _ => {}
+    }
+}
+
+/// A path in each folder, a URL of each host, and some that are in none.
+fn places_and_urls(tests: &[&&Test], fresh: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    for test in tests {
+        match test {
+            Test::Within(folders) => {
+                texts.push(format!("/{fresh}"));
+                for folder in folders {
+                    let inside = folder.with(fresh);
+                    texts.extend((!inside.starts_with('/')).then(|| format!("../{inside}")));
+                    texts.push(inside);
+                }
+            }
+            Test::HostIn(hosts) => {
+                texts.push(format!("https://{fresh}.{fresh}/"));
+                texts.extend(hosts.iter().map(|host| match host {
+                    ListedHost::This(host) => format!("https://{host}/{fresh}"),
+                    ListedHost::Below(domain) => format!("https://{fresh}{domain}/{fresh}"),
+                }));
+            }
+            _ => {}
+        }
+    }
+    texts
+}
+
+/// A word that stands nowhere in there.
+pub(super) fn fresh(text: &str) -> String {
+    let mut word = "x".to_owned();
+    while text.contains(&word) {
+        word.push('x');
+    }
+    word
+}
+
+/// The values that a question asks for as a whole.
+fn literals(ask: &Ask) -> &[Literal] {
+    match ask.test() {
+        Some(Test::Equals(literal)) => std::slice::from_ref(literal),
+        Some(Test::OneOf(literals)) => literals,
+        _ => &[],
+    }
+}
+
+/// Values by how the questions to them come out, each way once.
+pub(super) struct Gathered<'a> {
+    asks: &'a [Ask],
+    seen: HashSet<Vec<bool>>,
+    cells: Cells,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(asks: &'a [Ask]) -> Self {
+        Self { asks, seen: HashSet::new(), cells: Cells::default() }
+    }
+
+    pub(super) fn add(&mut self, value: Option<String>) {
+        let flags = self.asks.iter().map(|ask| ask.flags_value(value.as_deref())).collect::<Vec<_>>();
+        if self.cells.list.len() >= MOST {
+            self.open("too many ways to tell values apart");
+        } else if self.seen.insert(flags.clone()) {
+            self.cells.list.push(Cell { value, flags });
+        }
+    }
+
+    pub(super) fn open(&mut self, reason: &'static str) {
+        self.cells.open.get_or_insert(reason);
+    }
+}
+
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// As JSON.
+pub(super) fn written(literal: &Literal) -> String {
+    match literal {
+        Literal::Null => "null".to_owned(),
+        Literal::Bool(value) => value.to_string(),
+        Literal::Number(number) => super::numbers::text(number),
+        Literal::String(text) => quoted(text),
+        Literal::Array(elements) => format!("[{}]", elements.iter().map(written).collect::<Vec<_>>().join(",")),
+        Literal::Object(members) => {
+            let member = |(key, value): &(Box<str>, Literal)| format!("{}:{}", quoted(key), written(value));
+            format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Two policies by meaning: what is told is what the engine says, and nothing that the engine says goes untold.
+
+use policy::diff::{Change, Diff, Direction, Kind, Unknown, What};
+use policy::{Call, Context, Policy, Subject, diff};
+use serde_json::value::RawValue;
+
+use crate::generator::{Random, seed};
+use crate::{call, parse, show};
+
+fn policy(members: &str) -> Policy {
+    parse(&format!(r#"{{ "version": "1", {members} }}"#))
+}
+
+fn shown(diff: &Diff) -> Vec<String> {
+    let change = |change: &Change| {
+        let sign = if change.direction == Direction::Widened { '+' } else { '-' };
+        match &change.what {
+            What::Calls { names, old, new, witness } => {
+                let given = witness.arguments().unwrap_or("none");
+                let context = [witness.agent(), witness.server(), witness.labels().first().map(|(_, label)| &**label)];
+                let context = context.into_iter().flatten().map(|word| format!(" {word}")).collect::<String>();
+                format!("{sign} {names}: {} -> {} {given}{context}", old.as_str(), new.as_str())
+            }
+        }
+    };
+    let unknown = |unknown: &Unknown| {
+        let names = unknown.names.as_ref().map(ToString::to_string).unwrap_or_default();
+        format!("? {names}: {:?} -> {:?}: {}", unknown.old, unknown.new, unknown.reasons.join("; "))
+    };
+    diff.changes.iter().map(change).chain(diff.unknown.iter().map(unknown)).collect()
+}
+
+#[track_caller] // the one place that compares
+fn check(old: &str, new: &str, expected: &[&str]) {
+    let (old, new) = (policy(old), policy(new));
+    assert_eq!(shown(&diff(&old, &new)), expected);
+    confirm(&old, &new, &diff(&old, &new));
+    // The other way round, everything turns round.
+    let (forth, back) = (diff(&old, &new), diff(&new, &old));
+    assert_eq!(forth.widens(), back.changes.iter().any(|change| change.direction == Direction::Narrowed));
+    assert_eq!((forth.changes.len(), forth.unknown.len()), (back.changes.len(), back.unknown.len()));
+}
+
+#[track_caller]
+fn confirm(old: &Policy, new: &Policy, diff: &Diff) {
+    for change in &diff.changes {
+        match &change.what {
+            What::Calls { names, old: before, new: after, witness } => {
+                assert_eq!((&witness.ask(old), &witness.ask(new)), (before, after));
+                assert!(names.contains(names.kind(), witness.name()));
+                assert_eq!(change.direction == Direction::Widened, after.verdict > before.verdict);
+                assert_ne!(after.verdict, before.verdict);
+            }
+        }
+    }
+}
+
+/// A tool `t` with these conditions required, before and after.
+#[track_caller]
+fn required(old: &str, new: &str, expected: &[&str]) {
+    let tool =
+        |conditions: &str| format!(r#""tools": {{ "t": {{ "require": [{{ "conditions": [{conditions}] }}] }} }}"#);
+    check(&tool(old), &tool(new), expected);
+}
+
+#[test]
+fn names() {
+    check(r#""tools": {}"#, r#""tools": {}"#, &[]);
+    check(r#""tools": {}"#, r#""tools": { "a": {} }"#, &["+ tool `a`: denied.default -> permitted {}"]);
+    check(
+        r#""tools": { "a": {} }"#,
+        r#""tools": { "a": "require_approval" }"#,
+        &["- tool `a`: permitted -> approval.required {}"],
+    );
+    check(r#""tools": { "a": "hide" }"#, r#""tools": { "a": "deny" }"#, &[]);
+    check(r#""tools": { "a": {}, "b": {} }"#, r#""tools": { "b": {}, "a": "allow" }"#, &[]);
+    check(
+        r#""default": "deny""#,
+        r#""default": "allow""#,
+        &[
+            "+ any other tool, such as `x`: denied.default -> permitted {}",
+            "+ any other resource, such as `x`: denied.default -> permitted {}",
+            "+ any other prompt, such as `x`: denied.default -> permitted {}",
+        ],
+    );
+    check(
+        r#""tools": { "list_*": {} }"#,
+        r#""tools": { "list_*": { "except": ["*_all"] } }"#,
+        &["- any tool on `*_all` and `list_*`, such as `list_all`: permitted -> denied.default {}"],
+    );
+    // Only `ab` matches both, and it has a rule of its own.
+    check(r#""tools": { "ab*": {}, "?b": "deny" }"#, r#""tools": { "ab*": {}, "?b": "deny", "ab": {} }"#, &[]);
+    check(
+        r#""tools": { "a?": {}, "*": {} }"#,
+        r#""tools": { "a?": {} }, "hide": ["é*", "ab"]"#,
+        &["- tool `ab`: permitted -> hidden {}"],
+    );
+    check(
+        r#""resources": { "docs://*": {} }, "prompts": { "p": {} }"#,
+        r#""resources": { "docs://a/*": {} }, "prompts": {}"#,
+        &[
+            "- any resource on `docs://*`, such as `docs://`: permitted -> denied.default {}",
+            "- prompt `p`: permitted -> denied.default {}",
+        ],
+    );
+    check(
+        r#""mode": "enforce""#,
+        r#""mode": "shadow", "tools": { "a": "deny" }"#,
+        &[
+            "+ tool `a`: denied.default -> permitted {}",
+            "+ any other tool, such as `x`: denied.default -> permitted {}",
+            "+ any other resource, such as `x`: denied.default -> permitted {}",
+            "+ any other prompt, such as `x`: denied.default -> permitted {}",
+        ],
+    );
+}
+
+#[test]
+fn the_same_said_otherwise_is_the_same() {
+    let same = |old: &str, new: &str| required(old, new, &[]);
+    let n = |op: &str, value: &str| format!(r#"{{ "path": "args.n", "op": "{op}", "value": {value} }}"#);
+    same(&n("in", "[1, 2]"), &format!(r#"{{ "any": [{}, {}] }}"#, n("eq", "2.0"), n("eq", "10e-1")));
+    same(&n("lte", "5"), &format!(r#"{{ "not": {} }}"#, n("gt", "5")));
+    same(&n("eq", "5"), &format!("{}, {}", n("lte", "5"), n("gte", "5")));
+    same(&n("regex", r#""(a|b)*""#), &n("regex", r#""[ab]*""#));
+    same(
+        &n("regex", r#""a.*""#),
+        &format!(r#"{}, {{ "not": {} }}"#, n("starts_with", r#""a""#), n("contains", r#""\n""#)),
+    );
+    same(&n("glob", r#""a*""#), &n("starts_with", r#""a""#));
+    same(&n("len_lt", "3"), &n("len_lte", "2"));
+    same(&n("path_within", r#"["/srv", "/srv/docs"]"#), &n("path_within", r#""/srv/""#));
+    same(&n("url_host_in", r#"["*.example.com", "a.example.com"]"#), &n("url_host_in", r#"["*.EXAMPLE.com."]"#));
+    same(
+        &n("type", r#""number""#),
+        &format!(r#"{{ "any": [{}, {}] }}"#, n("type", r#""integer""#), n("type", r#""number""#)),
+    );
+    let tool = |keys: &str| format!(r#""tools": {{ "t": {{ {keys} }} }}"#);
+    let [low, high] = [n("gte", "1"), n("lt", "9")].map(|condition| format!(r#"{{ "conditions": [{condition}] }}"#));
+    check(&tool(&format!(r#""require": [{low}, {high}]"#)), &tool(&format!(r#""require": [{high}, {low}]"#)), &[]);
+    let both = format!(r#"{{ "conditions": [{}, {}] }}"#, n("gte", "1"), n("lt", "9"));
+    check(&tool(&format!(r#""require": [{low}, {high}]"#)), &tool(&format!(r#""require": [{both}]"#)), &[]);
+}
+
+#[test]
+fn arguments() {
+    let n = |op: &str, value: &str| format!(r#"{{ "path": "args.n", "op": "{op}", "value": {value} }}"#);
+    let widened = |arguments: &str| format!("+ tool `t`: denied.condition -> permitted {arguments}");
+    let narrowed = |arguments: &str| format!("- tool `t`: permitted -> denied.condition {arguments}");
+    let wider = |old: &str, new: &str, arguments: &str| required(old, new, &[&widened(arguments)]);
+    wider(&n("lt", "5"), &n("lte", "5"), r#"{"n":5}"#);
+    wider(&n("lt", "5"), &n("lt", "6"), r#"{"n":5}"#);
+    wider(&n("lt", "5"), &n("lt", "5.00000000000000000001"), r#"{"n":5}"#);
+    wider(&format!("{}, {}", n("lt", "5"), n("type", r#""integer""#)), &n("lt", "5"), r#"{"n":0.1}"#);
+    wider(&n("in", r#"["a"]"#), &n("in", r#"["a", "b"]"#), r#"{"n":"b"}"#);
+    wider(&n("regex", r#""[a-f]+""#), &n("regex", r#""[a-g]+""#), r#"{"n":"g"}"#);
+    wider(
+        &n("regex", r#""[a-f]{3,40}""#),
+        &n("regex", r#""[a-f]{3,41}""#),
+        &format!(r#"{{"n":"{}"}}"#, "a".repeat(41)),
+    );
+    wider(&n("path_within", r#""/srv/docs""#), &n("path_within", r#""/srv""#), r#"{"n":"/srv/x"}"#);
+    wider(&n("url_host_in", r#"["a.test"]"#), &n("url_host_in", r#"["*.test"]"#), r#"{"n":"https://x.test/x"}"#);
+    wider(&n("len_lt", "3"), &n("len_lt", "4"), r#"{"n":"xxx"}"#);
+    wider(&n("exists", "true"), "", r#"{}"#);
+    wider(&n("eq", r#"{ "a": 1 }"#), r#"{ "path": "args.n.a", "op": "eq", "value": 1 }"#, r#"{"n":{"a":1,"x1":0}}"#);
+    let each = |op: &str, value: &str| format!(r#"{{ "path": "args.n[*].p", "op": "{op}", "value": {value} }}"#);
+    wider(&each("lt", "5"), &each("lt", "6"), r#"{"n":[{"p":5}]}"#);
+    wider(&format!("{}, {}", n("len_gt", "2"), each("lt", "5")), &each("lt", "5"), r#"{"n":[]}"#);
+    required(
+        &n("starts_with", r#""a""#),
+        &n("ends_with", r#""b""#),
+        &[&widened(r#"{"n":"b"}"#), &narrowed(r#"{"n":"a"}"#)],
+    );
+    // `1` is no text, so each is unsure of it in its own way.
+    let (no_a, no_b) = (n("neq", r#""a""#), format!(r#"{{ "not": {} }}"#, n("glob", r#""a""#)));
+    required(&no_a, &no_b, &[&narrowed(r#"{"n":0}"#)]);
+}
+
+#[test]
+fn who_where_and_when() {
+    let widened = |rest: &str| format!("+ tool `t`: denied.condition -> permitted {{}}{rest}");
+    let on = |path: &str, op: &str, value: &str| format!(r#"{{ "path": "{path}", "op": "{op}", "value": {value} }}"#);
+    required(&on("agent.id", "eq", r#""a""#), &on("agent.id", "in", r#"["a", "b"]"#), &[&widened(" b")]);
+    required(&on("server.id", "eq", r#""a""#), &on("server.id", "exists", "true"), &[&widened(" x")]);
+    required(
+        &on("agent.labels.team", "glob", r#""a*""#),
+        &on("agent.labels.team", "glob", r#""*""#),
+        &[&widened(" x")],
+    );
+    required(&on("time.hour", "lt", "9"), &on("time.hour", "lte", "8.5"), &[]);
+    required(&on("time.hour", "lt", "9"), &on("time.hour", "lt", "10"), &[&widened("")]);
+    required(&on("time.hour", "gte", "24"), &on("time.hour", "lt", "0"), &[]);
+    required(&on("time.weekday", "in", "[6, 7]"), &on("time.weekday", "gt", "5"), &[]);
+    let friday = format!("{}, {}", on("time.date", "eq", r#""2026-11-27""#), on("time.weekday", "eq", "5"));
+    required(&friday, &on("time.date", "eq", r#""2026-11-27""#), &[]);
+    required(&on("tool.name", "glob", r#""t*""#), &on("tool.name", "eq", r#""t""#), &[]);
+}
+
+#[test]
+fn much_that_is_the_same_does_not_hide_what_is_not() {
+    let on = |key: usize, max: usize| format!(r#"{{ "path": "args.k{key}", "op": "lt", "value": {max} }}"#);
+    let same = (0..40).map(|key| on(key, 5)).collect::<Vec<_>>().join(", ");
+    required(&same, &format!("{same}, {}", on(7, 6)), &[]);
+    let more = format!("{same}, {}", on(7, 4));
+    let found = diff(&policy(&tool(&same)), &policy(&tool(&more)));
+    assert!(found.unknown.is_empty() && found.changes.len() == 1, "{found:?}");
+}
+
+fn tool(conditions: &str) -> String {
+    format!(r#""tools": {{ "t": {{ "require": [{{ "conditions": [{conditions}] }}] }} }}"#)
+}
+
+#[test]
+fn what_cannot_be_decided_is_unknown() {
+    let n = |op: &str, value: &str| format!(r#"{{ "path": "args.n", "op": "{op}", "value": {value} }}"#);
+    let text = n("regex", r#""/srv/docs/.*""#);
+    let both = |folder: &str| format!("{}, {text}", n("path_within", folder));
+    required(
+        &both(r#""/srv""#),
+        &both(r#""/srv/docs""#),
+        &[
+            r#"- tool `t`: permitted -> denied.condition {"n":"/srv/docs/.."}"#,
+            "? tool `t`: Refused -> Permitted: args.n: a path or URL is asked about in several ways at once",
+        ],
+    );
+    // Whatever a path may be, asking more of it lets no more through.
+    required(
+        &n("path_within", r#""/srv""#),
+        &both(r#""/srv""#),
+        &[r#"- tool `t`: permitted -> denied.condition {"n":"/srv/xx"}"#],
+    );
+    required(
+        &text,
+        &n("path_within", r#""/srv/docs""#),
+        &[
+            r#"+ tool `t`: denied.condition -> permitted {"n":"/srv/docs"}"#,
+            r#"- tool `t`: permitted -> denied.condition {"n":"/srv/docs/.."}"#,
+        ],
+    );
+}
+
+const POLICIES: usize = 400;
+const CALLS: usize = 50;
+
+/// Whatever a random call shows, the comparison tells, or says that it does not know.
+#[test]
+fn nothing_that_a_call_shows_goes_untold() {
+    let seed = seed();
+    let mut random = Random::new(seed);
+    let (mut told, mut untold, mut exact) = (0, 0, 0);
+    for _ in 0..POLICIES {
+        let document = random.document();
+        // Mostly a change of the same policy: two that have nothing to do with each other differ everywhere.
+        let mut other = document.clone();
+        let fresh = random.document();
+        for key in ["tools", "resources", "prompts", "all_tools", "default", "hide"] {
+            if random.chance(40)
+                && let Some(value) = fresh.get(key)
+            {
+                other[key] = value.clone();
+            }
+        }
+        let [old, new] = [document, other].map(|document| parse(&random.write(&document)));
+        let found = diff(&old, &new);
+        confirm(&old, &new, &found);
+        exact += usize::from(found.unknown.is_empty());
+        for _ in 0..CALLS {
+            let name = random.name();
+            let (kind, subject) = match random.below(4) {
+                0 => (Kind::Resource, Subject::Resource(&name)),
+                1 => (Kind::Prompt, Subject::Prompt(&name)),
+                _ => (Kind::Tool, Subject::Tool(&name)),
+            };
+            let text = random.arguments().map(|arguments| random.write(&arguments));
+            let raw = text.as_ref().map(|text| serde_json::from_str::<&RawValue>(text).unwrap());
+            let agent = random.chance(70).then(|| random.pick(&["a", "ab", "é"]));
+            let team = random.chance(70).then(|| random.pick(&["a", "é"]));
+            let labels = team.map(|team| ("team".into(), team.into()));
+            let context = Context { agent, labels: labels.as_slice(), ..call(subject, None).context };
+            let answers =
+                [&old, &new].map(|policy| show(policy, policy.decide(Call { subject, arguments: raw, context })));
+            let [before, after] = answers.each_ref().map(|answer| match answer.split(' ').next() {
+                Some("permit") => 2,
+                Some("approval.required") => 1,
+                _ => 0,
+            });
+            if before == after {
+                continue;
+            }
+            let verdict = |verdict: policy::diff::Verdict| verdict as usize;
+            let is_told = found.changes.iter().any(|change| match &change.what {
+                What::Calls { names, old, new, .. } => {
+                    names.contains(kind, &name) && (verdict(old.verdict), verdict(new.verdict)) == (before, after)
+                }
+            });
+            let is_open = found.unknown.iter().any(|unknown| {
+                let named = unknown.names.as_ref().is_none_or(|names| names.contains(kind, &name));
+                named && unknown.kind == kind && (verdict(unknown.old), verdict(unknown.new)) == (before, after)
+            });
+            assert!(is_told || is_open, "{subject:?} of {text:?}: {answers:?}, seed {seed}\n{:?}", shown(&found));
+            told += usize::from(is_told);
+            untold += usize::from(!is_told);
+        }
+    }
+    println!("{told} differences told, {untold} unknown, {exact} of {POLICIES} pairs decided in full");
+    assert!(told > 1_000 && untold * 20 < told && exact * 2 > POLICIES, "{told}, {untold}, {exact}");
+}
+
+#[test]
+fn a_policy_is_the_same_as_itself_in_any_order() {
+    let mut random = Random::new(seed());
+    for _ in 0..POLICIES {
+        let document = random.document();
+        let [one, other] = [0, 1].map(|_| parse(&random.write(&document)));
+        assert!(diff(&one, &other).is_empty(), "{document}: {:?}", shown(&diff(&one, &other)));
+    }
+}
