@@ -3,19 +3,24 @@
 
 mod ask;
 mod calls;
+mod json;
 mod lists;
 mod moments;
 mod names;
 mod numbers;
 mod objects;
+mod owed;
+mod places;
+mod report;
 mod search;
 mod terms;
 mod texts;
 mod values;
 mod witness;
 
-use crate::Policy;
+use crate::{Approval, Policy, Reverse};
 pub use names::{Kind, NameClass};
+pub use owed::LimitTerms;
 pub use witness::{Outcome, Verdict, Witness};
 
 /// What changes from one policy to another.
@@ -37,6 +42,8 @@ pub struct Change {
 pub enum Direction {
     Widened,
     Narrowed,
+    /// Neither: it changes how long anyone waits for approval.
+    Altered,
 }
 
 /// What it is that changes.
@@ -44,6 +51,14 @@ pub enum Direction {
 pub enum What {
     /// Some calls of these names.
     Calls { names: NameClass, old: Outcome, new: Outcome, witness: Box<Witness> },
+    /// A limit on calls that both policies may permit; none where there is none.
+    Limit { names: Vec<NameClass>, old: Option<Box<LimitTerms>>, new: Option<Box<LimitTerms>> },
+    /// Who may consent to calls that both policies may hold for approval, and how; by each rule that may hold them.
+    Approval { names: Vec<NameClass>, old: Vec<Approval>, new: Vec<Approval> },
+    /// Whether a server may ask this of the client.
+    Reverse { ask: Reverse, new: bool },
+    /// Whether the document is in shadow now, and refuses nothing.
+    Mode { shadow: bool },
 }
 
 /// A difference that there may be.
@@ -61,7 +76,17 @@ pub struct Unknown {
 /// Compares an old policy with a new one. Pure; takes no more than some seconds, and says `unknown` of what is left.
 pub fn diff(old: &Policy, new: &Policy) -> Diff {
     let mut diff = Diff::default();
+    let shadow = new.tools().in_shadow();
+    if old.tools().in_shadow() != shadow {
+        diff.add(Direction::of(!shadow, shadow), What::Mode { shadow });
+    }
     calls::compare(old, new, &mut diff);
+    for ask in [Reverse::Sampling, Reverse::Elicitation, Reverse::Roots] {
+        let (old, new) = (old.reverse(ask), new.reverse(ask));
+        if old != new {
+            diff.add(Direction::of(old, new), What::Reverse { ask, new });
+        }
+    }
     diff
 }
 
@@ -76,6 +101,27 @@ impl Diff {
         self.changes.iter().any(|change| change.direction == Direction::Widened)
     }
 
+    /// The same change for other names is the same change.
+    fn add(&mut self, direction: Direction, what: What) {
+        let same = self.changes.iter_mut().filter(|change| change.direction == direction);
+        for change in same {
+            match (&mut change.what, &what) {
+                (What::Limit { names, old, new }, What::Limit { names: more, old: before, new: after })
+                    if (&*old, &*new) == (before, after) =>
+                {
+                    return names.extend(more.iter().cloned());
+                }
+                (What::Approval { names, old, new }, What::Approval { names: more, old: before, new: after })
+                    if (&*old, &*new) == (before, after) =>
+                {
+                    return names.extend(more.iter().cloned());
+                }
+                _ => {}
+            }
+        }
+        self.changes.push(Change { direction, what });
+    }
+
     /// Whether it cannot be ruled out that something is let through that was not.
     pub fn may_widen(&self) -> bool {
         self.widens() || self.unknown.iter().any(|unknown| unknown.direction == Direction::Widened)
@@ -87,10 +133,11 @@ impl Direction {
         match self {
             Self::Widened => "widened",
             Self::Narrowed => "narrowed",
+            Self::Altered => "altered",
         }
     }
 
-    fn of(old: Verdict, new: Verdict) -> Self {
+    fn of<T: PartialOrd>(old: T, new: T) -> Self {
         if new > old { Self::Widened } else { Self::Narrowed }
     }
 }

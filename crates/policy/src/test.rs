@@ -79,6 +79,27 @@ impl Test {
     }
 }
 
+impl Test {
+    /// The values that it asks for as a whole.
+    pub(crate) fn literals(&self) -> &[Literal] {
+        match self {
+            Self::Equals(literal) => std::slice::from_ref(literal),
+            Self::OneOf(literals) => literals,
+            Self::Compare(..)
+            | Self::Exists
+            | Self::Contains(_)
+            | Self::StartsWith(_)
+            | Self::EndsWith(_)
+            | Self::Glob(_)
+            | Self::Regex(_)
+            | Self::Within(_)
+            | Self::HostIn(_)
+            | Self::Type(_)
+            | Self::Length(..) => &[],
+        }
+    }
+}
+
 impl Relation {
     pub(crate) fn word(self) -> &'static str {
         match self {

@@ -79,11 +79,13 @@ impl Ask {
         (part, self)
     }
 
+    /// The values that it asks for as a whole.
+    pub(super) fn literals(&self) -> &[Literal] {
+        self.test().map(Test::literals).unwrap_or_default()
+    }
+
     pub(super) fn steps(&self) -> &[Step] {
-        match self.path() {
-            Path::Args(steps) => steps,
-            _ => &[],
-        }
+        if let Path::Args(steps) = self.path() { steps } else { &[] }
     }
 
     /// The same, asked of what the first step leads to.

@@ -5,7 +5,7 @@ use super::search::{Known, Search};
 use super::terms::Terms;
 use super::values::quoted;
 use super::witness::{Verdict, Witness};
-use super::{Change, Diff, Direction, Unknown, What};
+use super::{Diff, Direction, Unknown, What, owed};
 use crate::{Call, Context, Policy};
 
 pub(super) fn compare(old: &Policy, new: &Policy, diff: &mut Diff) {
@@ -43,7 +43,7 @@ fn class(names: &NameClass, policies: [&Policy; 2], known: &mut Known, diff: &mu
         let (old, new) = (witness.ask(old), witness.ask(new));
         if (old.verdict, new.verdict) == pair {
             let (direction, names) = (Direction::of(old.verdict, new.verdict), names.clone());
-            diff.changes.push(Change { direction, what: What::Calls { names, old, new, witness: Box::new(witness) } });
+            diff.add(direction, What::Calls { names, old, new, witness: Box::new(witness) });
         } else {
             // INVARIANT: nothing is told that the engine does not confirm. Never seen; a fault of this crate if it is.
             open.entry(pair).or_default().insert("a call was found, but is not confirmed".to_owned());
@@ -53,5 +53,8 @@ fn class(names: &NameClass, policies: [&Policy; 2], known: &mut Known, diff: &mu
         let (direction, reasons) = (Direction::of(old, new), reasons.into_iter().collect());
         let (names, kind) = (Some(names.clone()), names.kind());
         diff.unknown.push(Unknown { direction, names, kind, old, new, reasons });
+    }
+    if !before.surely_refuses() && !after.surely_refuses() {
+        owed::compare(names, policies).into_iter().for_each(|(direction, what)| diff.add(direction, what));
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::texts::Texts;
-use crate::condition::{Asked, Condition};
+use crate::condition::Condition;
 use crate::json::Json;
 use crate::literal::{Literal, Value};
 use crate::path::Path;
@@ -154,7 +154,7 @@ impl Sorting {
                 }
             }
         }
-        for literal in tests.iter().flat_map(literals) {
+        for literal in tests.iter().flat_map(Test::literals) {
             if let Literal::String(name) = literal {
                 exact.insert(name.as_ref().to_owned());
             }
@@ -186,18 +186,7 @@ fn names_asked(condition: &Condition, tests: &mut Vec<Test>) {
         Condition::All(conditions) | Condition::Any(conditions) => {
             conditions.iter().for_each(|condition| names_asked(condition, tests));
         }
-        Condition::Test(asked) => match asked.as_ref() {
-            Asked { path: Path::ToolName, test, .. } => tests.push(test.clone()),
-            _ => {}
-        },
-    }
-}
-
-fn literals(test: &Test) -> &[Literal] {
-    match test {
-        Test::Equals(literal) => std::slice::from_ref(literal),
-        Test::OneOf(literals) => literals,
-        _ => &[],
+        Condition::Test(asked) => tests.extend((asked.path == Path::ToolName).then(|| asked.test.clone())),
     }
 }
 

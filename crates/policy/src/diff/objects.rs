@@ -14,7 +14,7 @@ pub(super) fn add(place: &Place, cells: &mut Gathered<'_>) {
         if let Some(reason) = found.open {
             cells.open(reason);
         }
-        members.push((key, found.list));
+        members.push((&**key, found.list));
     }
     let bounds = place.lengths();
     if bounds.iter().any(|bound| *bound > LARGEST) {
@@ -43,7 +43,7 @@ pub(super) fn add(place: &Place, cells: &mut Gathered<'_>) {
 }
 
 /// The members of one combination; a number stands for each.
-fn combination(members: &[(&Box<str>, Vec<Cell>)], mut number: usize) -> Vec<String> {
+fn combination(members: &[(&str, Vec<Cell>)], mut number: usize) -> Vec<String> {
     let mut object = Vec::new();
     for (key, list) in members {
         let cell = list.get(number % list.len().max(1));

@@ -205,6 +205,10 @@ impl Course {
         Self { refusing, holding, too_dear }
     }
 
+    pub(super) fn surely_refuses(&self) -> bool {
+        self.refusing.contains(&Formula::Known(true))
+    }
+
     /// Everything that may come of it. Of a course that was reduced by `given`.
     pub(super) fn verdicts(&self) -> Vec<Verdict> {
         let mut verdicts = Vec::new();

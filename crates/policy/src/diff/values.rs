@@ -7,8 +7,8 @@ use super::ask::Ask;
 use super::lists;
 use super::numbers::Numbers;
 use super::objects;
+use super::places;
 use super::texts::Texts;
-use crate::hosts::ListedHost;
 use crate::literal::Literal;
 use crate::path::Step;
 use crate::test::Test;
@@ -52,7 +52,7 @@ impl Place {
             }
         }
         // What is in a value that is asked for as a whole must be told apart, too.
-        for literal in asks.iter().filter(|ask| ask.steps().is_empty()).flat_map(literals) {
+        for literal in asks.iter().filter(|ask| ask.steps().is_empty()).flat_map(Ask::literals) {
             if let Literal::Object(members) = literal {
                 for (key, member) in members {
                     keys.entry(key.clone()).or_default().push(Ask::whether(member));
@@ -75,14 +75,11 @@ impl Place {
     }
 
     pub(super) fn literals(&self) -> impl Iterator<Item = &Literal> {
-        self.own().flat_map(literals)
+        self.own().flat_map(Ask::literals)
     }
 
     pub(super) fn lengths(&self) -> Vec<u64> {
-        let length = |ask: &Ask| match ask.test() {
-            Some(Test::Length(_, bound)) => Some(*bound),
-            _ => None,
-        };
+        let length = |ask: &Ask| if let Some(Test::Length(_, bound)) = ask.test() { Some(*bound) } else { None };
         self.own().filter_map(length).collect()
     }
 
@@ -143,63 +140,16 @@ impl Place {
         // Each alone is known in full, apart from texts that are written out: folders and hosts lie inside each other like
         // boxes, and one path or URL in each box, with a name that is nowhere else, shows all there is.
         if folders && hosts || !others.is_empty() && texts.has_expressions() {
-            others.iter().for_each(|test| plain_forms(test, &mut texts));
-            // Climbing out is what other patterns most often miss.
-            texts.add_form(r"(?s:.*[/\\]\.\.([/\\].*)?)".to_owned());
+            others.iter().for_each(|test| places::add_forms(test, &mut texts));
             cells.open("a path or URL is asked about in several ways at once");
         }
         texts.literals().iter().for_each(|text| cells.add(Some(quoted(text))));
-        places_and_urls(&others, &word).iter().for_each(|text| cells.add(Some(quoted(text))));
+        places::examples(&others, &word).iter().for_each(|text| cells.add(Some(quoted(text))));
         match texts.examples() {
             Ok(examples) => examples.iter().for_each(|text| cells.add(Some(quoted(text)))),
             Err(reason) => cells.open(reason),
         }
     }
-}
-
-/// How most paths and URLs look that are inside: not all, but enough to meet other patterns.
-fn plain_forms(test: &Test, texts: &mut Texts) {
-    match test {
-        Test::Within(folders) => folders.iter().for_each(|folder| {
-            let inside = folder.with("");
-            let root = regex::escape(inside.trim_end_matches('/'));
-            texts.add_form(format!(r"{root}(/[^/\\%.][^/\\%]*)*"));
-        }),
-        Test::HostIn(hosts) => hosts.iter().for_each(|host| {
-            let host = match host {
-                ListedHost::This(host) => regex::escape(host),
-                ListedHost::Below(domain) => format!("[a-z]+{}", regex::escape(domain)),
-            };
-            texts.add_form(format!(r"https://{host}(/[!-~]*)?"));
-        }),
-        _ => {}
-    }
-}
-
-/// A path in each folder, a URL of each host, and some that are in none.
-fn places_and_urls(tests: &[&&Test], fresh: &str) -> Vec<String> {
-    let mut texts = Vec::new();
-    for test in tests {
-        match test {
-            Test::Within(folders) => {
-                texts.push(format!("/{fresh}"));
-                for folder in folders {
-                    let inside = folder.with(fresh);
-                    texts.extend((!inside.starts_with('/')).then(|| format!("../{inside}")));
-                    texts.push(inside);
-                }
-            }
-            Test::HostIn(hosts) => {
-                texts.push(format!("https://{fresh}.{fresh}/"));
-                texts.extend(hosts.iter().map(|host| match host {
-                    ListedHost::This(host) => format!("https://{host}/{fresh}"),
-                    ListedHost::Below(domain) => format!("https://{fresh}{domain}/{fresh}"),
-                }));
-            }
-            _ => {}
-        }
-    }
-    texts
 }
 
 /// A word that stands nowhere in there.
@@ -209,15 +159,6 @@ pub(super) fn fresh(text: &str) -> String {
         word.push('x');
     }
     word
-}
-
-/// The values that a question asks for as a whole.
-fn literals(ask: &Ask) -> &[Literal] {
-    match ask.test() {
-        Some(Test::Equals(literal)) => std::slice::from_ref(literal),
-        Some(Test::OneOf(literals)) => literals,
-        _ => &[],
-    }
 }
 
 /// Values by how the questions to them come out, each way once.

@@ -94,6 +94,7 @@ impl Witness {
         self.server.as_deref()
     }
 
+    /// The hour in which it is made.
     pub fn time(&self) -> Option<SystemTime> {
         self.time
     }
@@ -116,6 +117,16 @@ impl Witness {
                 let verdict = if needs_approval { Verdict::NeedsApproval } else { Verdict::Refused };
                 Outcome { verdict, code: Some(denial.code), rule: denial.rule }
             }
+        }
+    }
+}
+
+impl Verdict {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NeedsApproval => "needs approval",
+            Self::Permitted => "permitted",
         }
     }
 }

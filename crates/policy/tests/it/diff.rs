@@ -1,7 +1,8 @@
 //! Two policies by meaning: what is told is what the engine says, and nothing that the engine says goes untold.
 
-use policy::diff::{Change, Diff, Direction, Kind, Unknown, What};
-use policy::{Call, Context, Policy, Subject, diff};
+use policy::diff::{Change, Diff, Direction, Kind, NameClass, Unknown, Verdict, What};
+use policy::{Call, Catalogue, Context, Policy, Subject, diff};
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::generator::{Random, seed};
@@ -11,16 +12,22 @@ fn policy(members: &str) -> Policy {
     parse(&format!(r#"{{ "version": "1", {members} }}"#))
 }
 
+/// A line for each difference.
 fn shown(diff: &Diff) -> Vec<String> {
+    let all = |names: &[NameClass]| names.iter().map(NameClass::to_string).collect::<Vec<_>>().join("; ");
     let change = |change: &Change| {
-        let sign = if change.direction == Direction::Widened { '+' } else { '-' };
+        let text = change.to_string();
+        let (sign, rest) = text.trim().split_at(1);
+        let (_, rest) = rest.split_once(": ").unwrap();
         match &change.what {
             What::Calls { names, old, new, witness } => {
-                let given = witness.arguments().unwrap_or("none");
-                let context = [witness.agent(), witness.server(), witness.labels().first().map(|(_, label)| &**label)];
-                let context = context.into_iter().flatten().map(|word| format!(" {word}")).collect::<String>();
+                let shown = witness.to_string();
+                let context = shown.split_once(" with ").map(|(_, context)| format!(" with {context}"));
+                let (given, context) = (witness.arguments().unwrap_or("nothing"), context.unwrap_or_default());
                 format!("{sign} {names}: {} -> {} {given}{context}", old.as_str(), new.as_str())
             }
+            What::Limit { names, .. } | What::Approval { names, .. } => format!("{sign} {}: {rest}", all(names)),
+            What::Reverse { .. } | What::Mode { .. } => format!("{sign} {rest}"),
         }
     };
     let unknown = |unknown: &Unknown| {
@@ -44,13 +51,11 @@ fn check(old: &str, new: &str, expected: &[&str]) {
 #[track_caller]
 fn confirm(old: &Policy, new: &Policy, diff: &Diff) {
     for change in &diff.changes {
-        match &change.what {
-            What::Calls { names, old: before, new: after, witness } => {
-                assert_eq!((&witness.ask(old), &witness.ask(new)), (before, after));
-                assert!(names.contains(names.kind(), witness.name()));
-                assert_eq!(change.direction == Direction::Widened, after.verdict > before.verdict);
-                assert_ne!(after.verdict, before.verdict);
-            }
+        if let What::Calls { names, old: before, new: after, witness } = &change.what {
+            assert_eq!((&witness.ask(old), &witness.ask(new)), (before, after));
+            assert!(names.contains(names.kind(), witness.name()));
+            assert_eq!(change.direction == Direction::Widened, after.verdict > before.verdict);
+            assert_ne!(after.verdict, before.verdict);
         }
     }
 }
@@ -107,6 +112,7 @@ fn names() {
         r#""mode": "enforce""#,
         r#""mode": "shadow", "tools": { "a": "deny" }"#,
         &[
+            "+ mode enforce -> shadow",
             "+ tool `a`: denied.default -> permitted {}",
             "+ any other tool, such as `x`: denied.default -> permitted {}",
             "+ any other resource, such as `x`: denied.default -> permitted {}",
@@ -181,15 +187,23 @@ fn arguments() {
 fn who_where_and_when() {
     let widened = |rest: &str| format!("+ tool `t`: denied.condition -> permitted {{}}{rest}");
     let on = |path: &str, op: &str, value: &str| format!(r#"{{ "path": "{path}", "op": "{op}", "value": {value} }}"#);
-    required(&on("agent.id", "eq", r#""a""#), &on("agent.id", "in", r#"["a", "b"]"#), &[&widened(" b")]);
-    required(&on("server.id", "eq", r#""a""#), &on("server.id", "exists", "true"), &[&widened(" x")]);
+    required(
+        &on("agent.id", "eq", r#""a""#),
+        &on("agent.id", "in", r#"["a", "b"]"#),
+        &[&widened(r#" with agent.id "b""#)],
+    );
+    required(
+        &on("server.id", "eq", r#""a""#),
+        &on("server.id", "exists", "true"),
+        &[&widened(r#" with server.id "x""#)],
+    );
     required(
         &on("agent.labels.team", "glob", r#""a*""#),
         &on("agent.labels.team", "glob", r#""*""#),
-        &[&widened(" x")],
+        &[&widened(r#" with agent.labels.team "x""#)],
     );
     required(&on("time.hour", "lt", "9"), &on("time.hour", "lte", "8.5"), &[]);
-    required(&on("time.hour", "lt", "9"), &on("time.hour", "lt", "10"), &[&widened("")]);
+    required(&on("time.hour", "lt", "9"), &on("time.hour", "lt", "10"), &[&widened(" with time 2026-01-01T09:00:00Z")]);
     required(&on("time.hour", "gte", "24"), &on("time.hour", "lt", "0"), &[]);
     required(&on("time.weekday", "in", "[6, 7]"), &on("time.weekday", "gt", "5"), &[]);
     let friday = format!("{}, {}", on("time.date", "eq", r#""2026-11-27""#), on("time.weekday", "eq", "5"));
@@ -240,6 +254,199 @@ fn what_cannot_be_decided_is_unknown() {
     );
 }
 
+#[test]
+fn limits() {
+    let t = |limits: &str| format!(r#""tools": {{ "t": {{ "limits": [{limits}] }} }}"#);
+    let five = r#"{ "max": 5, "window": "1m" }"#;
+    let shown = "at most 5 in 60s per agent on /tools/t";
+    check(&t(five), &t(""), &[&format!("+ tool `t`: {shown} -> no limit")]);
+    check(&t(five), r#""tools": { "t": { "rate_limit": "5/minute" } }"#, &[]);
+    check(&t(five), &t(&format!(r#"{{ "max": 50, "window": "1m" }}, {five}"#)), &[]);
+    check(
+        &t(five),
+        &t(r#"{ "max": 6, "window": "1m" }"#),
+        &[&format!("+ tool `t`: {shown} -> at most 6 in 60s per agent on /tools/t")],
+    );
+    // Less at once, but more in the long run.
+    let often = "at most 1 in 5s per agent on /tools/t";
+    check(
+        &t(five),
+        &t(r#"{ "max": 1, "window": 5 }"#),
+        &[&format!("+ tool `t`: {shown} -> {often}"), &format!("- tool `t`: {shown} -> {often}")],
+    );
+    check(
+        &t(five),
+        &t(r#"{ "max": 1, "window": 15 }"#),
+        &[&format!("- tool `t`: {shown} -> at most 1 in 15s per agent on /tools/t")],
+    );
+    check(
+        &t(five),
+        &t(r#"{ "max": 5, "window": "1m", "per": "gateway" }"#),
+        &[&format!("- tool `t`: {shown} -> at most 5 in 60s per gateway on /tools/t")],
+    );
+    check(
+        &t(five),
+        &t(r#"{ "max": 5, "window": "1m", "algorithm": "smooth" }"#),
+        &[&format!("+ tool `t`: {shown} -> {shown}, smooth")],
+    );
+    check(
+        &t(five),
+        &t(r#"{ "max": 5, "window": "1m", "cost": 2 }"#),
+        &[&format!("- tool `t`: {shown} -> {shown}, a call costs 2")],
+    );
+    check(
+        &t(five),
+        &t(r#"{ "max": 5, "window": "1m", "cost": "args.n" }"#),
+        &[
+            r#"- tool `t`: permitted -> limited {"n":-1}"#,
+            &format!("+ tool `t`: {shown} -> {shown}, a call costs what its arguments say"),
+            &format!("- tool `t`: {shown} -> {shown}, a call costs what its arguments say"),
+        ],
+    );
+    // One change, whatever it bears on.
+    let all = |max: usize| {
+        format!(
+            r#""default": "allow", "all_tools": {{ "rate_limit": "{max}/hour" }}, "tools": {{ "a*": {{}}, "b": "deny" }}"#
+        )
+    };
+    check(
+        &all(3),
+        &all(2),
+        &[
+            "- any other tool, such as `x`; any tool on `a*`, such as `a`: at most 3 in 3600s per agent on /all_tools -> at most 2 in 3600s per agent on /all_tools",
+        ],
+    );
+    let shadow = |mode: &str| format!(r#""tools": {{ "t": {{ "limits": [{five}] {mode} }} }}"#);
+    check(&shadow(""), &shadow(r#", "mode": "shadow""#), &[&format!("+ tool `t`: {shown} -> no limit")]);
+}
+
+#[test]
+fn approvals() {
+    let t = |approval: &str| {
+        format!(r#""tools": {{ "t": {{ "action": "require_approval", "approval": {{ {approval} }} }} }}"#)
+    };
+    let one = "approval by 1 of a, b, within 900s, held 45s";
+    let approvers = r#""approvers": ["a", "b"]"#;
+    check(
+        &t(approvers),
+        &t(&format!(r#"{approvers}, "quorum": 2"#)),
+        &[&format!("- tool `t`: {one} -> approval by 2 of a, b, within 900s, held 45s")],
+    );
+    check(
+        &t(approvers),
+        &t(&format!(r#"{approvers}, "self_approval": true"#)),
+        &[&format!("+ tool `t`: {one} -> approval by 1 of a, b and even who asks, within 900s, held 45s")],
+    );
+    check(
+        &t(approvers),
+        &t(r#""approvers": ["b", "c"]"#),
+        &[
+            &format!("+ tool `t`: {one} -> approval by 1 of b, c, within 900s, held 45s"),
+            &format!("- tool `t`: {one} -> approval by 1 of b, c, within 900s, held 45s"),
+        ],
+    );
+    check(
+        &t(approvers),
+        &t(&format!(r#"{approvers}, "timeout": "1h""#)),
+        &[&format!("~ tool `t`: {one} -> approval by 1 of a, b, within 3600s, held 45s")],
+    );
+    check(&t(""), r#""tools": { "t": "require_approval" }"#, &[]);
+    check(&t(approvers), r#""tools": { "t": "deny" }"#, &["- tool `t`: approval.required -> denied.rule {}"]);
+}
+
+#[test]
+fn reverse_and_mode() {
+    check(
+        r#""reverse": { "roots": "allow" }"#,
+        r#""reverse": { "sampling": "allow" }"#,
+        &["+ sampling: deny -> allow", "- roots: allow -> deny"],
+    );
+    let open = r#""default": "allow""#;
+    check(open, &format!(r#"{open}, "mode": "shadow""#), &["+ mode enforce -> shadow"]);
+}
+
+#[test]
+fn classes() {
+    let by = |category: &str, text: &str| {
+        let catalogue =
+            format!(r#"{{ "version": "1", "tools": {{ "get": {{ "category": "{category}", "risk": "Low" }} }} }}"#);
+        let catalogue = Catalogue::parse("catalog.json", &catalogue).unwrap();
+        Policy::parse_with("policy.json", &format!(r#"{{ "version": "1", {text} }}"#), &catalogue).unwrap()
+    };
+    let reads = r#""categories": { "Read": {} }"#;
+    let found = diff(&by("Write", reads), &by("Read", reads));
+    assert_eq!(shown(&found), ["+ tool `get`: denied.default -> permitted {}"]);
+    let asks = r#""default": "allow", "all_tools": { "deny_if": [{ "conditions": [{ "path": "tool.category", "op": "eq", "value": "Write" }] }] }"#;
+    let found = diff(&by("Write", asks), &by("Read", asks));
+    assert_eq!(shown(&found), ["+ tool `get`: denied.condition -> permitted {}"]);
+}
+
+#[test]
+fn what_people_and_programs_read() {
+    let old = r#""tools": { "list_*": { "rate_limit": "5/minute" }, "pay": { "require": [{ "conditions": [{ "path": "args.amount", "op": "lte", "value": 100 },
+        { "path": "time.hour", "op": "gte", "value": 8 }] }] } }"#;
+    let new = r#""reverse": { "roots": "allow" }, "tools": { "list_*": {}, "pay": { "approve_if": [{ "conditions": [{ "path": "args.amount", "op": "gt", "value": 50 }] }] } }"#;
+    let found = diff(&policy(old), &policy(new));
+    assert_eq!(
+        found.to_string(),
+        r#"tool `pay`
+  + widened: denied.condition /tools/pay/require/0 -> approval.required /tools/pay/approve_if/0
+    for example: {"name":"pay","arguments":{"amount":100}} with time 2026-01-01T00:00:00Z
+  + widened: denied.condition /tools/pay/require/0 -> permitted /tools/pay
+    for example: {"name":"pay","arguments":{"amount":0}} with time 2026-01-01T00:00:00Z
+  - narrowed: permitted /tools/pay -> approval.required /tools/pay/approve_if/0
+    for example: {"name":"pay","arguments":{"amount":100}} with time 2026-01-01T08:00:00Z
+any tool on `list_*`, such as `list_`
+  + widened: at most 5 in 60s per agent on /tools/list_* -> no limit
+what servers may ask
+  + widened: roots: deny -> allow
+"#
+    );
+    let json = found.to_json();
+    assert_eq!((&json["version"], &json["widens"], &json["may_widen"]), (&json!("1"), &json!(true), &json!(true)));
+    assert_eq!(
+        json["changes"][1],
+        json!({
+            "direction": "widened", "kind": "calls", "names": { "kind": "tool", "name": "pay" },
+            "old": { "verdict": "refused", "code": "denied.condition", "rule": "/tools/pay/require/0" },
+            "new": { "verdict": "permitted", "code": null, "rule": "/tools/pay" },
+            "witness": { "name": "pay", "arguments": r#"{"amount":0}"#, "time": "2026-01-01T00:00:00Z" },
+        })
+    );
+    assert_eq!(
+        json["changes"][3],
+        json!({
+            "direction": "widened", "kind": "limit", "names": [{ "kind": "tool", "patterns": ["list_*"], "example": "list_" }],
+            "old": { "counter": "/tools/list_*", "per": "agent", "max": 5_000_000, "window": 60.0, "algorithm": "window", "cost": 1_000_000,
+                "is_priced": false, "rule": "/tools/list_*/rate_limit" },
+            "new": null,
+        })
+    );
+    let unsure = [r#""/srv""#, r#""/srv/docs""#].map(|folder| {
+        let on = |op: &str, value: &str| format!(r#"{{ "path": "args.n", "op": "{op}", "value": {value} }}"#);
+        policy(&tool(&format!("{}, {}", on("path_within", folder), on("regex", r#""/srv/docs/.*""#))))
+    });
+    let found = diff(&unsure[0], &unsure[1]);
+    assert!(found.may_widen() && !found.widens());
+    assert_eq!(
+        found.to_string(),
+        r#"tool `t`
+  - narrowed: permitted /tools/t -> denied.condition /tools/t/require/0
+    for example: {"name":"t","arguments":{"n":"/srv/docs/.."}}
+  ? unknown whether widened: refused -> permitted: no such call was found, and none is ruled out: args.n: a path or URL is asked about in several ways at once
+"#
+    );
+    assert_eq!(
+        found.to_json()["unknown"],
+        json!([{
+            "direction": "widened", "kind": "tool", "names": { "kind": "tool", "name": "t" }, "old": "refused", "new": "permitted",
+            "reasons": ["args.n: a path or URL is asked about in several ways at once"],
+        }])
+    );
+    let none = diff(&unsure[0], &unsure[0]);
+    assert_eq!((none.to_string().as_str(), none.is_empty()), ("no difference\n", true));
+}
+
 const POLICIES: usize = 400;
 const CALLS: usize = 50;
 
@@ -288,11 +495,10 @@ fn nothing_that_a_call_shows_goes_untold() {
             if before == after {
                 continue;
             }
-            let verdict = |verdict: policy::diff::Verdict| verdict as usize;
-            let is_told = found.changes.iter().any(|change| match &change.what {
-                What::Calls { names, old, new, .. } => {
-                    names.contains(kind, &name) && (verdict(old.verdict), verdict(new.verdict)) == (before, after)
-                }
+            let verdict = |verdict: Verdict| verdict as usize;
+            let is_told = found.changes.iter().any(|change| {
+                let What::Calls { names, old, new, .. } = &change.what else { return false };
+                names.contains(kind, &name) && (verdict(old.verdict), verdict(new.verdict)) == (before, after)
             });
             let is_open = found.unknown.iter().any(|unknown| {
                 let named = unknown.names.as_ref().is_none_or(|names| names.contains(kind, &name));

@@ -1,0 +1,160 @@
+//! Compares what a permitted call owes: its limits and its approvals. These are compared as they stand, without a call.
+
+use std::time::Duration;
+
+use super::names::NameClass;
+use super::{Direction, What};
+use crate::check::Effect;
+use crate::path::Path;
+use crate::ruling::{Rule, Ruling};
+use crate::space::Judgement;
+use crate::{Algorithm, Approval, CounterName, Per, Policy, RulePointer, Subject};
+
+/// A limit as it bears on some names, with what a call of them costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitTerms {
+    /// Of a limit without a name, the rule that it stands on.
+    pub counter: CounterName,
+    pub per: Per,
+    /// In millionths, like the cost.
+    pub max: u64,
+    pub window: Duration,
+    pub algorithm: Algorithm,
+    pub cost: u64,
+    /// Whether the arguments say more of the cost.
+    pub is_priced: bool,
+    pub pointer: RulePointer,
+    priced: Vec<Path>,
+}
+
+/// What changes for names that either policy may permit.
+pub(super) fn compare(names: &NameClass, [old, new]: [&Policy; 2]) -> Vec<(Direction, What)> {
+    let mut changes = limits(names, [old, new].map(|policy| terms(policy, names.subject())));
+    changes.extend(approvals(names, [old, new].map(|policy| policy.judge(names.subject()).approvals())));
+    changes
+}
+
+/// A limit that no new one implies lets more through; a new one that no old one implied lets less through.
+fn limits(names: &NameClass, [old, new]: [Vec<LimitTerms>; 2]) -> Vec<(Direction, What)> {
+    let (mut before, mut after) = (old.clone(), new.clone());
+    before.retain(|limit| !new.iter().any(|other| other.implies(limit)));
+    after.retain(|limit| !old.iter().any(|other| other.implies(limit)));
+    let names = vec![names.clone()];
+    let what = |old: Option<&LimitTerms>, new: Option<&LimitTerms>| {
+        let [old, new] = [old, new].map(|limit| limit.cloned().map(Box::new));
+        What::Limit { names: names.clone(), old, new }
+    };
+    let weaker = before.iter().map(|limit| (Direction::Widened, what(Some(limit), limit.nearest(&new))));
+    let stricter = after.iter().map(|limit| (Direction::Narrowed, what(limit.nearest(&old), Some(limit))));
+    weaker.chain(stricter).collect()
+}
+
+fn terms(policy: &Policy, subject: Subject<'_>) -> Vec<LimitTerms> {
+    let mut terms = Vec::new();
+    for owed in policy.judge(subject).owed.iter() {
+        let Some(counter) = policy.counters().get(owed.counter) else { continue };
+        let limits = owed.enforced.iter().filter_map(|limit| counter.limits.get(*limit));
+        for limit in limits {
+            let mut priced = owed.priced.iter().map(|priced| priced.path.clone()).collect::<Vec<_>>();
+            priced.dedup();
+            terms.push(LimitTerms {
+                counter: named(&counter.name),
+                per: counter.per,
+                max: limit.max,
+                window: limit.window,
+                algorithm: limit.algorithm,
+                cost: owed.cost,
+                is_priced: !priced.is_empty(),
+                pointer: limit.pointer.clone(),
+                priced,
+            });
+        }
+    }
+    terms
+}
+
+/// The place of a limit in its list says nothing about it; the rule does, for all its names share the count.
+fn named(name: &CounterName) -> CounterName {
+    let text = name.as_str();
+    let ends = ["/limits/", "/rate_limit"].into_iter().filter_map(|end| text.rfind(end)).max();
+    let rule = ends.filter(|_| text.starts_with('/')).and_then(|end| text.get(..end));
+    rule.map_or_else(|| name.clone(), CounterName::new)
+}
+
+impl LimitTerms {
+    /// Whether whatever passes this limit passes the other. May miss some cases, never claims one wrongly.
+    fn implies(&self, other: &Self) -> bool {
+        let counts =
+            self.per == other.per || self.per == Per::Gateway || (self.per, other.per) == (Per::Agent, Per::Session);
+        // In what both count: as if a call had the cost of both. Costs that the arguments say are the same for both.
+        let (own, others) = (
+            u128::from(self.max) * u128::from(other.cost.max(1)),
+            u128::from(other.max) * u128::from(self.cost.max(1)),
+        );
+        let (window, longer) = (self.window.as_nanos().max(1), other.window.as_nanos());
+        let spans = longer.div_ceil(window);
+        let fits = match (self.algorithm, other.algorithm) {
+            (Algorithm::Window, Algorithm::Window | Algorithm::Smooth) => own.saturating_mul(spans) <= others,
+            // What flows in during a span comes on top of the burst.
+            (Algorithm::Smooth, Algorithm::Window) => own.saturating_mul(spans + 1) <= others,
+            (Algorithm::Smooth, Algorithm::Smooth) => {
+                own <= others && own.saturating_mul(longer) <= others.saturating_mul(window)
+            }
+        };
+        // A priced call may cost anything up to the maximum, but no more: so a smaller maximum also refuses more calls.
+        let same_prices = self.priced == other.priced && (self.priced.is_empty() || self.cost == other.cost);
+        self.counter == other.counter && counts && same_prices && fits
+    }
+
+    /// The limit that most likely is this one, as the other policy has it.
+    fn nearest<'l>(&self, others: &'l [Self]) -> Option<&'l Self> {
+        let unlike = |other: &&Self| (other.per != self.per, other.window != self.window, other.max.abs_diff(self.max));
+        others.iter().filter(|other| other.counter == self.counter).min_by_key(unlike)
+    }
+}
+
+fn approvals(names: &NameClass, [old, new]: [Vec<Approval>; 2]) -> Vec<(Direction, What)> {
+    if old.is_empty() || new.is_empty() || old == new {
+        return Vec::new();
+    }
+    let none_as_strict =
+        |of: &[Approval], among: &[Approval]| of.iter().any(|one| !among.iter().any(|other| is_as_strict(one, other)));
+    let mut directions = Vec::new();
+    directions.extend(none_as_strict(&new, &old).then_some(Direction::Widened));
+    directions.extend(none_as_strict(&old, &new).then_some(Direction::Narrowed));
+    if directions.is_empty() {
+        directions.push(Direction::Altered);
+    }
+    let what = || What::Approval { names: vec![names.clone()], old: old.clone(), new: new.clone() };
+    directions.into_iter().map(|direction| (direction, what())).collect()
+}
+
+/// Whether nobody can approve under the one who could not under the other. Of how long anyone waits it says nothing.
+fn is_as_strict(one: &Approval, other: &Approval) -> bool {
+    let anybody = other.approvers.is_empty();
+    let fewer = !one.approvers.is_empty() && one.approvers.iter().all(|name| other.approvers.contains(name));
+    one.quorum >= other.quorum && (!one.self_approval || other.self_approval) && (anybody || fewer)
+}
+
+impl Judgement<'_> {
+    /// What each rule that may hold a call for approval wants of it, in order and once each.
+    fn approvals(&self) -> Vec<Approval> {
+        let of =
+            |rule: &Rule| rule.approval.clone().or_else(|| self.asking.iter().find_map(|rule| rule.approval.clone()));
+        let asks = |rule: &Rule| !rule.shadow && rule.checks.iter().any(|check| check.effect == Effect::ApproveIf);
+        let found = match self.ruling {
+            Ruling::NeedsApproval(rule) => vec![of(rule)],
+            Ruling::Permitted(_) | Ruling::PermittedByDefault => {
+                self.asking.iter().filter(|rule| asks(rule)).map(|rule| of(rule)).collect()
+            }
+            Ruling::Hidden | Ruling::Denied(_) | Ruling::DeniedByDefault => Vec::new(),
+        };
+        let mut approvals = Vec::new();
+        for approval in found.into_iter().map(|approval| approval.as_deref().cloned().unwrap_or_default()) {
+            if !approvals.contains(&approval) {
+                approvals.push(approval);
+            }
+        }
+        approvals
+    }
+}
