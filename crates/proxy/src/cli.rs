@@ -24,6 +24,12 @@ pub(crate) enum Command {
     Check(Check),
     /// Say why a policy decides a call as it does: every step, rule and value
     Explain(Explain),
+    /// Compare two policies by what they mean: which calls change, each with an example
+    Diff(Diff),
+    /// Put policy files and catalogues into the one layout; comments stay
+    Fmt(Fmt),
+    /// Show the JSON Schema of policies, for editors
+    Schema(Schema),
     /// Run the Azure OpenAI fine-tuning tools alone, as an MCP server without a policy
     Finetuning(Finetuning),
     /// Run a small Azure OpenAI fine-tuning service for tests and demos, on the loopback interface
@@ -152,6 +158,47 @@ pub(crate) enum Seed {
 pub(crate) enum Format {
     Human,
     Json,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Every example is a call that both policies were asked about. Where a difference cannot be decided, `unknown` says so."
+)]
+pub(crate) struct Diff {
+    /// The policy as it was; `catalog.json` beside it is read as well
+    pub(crate) old: PathBuf,
+    /// The policy as it is to be
+    pub(crate) new: PathBuf,
+    /// Exit with code 1 if the new policy lets anything through that the old one did not, or that cannot be ruled out
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum FailOn {
+    Widen,
+    /// Anything that changes, or may
+    Change,
+}
+
+#[derive(Args)]
+pub(crate) struct Fmt {
+    /// Files; `-` reads stdin and writes stdout
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Change nothing; exit with code 1 if anything would change
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Schema {
+    /// The schema of catalogues instead
+    #[arg(long)]
+    pub(crate) catalog: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

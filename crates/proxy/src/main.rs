@@ -3,14 +3,17 @@
 mod check;
 mod cli;
 mod default;
+mod diff;
 mod document;
 mod emulator;
 mod exit;
 mod explain;
 mod finetuning;
+mod fmt;
 mod github;
 mod logging;
 mod sarif;
+mod schema;
 mod serve;
 mod tour;
 
@@ -31,6 +34,9 @@ fn main() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Diff(args)) => diff::run(&args),
+        Some(Command::Fmt(args)) => fmt::run(&args),
+        Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Finetuning(args)) => finetuning::run(&args),
         Some(Command::Emulator(args)) => emulator::run(&args),
     };

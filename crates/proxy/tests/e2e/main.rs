@@ -3,6 +3,7 @@
 
 mod arguments;
 mod check;
+mod documents;
 mod drain;
 mod explain;
 mod finetuning;
