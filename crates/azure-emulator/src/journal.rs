@@ -1,7 +1,7 @@
 //! What was asked, in order: so that a test can prove that something was sent once, or never. No credential is kept.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, header};
 use serde::Serialize;
@@ -19,28 +19,52 @@ pub struct Recorded {
     pub headers: Vec<(String, String)>,
     /// Which connection it came on, counted from 1: equal numbers show reuse.
     pub connection: u64,
-    /// None when the connection was dropped instead.
+    /// None when the connection was dropped instead, and as long as there is no answer.
     pub status: Option<u16>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Journal(Mutex<VecDeque<Recorded>>);
+pub(crate) struct Journal(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// How many were kept once and are not any more: the number of the first that is.
+    gone: u64,
+    requests: VecDeque<Recorded>,
+}
 
 impl Journal {
-    pub(crate) fn add(&self, recorded: Recorded) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            kept.pop_front();
+    /// Notes a request as it arrives, so that none is under way unseen; its number is for [`Journal::answered`].
+    pub(crate) fn add(&self, recorded: Recorded) -> u64 {
+        let mut kept = self.kept();
+        if kept.requests.len() >= KEPT {
+            kept.requests.pop_front();
+            kept.gone += 1;
         }
-        kept.push_back(recorded);
+        kept.requests.push_back(recorded);
+        kept.gone + kept.requests.len() as u64 - 1
+    }
+
+    pub(crate) fn answered(&self, number: u64, status: u16) {
+        let mut kept = self.kept();
+        let at = number.checked_sub(kept.gone).and_then(|at| usize::try_from(at).ok());
+        if let Some(recorded) = at.and_then(|at| kept.requests.get_mut(at)) {
+            recorded.status = Some(status);
+        }
     }
 
     pub(crate) fn all(&self) -> Vec<Recorded> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.kept().requests.iter().cloned().collect()
     }
 
     pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut kept = self.kept();
+        kept.gone += kept.requests.len() as u64;
+        kept.requests.clear();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -78,11 +78,11 @@ async fn answer(
     let fault = shared.faults.take(&method, &path);
     let query = request.uri().query().unwrap_or_default().to_owned();
     let headers = journal::redacted(request.headers());
-    let response = spoilt(request, routes, fault).await;
-    let status = response.as_ref().ok().map(|response| response.status().as_u16());
-    let request_id = id::made("emu", &format!("{connection} {path}"));
-    shared.journal.add(Recorded { method: method.to_string(), path, query, headers, connection, status });
-    let mut response = response?;
+    let recorded = Recorded { method: method.to_string(), path, query, headers, connection, status: None };
+    let number = shared.journal.add(recorded);
+    let mut response = spoilt(request, routes, fault).await?;
+    shared.journal.answered(number, response.status().as_u16());
+    let request_id = id::made("emu", &number.to_string());
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("apim-request-id", value.clone());
         response.headers_mut().insert("x-ms-request-id", value);

@@ -96,3 +96,22 @@ async fn the_control_routes_do_the_same_from_outside() {
     assert_eq!(control("POST", "seed", json!({ "name": "empty" })).await.0, 204);
     assert_eq!(service.get(JOBS).await["data"], json!([]));
 }
+
+#[tokio::test]
+async fn a_request_is_in_the_journal_when_it_arrives() {
+    let service = service().await;
+    service.running.inject(once(FaultAction::Delay(std::time::Duration::from_secs(600))));
+    let waiting = tokio::spawn(service.request("GET", JOBS).send());
+    let seen = async {
+        while service.running.journal().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        service.running.journal()
+    };
+    let seen = tokio::time::timeout(std::time::Duration::from_secs(20), seen).await.unwrap();
+    assert_eq!((seen.len(), seen[0].status), (1, None));
+    service.ask("GET", "/openai/v1/models").await;
+    let seen = service.running.journal();
+    assert_eq!(seen.iter().map(|request| request.status).collect::<Vec<_>>(), [None, Some(200)]);
+    waiting.abort();
+}
