@@ -125,6 +125,7 @@ impl Builder {
             control_token,
             token_lifetime: self.token_lifetime,
             directory: self.directory,
+            memory: Arc::default(),
             url,
             seed: self.seed,
         });

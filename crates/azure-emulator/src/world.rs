@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Clock, Millis};
 use crate::deployments::Deployment;
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) token_lifetime: std::time::Duration,
     /// Where the contents of files lie; in memory without it.
     pub(crate) directory: Option<PathBuf>,
+    /// The bytes of all files that were sent and are in memory, whole or not yet.
+    pub(crate) memory: Arc<AtomicU64>,
     pub(crate) url: String,
     pub(crate) seed: Seed,
     pub(crate) world: Mutex<World>,
@@ -80,12 +83,5 @@ impl World {
     pub(crate) fn id(&mut self, prefix: &str) -> String {
         self.made += 1;
         id::made(prefix, &format!("{prefix} {}", self.made))
-    }
-
-    /// Bytes of all files that are kept in memory, parts of uploads included.
-    pub(crate) fn bytes_in_memory(&self) -> u64 {
-        let files = self.files.iter().map(|file| file.content.in_memory());
-        let parts = self.uploads.iter().flat_map(|upload| upload.parts.iter().map(|part| part.content.in_memory()));
-        files.chain(parts).sum()
     }
 }

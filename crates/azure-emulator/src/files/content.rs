@@ -3,6 +3,7 @@
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use tempfile::{NamedTempFile, TempPath};
@@ -35,13 +36,6 @@ impl Content {
         }
     }
 
-    pub(crate) fn in_memory(&self) -> u64 {
-        match self {
-            Self::Memory(bytes) => bytes.len() as u64,
-            Self::Disk { .. } => 0,
-        }
-    }
-
     /// Reads it as training data, away from the threads that serve.
     pub(crate) async fn check(&self) -> Result<Checked, Problem> {
         let content = self.clone();
@@ -53,19 +47,47 @@ impl Content {
     }
 }
 
+/// Bytes in memory that count from the first on until nobody knows of them any more: uploads at once share the bound.
+#[derive(Debug)]
+pub(crate) struct Held {
+    of: Arc<AtomicU64>,
+    bytes: BytesMut,
+}
+
+impl Held {
+    /// Takes these too, if there is room.
+    fn take(&mut self, part: &[u8]) -> bool {
+        let grown = |all: u64| all.checked_add(part.len() as u64).filter(|all| *all <= MEMORY);
+        let is_room = self.of.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok();
+        if is_room {
+            self.bytes.extend_from_slice(part);
+        }
+        is_room
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+    }
+}
+
 /// Takes bytes as they come.
 pub(crate) enum Sink {
-    Memory { bytes: BytesMut, room: u64 },
+    Memory(Held),
     Disk { file: tokio::fs::File, path: TempPath, bytes: u64 },
 }
 
 impl Sink {
     pub(crate) async fn new(shared: &Shared) -> Result<Self, Problem> {
         let Some(folder) = shared.directory.clone() else {
-            return Ok(Self::Memory {
-                bytes: BytesMut::new(),
-                room: MEMORY.saturating_sub(shared.world().bytes_in_memory()),
-            });
+            return Ok(Self::Memory(Held { of: Arc::clone(&shared.memory), bytes: BytesMut::new() }));
         };
         let (file, path) = create(folder).await.map_err(Problem::internal)?;
         Ok(Self::Disk { file, path, bytes: 0 })
@@ -73,16 +95,9 @@ impl Sink {
 
     pub(crate) async fn write(&mut self, part: &[u8]) -> Result<(), Problem> {
         match self {
-            Self::Memory { bytes, room } => {
-                if (bytes.len() + part.len()) as u64 > *room {
-                    let most = MEMORY >> 20;
-                    return Err(Problem::quota(format!(
-                        "Files may hold {most} MiB together; on disk they may hold more."
-                    )));
-                }
-                bytes.extend_from_slice(part);
-                Ok(())
-            }
+            Self::Memory(held) => held.take(part).then_some(()).ok_or_else(|| {
+                Problem::quota(format!("Files may hold {} MiB together; on disk they may hold more.", MEMORY >> 20))
+            }),
             Self::Disk { file, bytes, .. } => {
                 *bytes += part.len() as u64;
                 if *bytes > DISK {
@@ -113,7 +128,7 @@ impl Sink {
 
     pub(crate) async fn done(self) -> Result<Content, Problem> {
         match self {
-            Self::Memory { bytes, .. } => Ok(Content::Memory(bytes.freeze())),
+            Self::Memory(held) => Ok(Content::Memory(Bytes::from_owner(held))),
             Self::Disk { mut file, path, bytes } => {
                 file.flush().await.map_err(Problem::internal)?;
                 Ok(Content::Disk { path: Arc::new(path), bytes })
@@ -129,4 +144,23 @@ async fn create(folder: PathBuf) -> io::Result<(tokio::fs::File, TempPath)> {
     });
     let (file, path) = made.await.map_err(io::Error::other)??.into_parts();
     Ok((tokio::fs::File::from_std(file), path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uploads_at_once_share_the_memory() {
+        let of = Arc::default();
+        let held = || Held { of: Arc::clone(&of), bytes: BytesMut::new() };
+        let (mut one, mut other, half) = (held(), held(), vec![0; 32 << 20]);
+        assert!(one.take(&half) && other.take(&half) && !one.take(b"a") && !other.take(b"a"));
+        let kept = Bytes::from_owner(one);
+        assert!(!other.take(b"a"), "what is complete counts on");
+        drop(kept);
+        assert!(other.take(b"a"));
+        drop(other);
+        assert_eq!(of.load(Ordering::Relaxed), 0);
+    }
 }
