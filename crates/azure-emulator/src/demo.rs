@@ -124,6 +124,7 @@ fn job(id: &str, training: &str, suffix: &str, lines: u64, created: Millis) -> J
         batch: 1,
         lines,
         created,
+        not_before: Millis::MIN,
         trouble: None,
         commands: Vec::new(),
     }

@@ -27,6 +27,8 @@ pub(crate) struct Job {
     pub(crate) batch: u64,
     pub(crate) lines: u64,
     pub(crate) created: Millis,
+    /// When the last of the jobs before it that are deleted by now let it go.
+    pub(crate) not_before: Millis,
     /// Why it fails when it starts: code, message, parameter.
     pub(crate) trouble: Option<(String, String, String)>,
     /// In order of time.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::timeline::Status;
 use super::{Job, Method, view};
+use crate::clock::Millis;
 use crate::files::BASE_MODELS;
 use crate::id;
 use crate::problem::Problem;
@@ -112,6 +113,7 @@ fn read(mut request: Map<String, Value>, world: &World, tuned: &[String], now: i
         batch: batch.unwrap_or((checked.lines / 500).max(1)),
         lines: checked.lines,
         created: now,
+        not_before: Millis::MIN,
         trouble: wrong.map(|(why, param)| ("jsonlValidationFailed".to_owned(), why, param.to_owned())),
         commands: Vec::new(),
     })

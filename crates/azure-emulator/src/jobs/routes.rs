@@ -150,10 +150,18 @@ async fn delete(
     if surface.is_v1() {
         return Err(Problem::no_operation());
     }
-    if with(&shared, &id, |job| job.timeline.ended().is_none())? {
+    let mut world = shared.world();
+    let views = view::all(&world, shared.clock.now());
+    let (at, view) = views.iter().enumerate().find(|(_, view)| view.job.id == id).ok_or_else(Problem::not_found)?;
+    if view.timeline.ended().is_none() {
         return Err(Problem::state("The job has not ended: cancel it first."));
     }
-    shared.world().jobs.retain(|job| job.id != id);
+    let released = view.timeline.released().unwrap_or(Millis::MIN);
+    world.jobs.remove(at);
+    // The past stays as it was: those that waited for it have not begun any sooner.
+    for job in world.jobs.iter_mut().skip(at) {
+        job.not_before = job.not_before.max(released);
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Timeline {
 pub(crate) fn all(jobs: &[Job], now: Millis) -> Vec<Timeline> {
     let mut free = Millis::MIN;
     let timeline = |job: &Job| {
-        let start = free.max(job.created.saturating_add(QUEUED));
+        let start = free.max(job.not_before).max(job.created.saturating_add(QUEUED));
         free = free.max(released(job, start));
         at(job, start, now)
     };
@@ -46,9 +46,7 @@ pub(crate) fn all(jobs: &[Job], now: Millis) -> Vec<Timeline> {
 
 /// When a job that starts then lets the next one go.
 fn released(job: &Job, start: Millis) -> Millis {
-    let timeline = at(job, start, Millis::MAX);
-    let ends = |status| !matches!(status, Status::Pending | Status::Running);
-    timeline.states.iter().find(|(_, status)| ends(*status)).map_or(Millis::MAX, |(at, _)| *at)
+    at(job, start, Millis::MAX).released().unwrap_or(Millis::MAX)
 }
 
 fn at(job: &Job, start: Millis, now: Millis) -> Timeline {
@@ -127,6 +125,12 @@ impl Timeline {
         self.states.iter().find(|(_, status)| *status == wanted).map(|(at, _)| *at)
     }
 
+    /// When it let the next one go, if it did so by the moment.
+    pub(crate) fn released(&self) -> Option<Millis> {
+        let ends = |status| !matches!(status, Status::Pending | Status::Running);
+        self.states.iter().find(|(_, status)| ends(*status)).map(|(at, _)| *at)
+    }
+
     pub(crate) fn ended(&self) -> Option<Millis> {
         let (at, status) = self.states.last()?;
         matches!(status, Status::Succeeded | Status::Failed | Status::Cancelled).then_some(*at)
@@ -196,6 +200,7 @@ mod tests {
             batch: 1,
             lines: steps,
             created: 0,
+            not_before: Millis::MIN,
             trouble: None,
             commands: commands.to_vec(),
         }

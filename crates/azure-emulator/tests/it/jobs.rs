@@ -169,3 +169,22 @@ async fn copies_of_checkpoints_take_their_time() {
     service.wait(20);
     assert_eq!(copy("GET").await, "Completed");
 }
+
+#[tokio::test]
+async fn a_job_that_is_deleted_leaves_the_past_as_it_was() {
+    let service = empty().await;
+    let file = service.upload("train.jsonl", lines(10)).await;
+    let (first, second, third) =
+        (create(&service, &file).await, create(&service, &file).await, create(&service, &file).await);
+    // Each takes 300 s: the second runs from 330 on.
+    service.wait(400);
+    let path = format!("/openai/v1/fine_tuning/jobs/{second}");
+    let before = service.get(&path).await;
+    assert_eq!((before["status"].as_str(), status(&service, &first).await.as_str()), (Some("running"), "succeeded"));
+    let dated = format!("/openai/fine_tuning/jobs/{first}?api-version=2024-10-21");
+    assert_eq!(service.ask("DELETE", &dated).await.0, 204);
+    assert_eq!(service.get(&path).await, before);
+    service.wait(231);
+    assert_eq!(status(&service, &second).await, "succeeded");
+    assert_eq!(status(&service, &third).await, "running");
+}
