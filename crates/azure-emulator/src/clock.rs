@@ -26,13 +26,13 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Millis {
-        let passed = self.began.elapsed().mul_f64(self.speed) + self.ahead();
+        let passed = self.began.elapsed().mul_f64(self.speed).saturating_add(self.ahead());
         self.epoch.saturating_add(millis(passed))
     }
 
     /// The same without the speed: what credentials live by, since their holders measure real time.
     pub(crate) fn unhurried(&self) -> Millis {
-        self.epoch.saturating_add(millis(self.began.elapsed() + self.ahead()))
+        self.epoch.saturating_add(millis(self.began.elapsed().saturating_add(self.ahead())))
     }
 
     pub(crate) fn advance(&self, by: Duration) {

@@ -44,11 +44,15 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
 }
 
 impl Upload {
+    fn ends(&self) -> Millis {
+        self.created.saturating_add(LIFETIME)
+    }
+
     fn json(&self) -> Value {
         json!({
             "id": self.id, "object": "upload", "bytes": self.bytes, "created_at": self.created / 1000,
             "filename": self.filename, "purpose": self.purpose, "status": self.status,
-            "expires_at": (self.created + LIFETIME) / 1000, "file": self.file,
+            "expires_at": self.ends() / 1000, "file": self.file,
         })
     }
 }
@@ -64,7 +68,7 @@ async fn create(State(shared): State<Arc<Shared>>, body: Bytes) -> Found {
     };
     let created = shared.clock.now();
     let mut world = shared.world();
-    world.uploads.retain(|upload| upload.created + LIFETIME > created);
+    world.uploads.retain(|upload| upload.ends() > created);
     if world.uploads.len() >= MOST_UPLOADS {
         return Err(Problem::quota("There are too many uploads."));
     }
@@ -80,7 +84,7 @@ fn pending<T>(shared: &Shared, id: &str, then: impl FnOnce(&mut Upload) -> T) ->
     let now = shared.clock.now();
     let mut world = shared.world();
     let upload = world.uploads.iter_mut().find(|upload| upload.id == id).ok_or_else(Problem::not_found)?;
-    if upload.status != "pending" || upload.created + LIFETIME <= now {
+    if upload.status != "pending" || upload.ends() <= now {
         return Err(Problem::state("The upload is completed, cancelled or expired."));
     }
     Ok(then(upload))

@@ -188,3 +188,23 @@ async fn a_job_that_is_deleted_leaves_the_past_as_it_was() {
     assert_eq!(status(&service, &second).await, "succeeded");
     assert_eq!(status(&service, &third).await, "running");
 }
+
+#[tokio::test]
+async fn time_has_no_end() {
+    let service = service().await;
+    service.running.advance(std::time::Duration::MAX);
+    service.running.advance(std::time::Duration::MAX);
+    assert_eq!(status(&service, demo::RUNNING_JOB).await, "succeeded");
+    let job = json!({ "model": MODEL, "training_file": demo::TRAINING_FILE });
+    assert_eq!(service.post("/openai/v1/fine_tuning/jobs", job).await.0, 200);
+    let upload = json!({ "filename": "a", "purpose": "fine-tune", "bytes": 1, "mime_type": "application/jsonl" });
+    let (began, upload) = service.post("/openai/v1/uploads", upload).await;
+    assert_eq!(began, 200);
+    let cancel = format!("/openai/v1/uploads/{}/cancel", upload["id"].as_str().unwrap());
+    assert_eq!(service.ask("POST", &cancel).await.0, 400, "at the end of time nothing lasts");
+    for path in ["files", "models", "fine_tuning/jobs"] {
+        service.get(&format!("/openai/v1/{path}")).await;
+    }
+    service.running.reset();
+    service.get("/openai/v1/fine_tuning/jobs").await;
+}
