@@ -42,7 +42,8 @@ impl Files {
     /// Uploads a file from disk, under its own name (`POST /files`). The file is read while it is sent, never as a whole.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read; [`Error::Ambiguous`] when it may be there although no answer came.
+    /// [`Error::Io`] when it cannot be read, is no regular file, or has a control character in its name;
+    /// [`Error::Ambiguous`] when it may be there although no answer came.
     pub async fn upload(&self, path: impl AsRef<Path>, purpose: FilePurpose) -> Result<File, Error> {
         let path = path.as_ref();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -56,7 +57,8 @@ impl Files {
     /// Uploads bytes under a name (`POST /files`). The service wants training data as JSON lines in UTF-8 with a byte order mark.
     ///
     /// # Errors
-    /// [`Error::Ambiguous`] when the file may be there although no answer came.
+    /// [`Error::Io`] for a name with a control character; [`Error::Ambiguous`] when the file may be there although no answer
+    /// came.
     pub async fn upload_bytes(
         &self,
         filename: impl Into<String>,

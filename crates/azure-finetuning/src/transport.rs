@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-pub(crate) use body::{Body, Form, Source};
+pub(crate) use body::{Body, Form, Source, open};
 pub(crate) use call::Call;
 
 use crate::api_error::{ApiError, request_id, snippet};

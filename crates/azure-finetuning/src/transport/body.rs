@@ -1,7 +1,7 @@
 //! Bodies of requests. Each can be made again for another attempt; a file is read from disk while it is sent.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,6 +10,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use reqwest::RequestBuilder;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::multipart::Part;
+use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
 /// How much of a file is read at a time, in bytes.
@@ -56,10 +57,13 @@ impl Body {
 
 impl Form {
     async fn build(&self, sent: &Arc<AtomicU64>) -> io::Result<reqwest::multipart::Form> {
+        // The name stands in a header of the part, and what quotes it there lets line breaks through.
+        if self.filename.chars().any(char::is_control) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file's name contains a control character"));
+        }
         let part = match &self.source {
             Source::Path(path) => {
-                let file = tokio::fs::File::open(path).await?;
-                let length = file.metadata().await?.len();
+                let (file, length) = open(path).await?;
                 stream_part(ReaderStream::with_capacity(file, CHUNK), length, sent)
             }
             Source::Bytes(bytes) => stream_part(chunks(bytes.clone()), bytes.len() as u64, sent),
@@ -70,6 +74,16 @@ impl Form {
         let form = self.fields.iter().fold(reqwest::multipart::Form::new(), text);
         Ok(form.part(self.part, part.map_err(io::Error::other)?))
     }
+}
+
+/// Opens a file to be sent, and says how long it is. A pipe would be waited for, a device has no end.
+pub(crate) async fn open(path: &Path) -> io::Result<(File, u64)> {
+    if !tokio::fs::metadata(path).await?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let file = File::open(path).await?;
+    let length = file.metadata().await?.len();
+    Ok((file, length))
 }
 
 fn chunks(bytes: Bytes) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {

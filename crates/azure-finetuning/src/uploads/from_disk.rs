@@ -25,8 +25,7 @@ pub(super) async fn upload(
 ) -> Result<Upload, Error> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = name.ok_or_else(|| failed(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file")))?;
-    let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let length = file.metadata().await.map_err(failed)?.len();
+    let (mut file, length) = crate::transport::open(path).await.map_err(failed)?;
     let upload = uploads.create(&name, purpose, length).await?;
     let sent = match send(uploads, &upload.id, &mut file, length, part_size).await {
         Ok(parts) => uploads.complete(&upload.id, &parts).await,

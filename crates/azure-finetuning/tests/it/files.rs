@@ -64,6 +64,36 @@ async fn nothing_leaves_for_a_file_that_is_not_there() {
     assert_eq!(lines(&server).await, [""; 0]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn only_regular_files_are_uploaded() {
+    let server = MockServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (files, uploads) = (client(&server).files(), client(&server).uploads());
+    for path in [folder.path(), std::path::Path::new("/dev/zero")] {
+        let at_once = tokio::time::timeout(Duration::from_secs(20), files.upload(path, FilePurpose::FineTune));
+        let error = at_once.await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::Io { operation: "files.upload", .. }), "{error:?}");
+        let error = uploads.upload(path, FilePurpose::FineTune, std::num::NonZeroU32::MIN).await.unwrap_err();
+        assert!(matches!(error, Error::Io { operation: "uploads.upload", .. }), "{error:?}");
+    }
+    assert_eq!(lines(&server).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_name_writes_no_headers() {
+    let server = MockServer::start().await;
+    serve(&server, 200, FILE).await;
+    let files = client(&server).files();
+    for name in ["a\r\nContent-Type: text/html\r\n\r\nb", "a\nb", "a\u{0}b"] {
+        let error = files.upload_bytes(name, "x", FilePurpose::FineTune).await.unwrap_err();
+        assert!(matches!(error, Error::Io { operation: "files.upload", .. }), "{error:?}");
+    }
+    assert_eq!(lines(&server).await, [""; 0]);
+    files.upload_bytes("a\"; name=\"b", "x", FilePurpose::FineTune).await.unwrap();
+    carries(&requests(&server).await[0], r#"a\"; name=\"b"#, b"x");
+}
+
 #[tokio::test]
 async fn an_upload_without_an_answer_is_ambiguous_and_sent_once() {
     let server = MockServer::start().await;
