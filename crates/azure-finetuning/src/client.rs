@@ -118,6 +118,10 @@ impl Client {
         self.shared.transport.idle_timeout
     }
 
+    pub(crate) fn request_timeout(&self) -> std::time::Duration {
+        self.shared.transport.request_timeout
+    }
+
     pub(crate) fn unsupported(&self, operation: &'static str) -> Error {
         Error::Unsupported { operation, surface: self.shared.surface.to_string() }
     }

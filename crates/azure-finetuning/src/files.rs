@@ -121,9 +121,10 @@ impl Files {
     /// # Errors
     /// [`Error::is_not_found`] when there is no such file.
     pub async fn content(&self, id: &FileId) -> Result<FileContent, Error> {
+        const OPERATION: &str = "files.content";
         let url = self.client.url(&["files", id.as_str(), "content"]);
-        let call = Call { accept: "*/*", ..Call::get("files.content", url) };
-        Ok(FileContent::new(self.client.open(call).await?, self.client.idle_timeout()))
+        let call = Call { accept: "*/*", ..Call::get(OPERATION, url) };
+        Ok(FileContent::new(OPERATION, self.client.open(call).await?, self.client.idle_timeout()))
     }
 
     /// Deletes a file (`DELETE /files/{id}`). There is no way back.

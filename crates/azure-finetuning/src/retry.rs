@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
 
+use crate::error::Error;
+
 /// How often, how long and how patiently a request is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -63,6 +65,16 @@ pub(crate) enum Repeat {
     Safe,
     /// Doing it twice costs twice: only when the first surely was not done.
     OnlyIfNotDone,
+}
+
+impl Repeat {
+    /// An error that was seen after the request may have reached the service.
+    pub(crate) fn after_leaving(self, operation: &'static str, error: Error) -> Error {
+        match self {
+            Self::Safe => error,
+            Self::OnlyIfNotDone => Error::Ambiguous { operation, source: Box::new(error) },
+        }
+    }
 }
 
 pub(crate) fn is_transient(status: u16) -> bool {

@@ -9,19 +9,19 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::error::{Error, TransportError};
 
-const OPERATION: &str = "files.content";
-
 /// The bytes of a file. Nothing is held but the piece that came last.
 #[derive(Debug)]
 #[must_use = "the content is still to be read"]
 pub struct FileContent {
+    /// What errors call it.
+    operation: &'static str,
     response: reqwest::Response,
     idle_timeout: Duration,
 }
 
 impl FileContent {
-    pub(crate) fn new(response: reqwest::Response, idle_timeout: Duration) -> Self {
-        Self { response, idle_timeout }
+    pub(crate) fn new(operation: &'static str, response: reqwest::Response, idle_timeout: Duration) -> Self {
+        Self { operation, response, idle_timeout }
     }
 
     /// How many bytes there are, where the service says so.
@@ -39,7 +39,8 @@ impl FileContent {
                 Ok(chunk) => chunk.map_err(|error| TransportError::Broken(error.without_url())),
                 Err(_) => Err(TransportError::TimedOut(content.idle_timeout)),
             };
-            let chunk = chunk.map_err(|source| Error::Transport { operation: OPERATION, attempts: 1, source })?;
+            let operation = content.operation;
+            let chunk = chunk.map_err(|source| Error::Transport { operation, attempts: 1, source })?;
             Ok(chunk.map(|chunk| (chunk, content)))
         })
         .boxed()
@@ -61,8 +62,9 @@ impl FileContent {
     /// [`Error::TooLarge`] beyond `limit`, [`Error::Transport`] when the connection breaks, [`Error::Io`] when writing fails;
     /// what was written until then stays.
     pub async fn write_to(self, to: &mut (impl AsyncWrite + Unpin + ?Sized), limit: u64) -> Result<u64, Error> {
-        let failed = |source| Error::Io { operation: OPERATION, source };
-        let too_large = Error::TooLarge { operation: OPERATION, limit };
+        let operation = self.operation;
+        let failed = |source| Error::Io { operation, source };
+        let too_large = Error::TooLarge { operation, limit };
         if self.length().is_some_and(|length| length > limit) {
             return Err(too_large);
         }

@@ -79,9 +79,6 @@ impl Call {
 
     /// An error that was seen after the request may have reached the service.
     pub(crate) fn after_leaving(&self, error: Error) -> Error {
-        match self.repeat {
-            Repeat::Safe => error,
-            Repeat::OnlyIfNotDone => Error::Ambiguous { operation: self.operation, source: Box::new(error) },
-        }
+        self.repeat.after_leaving(self.operation, error)
     }
 }

@@ -308,3 +308,19 @@ async fn a_reader_may_not_write_and_a_wrong_key_may_nothing() {
     };
     assert!(client(&service, "v1").raw(raw).await.unwrap()["data"].is_array());
 }
+
+#[tokio::test]
+async fn a_raw_creation_whose_answer_was_cut_is_ambiguous() {
+    let service = service().await;
+    let path = ["openai", "v1", "fine_tuning", "alpha", "graders", "validate"].map(str::to_owned).to_vec();
+    let body = Some(serde_json::json!({ "grader": grader() }));
+    let raw = |method, path| azure_finetuning::RawRequest { method, path, query: Vec::new(), body: body.clone() };
+    let cut = || Fault { method: None, path: String::new(), times: 1, action: FaultAction::TruncateBody };
+    service.inject(cut());
+    let error = client(&service, "v1").raw(raw(HttpMethod::POST, path)).await.unwrap_err();
+    assert!(matches!(error, Error::Ambiguous { operation: "raw", .. }) && !error.is_retryable(), "{error:?}");
+    service.inject(cut());
+    let path = ["openai", "v1", "models"].map(str::to_owned).to_vec();
+    let error = client(&service, "v1").raw(raw(HttpMethod::GET, path)).await.unwrap_err();
+    assert!(matches!(error, Error::Transport { operation: "raw", .. }) && error.is_retryable(), "{error:?}");
+}

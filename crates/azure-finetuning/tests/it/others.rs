@@ -1,6 +1,8 @@
 //! Every operation on models, checkpoint copies, graders and uploads: what leaves, and what is made of the answer.
 
-use azure_finetuning::{CopyState, Error, FilePurpose, Grader, StringOperation, UnixTime, UploadStatus};
+use azure_finetuning::{
+    CopyState, Error, FilePurpose, Grader, HttpMethod, RawRequest, StringOperation, UnixTime, UploadStatus,
+};
 use futures_util::TryStreamExt as _;
 use serde_json::json;
 use wiremock::MockServer;
@@ -118,4 +120,26 @@ async fn a_large_file_is_uploaded_in_parts() {
         "{form}"
     );
     assert_eq!(body(&sent[3]), json!({"part_ids": ["part_1", "part_2"]}));
+}
+
+fn raw(method: HttpMethod, path: &[&str]) -> RawRequest {
+    let path = path.iter().map(|segment| (*segment).to_owned()).collect();
+    RawRequest { method, path, query: Vec::new(), body: None }
+}
+
+#[tokio::test]
+async fn a_raw_request_stays_where_its_path_says() {
+    let server = MockServer::start().await;
+    serve(&server, 200, "{}").await;
+    let client = client(&server);
+    // A URL loses tabs and line breaks before it looks for `..`.
+    for segment in ["", ".", "..", ".\t.", "\n..", "..\r", "\t", "a\u{0}b"] {
+        let refused = client.raw(raw(HttpMethod::GET, &["openai", "files", "file-1", segment, "content"])).await;
+        assert!(matches!(refused, Err(Error::InvalidId(_))), "{segment:?}: {refused:?}");
+    }
+    assert_eq!(lines(&server).await, [""; 0]);
+    for (segment, expected) in [("a/b", "a%2Fb"), ("%2e%2e", "%252e%252e"), ("..\\x", "..%5Cx"), ("?x#y", "%3Fx%23y")] {
+        client.raw(raw(HttpMethod::GET, &["openai", segment])).await.unwrap();
+        assert_eq!(lines(&server).await.pop().unwrap(), format!("GET /openai/{expected}"));
+    }
 }
