@@ -83,7 +83,9 @@ pub(crate) fn is_transient(status: u16) -> bool {
 
 /// Whether the service, answering so, surely has not begun.
 pub(crate) fn surely_not_done(status: u16, asked: Option<Duration>) -> bool {
-    status == 429 || (status == 503 && asked.is_some()) || !is_transient(status)
+    // Proxies have 5xx of their own, such as 524: a service behind one may well have begun. 501 says that it cannot.
+    let is_refusal = status == 501 || (status < 500 && !is_transient(status));
+    status == 429 || (status == 503 && asked.is_some()) || is_refusal
 }
 
 /// How long the service asks to wait, in whichever of the forms it says so.
@@ -157,7 +159,12 @@ mod tests {
             (408, None, false),
             (502, None, false),
             (504, None, false),
+            (501, None, true),
+            (520, None, false),
+            (524, None, false),
+            (529, asked, false),
             (400, None, true),
+            (307, None, true),
         ] {
             assert_eq!(surely_not_done(status, asked), expected, "{status} {asked:?}");
         }

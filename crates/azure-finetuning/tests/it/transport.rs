@@ -90,7 +90,7 @@ async fn what_is_repeated_and_what_is_not() {
     }
     assert_eq!(outcome(true, 429, None).await, (5, "later"));
     assert_eq!(outcome(true, 503, Some("0")).await, (5, "later"));
-    for status in [408, 500, 502, 503, 504] {
+    for status in [408, 500, 502, 503, 504, 507, 520, 524, 529] {
         assert_eq!(outcome(true, status, None).await, (1, "ambiguous"), "{status}");
     }
 }
