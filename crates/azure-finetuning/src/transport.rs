@@ -79,7 +79,7 @@ impl Transport {
     }
 
     async fn attempts(&self, credential: &Credential, call: &Call) -> Result<Answer, Error> {
-        let deadline = Instant::now() + self.retry.deadline;
+        let deadline = moment(self.retry.deadline);
         let mut attempts = 0;
         let mut is_token_new = false;
         loop {
@@ -105,7 +105,7 @@ impl Transport {
             }
             let may_repeat = failure.is_transient() && (call.repeat == Repeat::Safe || failure.surely_not_done());
             let delay = self.retry.delay(attempts, failure.asked()).filter(|_| may_repeat);
-            match delay.filter(|delay| Instant::now() + *delay < deadline) {
+            match delay.filter(|delay| *delay < deadline.saturating_duration_since(Instant::now())) {
                 Some(delay) => tokio::time::sleep(delay).await,
                 None if failure.surely_not_done() => return Err(failure.into_error(call.operation, attempts)),
                 None => return Err(call.after_leaving(failure.into_error(call.operation, attempts))),
@@ -149,6 +149,13 @@ impl Transport {
         let request = call.body.add_to(request, progress).await.map_err(Failure::Io)?;
         request.send().await.map_err(Failure::from)
     }
+}
+
+/// The moment after this time; years from now where no clock can tell it.
+fn moment(after: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(after).unwrap_or_else(|| now + FAR)
 }
 
 async fn whole(response: &mut Response, limit: u64) -> Result<Bytes, Failure> {

@@ -23,7 +23,8 @@ pub struct FollowOptions {
     pub interval: Duration,
     /// The longest delay between two looks.
     pub max_interval: Duration,
-    /// How many looks in a row may fail in a way that passes, each after its own retries.
+    /// How many looks in a row may fail in a way that passes, each after its own retries. None may that asks for more than an
+    /// hour's patience.
     pub tolerance: u32,
 }
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::error::Error;
 
 /// What to do about a job that is paused: it does not end by itself.
@@ -29,7 +27,8 @@ pub struct WaitOptions {
     pub deadline: Option<Duration>,
     /// What to do about a paused job; files do not pause.
     pub when_paused: WhenPaused,
-    /// How many looks in a row may fail in a way that passes, each after its own retries.
+    /// How many looks in a row may fail in a way that passes, each after its own retries. None may that asks for more than an
+    /// hour's patience.
     pub tolerance: u32,
 }
 
@@ -44,6 +43,11 @@ impl Default for WaitOptions {
         }
     }
 }
+
+/// The longest a service may ask to be left alone. Real answers have asked for a day: who waits is told so at once.
+const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
+
+const ENDLESS: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Looks until what is seen is over.
 pub(crate) async fn until<T, F: Future<Output = Result<T, Error>>>(
@@ -67,7 +71,7 @@ pub(crate) async fn until<T, F: Future<Output = Result<T, Error>>>(
         None => looks.await,
         Some(after) => {
             let late = Error::Deadline { operation, after };
-            tokio::time::timeout_at(Instant::now() + after, looks).await.unwrap_or(Err(late))
+            tokio::time::timeout(after, looks).await.unwrap_or(Err(late))
         }
     }
 }
@@ -84,6 +88,8 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(first: Duration, longest: Duration, tolerance: u32) -> Self {
+        // Beyond what anybody waits, sums of delays would have no room.
+        let (first, longest) = (first.min(ENDLESS), longest.min(ENDLESS));
         Self { first, next: first, longest, tolerance, failures: 0 }
     }
 
@@ -94,12 +100,13 @@ impl Pace {
 
     /// The error, if there is no point in going on; otherwise how long the service asks to be left alone.
     pub(super) fn failed(&mut self, error: Error) -> Result<Option<Duration>, Error> {
-        self.failures += 1;
-        if self.failures > self.tolerance || !error.is_retryable() {
+        self.failures = self.failures.saturating_add(1);
+        let asked = error.api().and_then(|error| error.retry_after);
+        if self.failures > self.tolerance || !error.is_retryable() || asked > Some(LONGEST_ASKED) {
             return Err(error);
         }
         tracing::debug!(%error, failures = self.failures, "a look failed");
-        Ok(error.api().and_then(|error| error.retry_after))
+        Ok(asked)
     }
 
     /// Something has happened: more may follow soon.

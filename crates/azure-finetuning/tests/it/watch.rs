@@ -9,7 +9,7 @@ use futures_util::TryStreamExt as _;
 use serde_json::json;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers};
 
-use crate::support::{answers, builder, client, json, lines};
+use crate::support::{answers, builder, client, json, lines, quick};
 
 fn id() -> JobId {
     "ftjob-1".parse().unwrap()
@@ -83,6 +83,38 @@ async fn waiting_has_an_end() {
     let error = client(&server).jobs().wait_until_done(&id(), options).await.unwrap_err();
     assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
     assert_eq!(error.to_string(), "`jobs.wait_until_done` was not done within 0.04 s");
+}
+
+#[tokio::test]
+async fn who_is_told_to_wait_for_a_day_is_told_so() {
+    let server = MockServer::start().await;
+    answers(&server, vec![json(429, "").insert_header("retry-after", "86400")]).await;
+    let jobs = client(&server).jobs();
+    let soon = |work| tokio::time::timeout(Duration::from_secs(20), work);
+    let error = soon(jobs.wait_until_done(&id(), quick_wait())).await.unwrap().unwrap_err();
+    assert_eq!(error.api().unwrap().retry_after, Some(Duration::from_secs(86_400)));
+    let mut events = jobs.follow_events(&id(), quick_follow());
+    let followed = tokio::time::timeout(Duration::from_secs(20), events.try_next()).await.unwrap();
+    assert!(followed.unwrap_err().api().unwrap().is_rate_limited());
+    assert_eq!(lines(&server).await.len(), 2);
+}
+
+#[tokio::test]
+async fn any_time_can_be_asked_for() {
+    let server = MockServer::start().await;
+    answers(&server, vec![json(429, "").insert_header("retry-after-ms", "1"), job("succeeded")]).await;
+    let mut retry = quick();
+    (retry.deadline, retry.max_retry_after) = (Duration::MAX, Duration::MAX);
+    let jobs = builder(&server).retry(retry).build().unwrap().jobs();
+    let mut options = quick_wait();
+    (options.interval, options.max_interval, options.deadline) = (Duration::MAX, Duration::MAX, Some(Duration::MAX));
+    assert_eq!(jobs.wait_until_done(&id(), options).await.unwrap().status, JobStatus::Succeeded);
+    // A rest that nobody lives through; what counts is that it begins.
+    let waiting = MockServer::start().await;
+    answers(&waiting, vec![job("running")]).await;
+    options.deadline = Some(Duration::from_millis(40));
+    let error = client(&waiting).jobs().wait_until_done(&id(), options).await.unwrap_err();
+    assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
 }
 
 /// A job whose events become visible look by look, in pages of two; it has ended once all are.
