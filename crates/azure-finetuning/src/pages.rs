@@ -1,5 +1,7 @@
 //! Lists that come in pages, read as one stream.
 
+use std::collections::HashSet;
+
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
@@ -52,26 +54,27 @@ impl<T: Listed> List<T> {
 
     /// All items from here on, page after page, in the order of the service. Ends after an error.
     ///
-    /// The end is where the service says so, where a page is empty, or where a page begins or ends like the one before it.
+    /// The end is where the service says so, where a page is empty, or where a page begins or ends with the end of one before it.
     pub fn stream(self) -> BoxStream<'static, Result<T, Error>> {
         self.pages().map_ok(|page| stream::iter(page.data.into_iter().map(Ok))).try_flatten().boxed()
     }
 
     /// The same as [`List::stream`], a page at a time.
     pub fn pages(self) -> BoxStream<'static, Result<Page<T>, Error>> {
-        stream::try_unfold(Some(self), |list| async {
-            let Some(mut list) = list else { return Ok(None) };
+        let passed: HashSet<String> = self.after.iter().cloned().collect();
+        stream::try_unfold(Some((self, passed)), |state| async {
+            let Some((mut list, mut passed)) = state else { return Ok(None) };
             let page = list.page().await?;
-            let last = page.data.last().map(|item| item.cursor().to_owned());
-            let first = page.data.first().map(Listed::cursor);
-            // A service that does not know cursors answers the same page for ever; one that repeats a cursor would too.
-            let is_repeated = list.after.is_some() && (last == list.after || first == list.after.as_deref());
-            if last.is_none() || is_repeated {
+            let Some(last) = page.data.last().map(|item| item.cursor().to_owned()) else { return Ok(None) };
+            // A service that does not know cursors answers the same page for ever; one that repeats them, the same few.
+            let is_repeated = |cursor: &str| passed.contains(cursor);
+            if is_repeated(&last) || page.data.first().map(Listed::cursor).is_some_and(is_repeated) {
                 return Ok(None);
             }
             let next = (page.has_more == Some(true)).then(|| {
-                list.after = last;
-                list
+                passed.insert(last.clone());
+                list.after = Some(last);
+                (list, passed)
             });
             Ok(Some((page, next)))
         })

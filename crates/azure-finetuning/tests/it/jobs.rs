@@ -126,6 +126,10 @@ async fn a_list_ends_though_the_service_never_says_so() {
         (vec![page(&["a"], true), page(&["a", "b"], true), page(&["c"], false)], vec!["a"]),
         (vec![page(&["a"], true), page(&[], true)], vec!["a"]),
         (vec![page(&[], true)], vec![]),
+        (
+            [page(&["a", "b"], true), page(&["c", "d"], true)].into_iter().cycle().take(12).collect(),
+            vec!["a", "b", "c", "d"],
+        ),
     ] {
         let server = MockServer::start().await;
         answers(&server, pages).await;
