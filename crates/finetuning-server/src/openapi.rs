@@ -31,6 +31,8 @@ pub enum InvalidDocument {
     DeadReference { at: String, target: String },
     #[error("`{0}` is nested too deeply, or refers to itself")]
     TooDeep(String),
+    #[error("`{0}` and the operations before it are too large, once their references are written out")]
+    TooLarge(String),
     #[error("the path `{0}` has a part that cannot be a path's: write `/name` or `/{{parameter}}`")]
     Path(String),
     #[error("the parameter `{{{name}}}` of `{path}` is not described")]

@@ -1,5 +1,6 @@
 //! Reads a document: OpenAPI 3, or Swagger 2 as far as they are alike.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use azure_finetuning::{ApiSurface, HttpMethod};
@@ -17,23 +18,33 @@ const METHODS: [(&str, HttpMethod); 5] = [
 ];
 const DEEPEST: u32 = 48;
 const MOST: usize = 2_000;
+/// Values of all operations together, once what references stand for is written out.
+const LARGEST: usize = 300_000;
 /// For documents of the dated surface, when neither they nor the settings name a version.
 const VERSION: &str = "2024-10-21";
 
+/// What is read, and how much of it may still be written out.
+struct Source {
+    root: Value,
+    left: Cell<usize>,
+}
+
 pub(super) fn document(text: &str, surface: &ApiSurface) -> Result<Document, InvalidDocument> {
     let root: Value = serde_saphyr::from_str(text).map_err(|error| InvalidDocument::Syntax(error.to_string()))?;
-    let base = base(&root);
+    let source = Source { root, left: Cell::new(LARGEST) };
+    let root = &source.root;
+    let base = base(root);
     let paths = root.get("paths").and_then(Value::as_object).ok_or(InvalidDocument::NoPaths)?;
     let mut operations = BTreeMap::new();
     for (path, item) in paths {
-        let item = resolved(&root, item, path)?;
+        let item = resolved(root, item, path)?;
         for (key, method) in &METHODS {
             let Some(operation) = item.get(*key) else { continue };
-            let operation = resolved(&root, operation, path)?;
+            let operation = resolved(root, operation, path)?;
             if operation.get("deprecated") == Some(&Value::Bool(true)) {
                 continue;
             }
-            let Some(operation) = one(&root, &base, path, method, &item, &operation, surface)? else { continue };
+            let Some(operation) = one(&source, &base, path, method, &item, &operation, surface)? else { continue };
             if operations.len() >= MOST {
                 return Err(InvalidDocument::TooMany(MOST));
             }
@@ -66,7 +77,7 @@ fn base(root: &Value) -> String {
 
 /// None for an operation that cannot be called without a header of the caller's choice: headers are ours.
 fn one(
-    root: &Value,
+    source: &Source,
     base: &str,
     path: &str,
     method: &HttpMethod,
@@ -81,7 +92,7 @@ fn one(
     let (mut parameters, mut version): (Vec<Parameter>, Option<Option<String>>) = (Vec::new(), None);
     let listed = [operation, item].into_iter().filter_map(|of| of.get("parameters").and_then(Value::as_array));
     for parameter in listed.flatten() {
-        let parameter = inlined(root, parameter, &at, 0)?;
+        let parameter = inlined(source, parameter, &at, 0)?;
         let field = |name: &str| parameter.get(name).and_then(Value::as_str).unwrap_or_default();
         let (name, place) = (field("name").to_owned(), field("in"));
         let is_required = place == "path" || parameter.get("required") == Some(&Value::Bool(true));
@@ -105,7 +116,7 @@ fn one(
         }
     }
     if let Some(body) = operation.get("requestBody") {
-        let body = inlined(root, body, &at, 0)?;
+        let body = inlined(source, body, &at, 0)?;
         properties
             .insert("body".to_owned(), body.pointer("/content/application~1json/schema").cloned().unwrap_or(json!({})));
         required.extend((body.get("required") == Some(&Value::Bool(true))).then(|| "body".to_owned()));
@@ -220,22 +231,27 @@ fn target_of<'r>(root: &'r Value, target: &str, at: &str) -> Result<&'r Value, I
 }
 
 /// A value with all its references replaced by what they stand for.
-fn inlined(root: &Value, value: &Value, at: &str, depth: u32) -> Result<Value, InvalidDocument> {
+fn inlined(source: &Source, value: &Value, at: &str, depth: u32) -> Result<Value, InvalidDocument> {
     if depth > DEEPEST {
         return Err(InvalidDocument::TooDeep(at.to_owned()));
     }
+    // Ten references to what has ten references, and so on: a small document can stand for a large one.
+    let left = source.left.get().checked_sub(1).ok_or_else(|| InvalidDocument::TooLarge(at.to_owned()))?;
+    source.left.set(left);
     match value {
         Value::Object(members) => match members.get("$ref").and_then(Value::as_str) {
-            Some(target) => inlined(root, target_of(root, target, at)?, at, depth + 1),
+            Some(target) => inlined(source, target_of(&source.root, target, at)?, at, depth + 1),
             None => {
                 let inline =
-                    |(name, value): (&String, &Value)| Ok((name.clone(), inlined(root, value, at, depth + 1)?));
+                    |(name, value): (&String, &Value)| Ok((name.clone(), inlined(source, value, at, depth + 1)?));
                 members.iter().map(inline).collect::<Result<Map<_, _>, _>>().map(Value::Object)
             }
         },
-        Value::Array(items) => {
-            items.iter().map(|item| inlined(root, item, at, depth + 1)).collect::<Result<Vec<_>, _>>().map(Value::Array)
-        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| inlined(source, item, at, depth + 1))
+            .collect::<Result<Vec<_>, _>>()
+            .map(Value::Array),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(value.clone()),
     }
 }

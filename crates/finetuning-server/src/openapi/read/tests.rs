@@ -67,6 +67,12 @@ fn what_cannot_be_used() {
     refused(&with("https://example.com/x"), "only references into the document itself");
     refused(&with("#/none"), "does not exist");
     refused("x: {a: {$ref: '#/x/a'}}\npaths: {/a: {get: {parameters: [{$ref: '#/x/a'}]}}}", "refers to itself");
+    let ten = |of: usize| format!("[{}]", vec![format!("{{$ref: '#/x/{of}'}}"); 10].join(","));
+    let many: Vec<String> = (0..12).map(|of| format!("'{of}': {{allOf: {}}}", ten(of + 1))).collect();
+    refused(
+        &format!("x: {{{}, '12': {{}}}}\npaths: {{/a: {{get: {{requestBody: {{$ref: '#/x/0'}}}}}}}}", many.join(",")),
+        "too large, once their references are written out",
+    );
     refused(
         "paths: {/a: {get: {parameters: [{name: q, in: query, schema: {type: nonsense}}]}}}",
         "make no JSON Schema",
