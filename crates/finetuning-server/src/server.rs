@@ -18,6 +18,9 @@ use crate::table::{Category, TOOLS};
 use crate::tools::{self, Definition};
 use crate::{Settings, SettingsError, table};
 
+/// The tool that may be any operation of the OpenAPI document.
+const ANY: &str = "execute_dynamic_swagger_action";
+
 type Context = RequestContext<RoleServer>;
 
 /// The tools, for one resource. Cheap to clone; clones share connections and tokens.
@@ -56,7 +59,7 @@ impl FineTuningServer {
             };
             let validator = validator(&definition.input).map_err(|why| schema(entry.name, why))?;
             prepared.insert(entry.name, Prepared { arguments, validator });
-            tools.push(tool(entry, definition));
+            tools.push(tool(entry, definition, &settings));
         }
         Ok(Self { shared: Arc::new(Shared { settings, tools, prepared }) })
     }
@@ -123,11 +126,12 @@ pub(crate) fn validator(schema: &Value) -> Result<jsonschema::Validator, String>
     jsonschema::options().with_draft(jsonschema::Draft::Draft202012).build(schema).map_err(|error| error.to_string())
 }
 
-fn tool(entry: &table::Entry, definition: &Definition) -> Tool {
+fn tool(entry: &table::Entry, definition: &Definition, settings: &Settings) -> Tool {
     let members = |schema: &Value| Arc::new(schema.as_object().cloned().unwrap_or_default());
     let annotations = ToolAnnotations::new()
         .read_only(entry.category == Category::Read)
-        .destructive(entry.category == Category::Destructive)
+        // What may call anything may delete.
+        .destructive(entry.category == Category::Destructive || (entry.name == ANY && settings.dynamic_writes))
         .idempotent(definition.is_idempotent)
         .open_world(!matches!(entry.evidence, "no request"));
     Tool::new(entry.name, definition.description, members(&definition.input))

@@ -111,6 +111,15 @@ async fn only_reading_is_allowed_unless_the_operator_says_otherwise() {
 }
 
 #[tokio::test]
+async fn what_may_delete_says_so() {
+    for (writes, expected) in [("false", Some(false)), ("true", Some(true))] {
+        let tools = documented(writes).await.client.list_all_tools().await.unwrap();
+        let tool = tools.iter().find(|tool| tool.name == "execute_dynamic_swagger_action").unwrap();
+        assert_eq!(tool.annotations.as_ref().unwrap().destructive_hint, expected, "writes {writes}");
+    }
+}
+
+#[tokio::test]
 async fn failures_of_the_service_are_failures_here() {
     let stand = stand().await;
     let error =
