@@ -205,7 +205,8 @@ pub(super) async fn metrics(client: &Client, args: &Args) -> Answer {
 
 /// The table as text again, cut after a line when it is too long.
 fn csv(columns: &[String], rows: &[StepMetrics]) -> (String, bool) {
-    let mut text = columns.join(",");
+    let names: Vec<_> = columns.iter().map(|column| quoted(column.clone())).collect();
+    let mut text = names.join(",");
     text.push('\n');
     for row in rows {
         let row = json!(row);
@@ -222,7 +223,7 @@ fn csv(columns: &[String], rows: &[StepMetrics]) -> (String, bool) {
                 Some(value) => value.to_string(),
             }
         };
-        let line = columns.iter().map(cell).collect::<Vec<_>>().join(",");
+        let line = columns.iter().map(cell).map(quoted).collect::<Vec<_>>().join(",");
         if text.len() + line.len() > LARGEST_CSV {
             return (text, false);
         }
@@ -230,6 +231,11 @@ fn csv(columns: &[String], rows: &[StepMetrics]) -> (String, bool) {
         text.push('\n');
     }
     (text, true)
+}
+
+/// A cell as RFC 4180 has it.
+fn quoted(cell: String) -> String {
+    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
 fn summary(rows: &[StepMetrics]) -> Value {
@@ -242,4 +248,19 @@ fn summary(rows: &[StepMetrics]) -> Value {
         "last_train_loss": with_loss().next_back().map(point),
         "best_valid_loss": best_valid.min_by(|a, b| a.1.total_cmp(&b.1)).map(point),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_stays_one_cell() {
+        let mut row = StepMetrics::default();
+        (row.step, row.train_loss) = (Some(1), Some(0.5));
+        row.extra.insert("note, \"odd\"".to_owned(), json!("a,b\nc"));
+        let columns = ["step", "note, \"odd\"", "train_loss"].map(str::to_owned);
+        let (text, is_whole) = csv(&columns, &[row]);
+        assert_eq!((text.as_str(), is_whole), ("step,\"note, \"\"odd\"\"\",train_loss\n1,\"a,b\nc\",0.5\n", true));
+    }
 }
