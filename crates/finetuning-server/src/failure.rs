@@ -54,11 +54,22 @@ fn of_service(error: &Error) -> Value {
         "status": api.map(|api| api.status),
         "param": api.and_then(|api| api.param.clone()),
         "inner": api.map(|api| api.inner.clone()),
-        "request_id": api.and_then(|api| api.request_id.clone()),
+        "request_id": request_id(error),
         "attempts": api.map(|api| api.attempts),
         "retry_after_s": api.and_then(|api| api.retry_after).map(|after| after.as_secs_f64()),
         "retryable": error.is_retryable(),
     })
+}
+
+/// Also of an answer that could not be read.
+fn request_id(error: &Error) -> Option<&str> {
+    if let Error::Decode { request_id, .. } = error {
+        return request_id.as_deref();
+    }
+    if let Error::Ambiguous { source, .. } = error {
+        return request_id(source);
+    }
+    error.api()?.request_id.as_deref()
 }
 
 /// An error and its causes on one line. Those of the transport end where addresses would begin.

@@ -69,6 +69,19 @@ async fn a_status_call_that_failed_is_a_failure() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_read_has_its_request_named() {
+    let stand = stand().await;
+    stand.service.inject(always("/jobs", FaultAction::MalformedJson));
+    let error = stand.fail("list_finetuning_jobs", json!({})).await;
+    assert_eq!(error["code"], "unintelligible_answer");
+    assert!(error["request_id"].is_string(), "{error}");
+    let job = json!({ "model": "gpt-4.1-mini-2025-04-14", "training_file": demo::TRAINING_FILE });
+    let error = stand.fail("create_finetuning_job", job).await;
+    assert_eq!(error["code"], "ambiguous");
+    assert!(error["request_id"].is_string(), "{error}");
+}
+
+#[tokio::test]
 async fn both_spellings_of_the_files_are_filled() {
     let stand = stand().await;
     let status = stand.call("fetch_finetuning_status", json!({ "job_id": demo::SUCCEEDED_JOB })).await;
