@@ -37,8 +37,9 @@ type Mcp = StreamableHttpService<FineTuningServer, LocalSessionManager>;
 /// With `bearer`, only who shows that token is answered. Without it, whoever can connect may do what the credential may.
 pub async fn serve_http(server: FineTuningServer, listener: TcpListener, bearer: Option<SecretString>) {
     let sessions = Arc::new(LocalSessionManager::default());
-    let mcp: Mcp =
-        StreamableHttpService::new(move || Ok(server.clone()), sessions, StreamableHttpServerConfig::default());
+    // No page in a browser has business here, whatever name it has found for this address: a request with an origin is refused.
+    let config = StreamableHttpServerConfig::default().enforce_origin_validation();
+    let mcp: Mcp = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
     let bearer = Arc::new(bearer);
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();

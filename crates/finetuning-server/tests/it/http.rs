@@ -49,6 +49,16 @@ async fn without_the_token_nobody_is_answered() {
 }
 
 #[tokio::test]
+async fn no_page_in_a_browser_is_answered() {
+    let (service, url) = serve(None).await;
+    for (name, value) in [("origin", "https://evil.example"), ("origin", "null"), ("host", "evil.example")] {
+        let refused = modern(&url).header(name, value).send().await.unwrap();
+        assert_eq!(refused.status().as_u16(), 403, "{name}: {value}");
+    }
+    assert!(service.journal().is_empty());
+}
+
+#[tokio::test]
 async fn a_legacy_client_gets_a_session() {
     let (_service, url) = serve(None).await;
     let http = reqwest::Client::new();
