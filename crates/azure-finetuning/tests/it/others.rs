@@ -1,10 +1,14 @@
 //! Every operation on models, checkpoint copies, graders and uploads: what leaves, and what is made of the answer.
 
+use std::time::Duration;
+
 use azure_finetuning::{
-    CopyState, Error, FilePurpose, Grader, HttpMethod, RawRequest, StringOperation, UnixTime, UploadStatus,
+    Client, CopyState, Error, FilePurpose, Grader, HttpMethod, RawRequest, StringOperation, TransportError, UnixTime,
+    UploadStatus,
 };
 use futures_util::TryStreamExt as _;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wiremock::MockServer;
 
 use crate::support::{answers, body, client, dated, header, json, lines, requests, serve};
@@ -142,4 +146,23 @@ async fn a_raw_request_stays_where_its_path_says() {
         client.raw(raw(HttpMethod::GET, &["openai", segment])).await.unwrap();
         assert_eq!(lines(&server).await.pop().unwrap(), format!("GET /openai/{expected}"));
     }
+}
+
+#[tokio::test]
+async fn a_raw_answer_has_its_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let builder = Client::builder().endpoint(endpoint).api_key("k".to_owned().into());
+    let client = builder.request_timeout(Duration::from_millis(200)).build().unwrap();
+    // Far shorter than what a download may be silent for.
+    let answered = client.raw(raw(HttpMethod::GET, &["openai"]));
+    let error = tokio::time::timeout(Duration::from_secs(20), answered).await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Transport { source: TransportError::TimedOut(_), .. }), "{error:?}");
+    server.abort();
 }
