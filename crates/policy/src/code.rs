@@ -37,6 +37,8 @@ pub enum Code {
     BadValue,
     /// Error: a regular expression that does not compile, or would be too large.
     BadRegex,
+    /// Error: a time of a case that is none, or that lies before the last.
+    BadTime,
     /// Error: a cost that no call can have.
     BadCost,
     /// Error: a rule by category or risk, where no catalogue says which tools have one.
@@ -89,6 +91,7 @@ impl Code {
             Self::BadPath => "policy::bad_path",
             Self::BadValue => "policy::bad_value",
             Self::BadRegex => "policy::bad_regex",
+            Self::BadTime => "policy::bad_time",
             Self::BadCost => "policy::bad_cost",
             Self::NoCatalogue => "policy::no_catalogue",
             Self::Lowered => "policy::lowered",

@@ -9,7 +9,7 @@ use crate::catalogue::Classes;
 use crate::check::{Check, Effect};
 use crate::pattern::Pattern;
 use crate::ruling::Rule;
-use crate::source::{Action, Document, KeyedRule, PredicateEntry, RuleEntry};
+use crate::source::{Action, Document, KeyedRule, LimitEntry, PredicateEntry, RuleEntry};
 use crate::space::Space;
 use crate::tally::{self, Written};
 use crate::{Counter, RulePointer};
@@ -114,7 +114,7 @@ impl Draft<'_> {
             action: self.rule.action,
             lists: self.place != Place::Everywhere,
             owed: tally::owed(counters, self.limits(shadow)),
-            checks: self.checks(),
+            checks: checks(self.rule, &self.pointer),
             approval: self.rule.approval.as_ref().map(|approval| Arc::new(approval.value.clone())),
             shadow: shadow || self.rule.shadow,
             pointer: self.pointer,
@@ -122,27 +122,33 @@ impl Draft<'_> {
         }
     }
 
-    fn checks(&self) -> Box<[Check]> {
-        let RuleEntry { require, deny_if, approve_if, reason, .. } = self.rule;
-        let check = |effect: Effect| {
-            move |predicate: &PredicateEntry| Check {
-                effect,
-                condition: predicate.condition.clone(),
-                pointer: predicate.place.under(&self.pointer),
-                reason: predicate.on_deny.as_deref().or(reason.as_deref()).map(Arc::from),
-            }
-        };
-        let require = require.iter().map(check(Effect::Require));
-        let deny_if = deny_if.iter().map(check(Effect::DenyIf));
-        let approve_if = approve_if.iter().map(check(Effect::ApproveIf));
-        require.chain(deny_if).chain(approve_if).collect()
-    }
-
     fn limits(&self, shadow: bool) -> impl Iterator<Item = Written<'_>> {
         let shadow = shadow || self.rule.shadow;
-        self.rule.all_limits().map(move |entry| {
-            let pointer = entry.place.under(&self.pointer);
-            Written { entry, pointer, shadow }
-        })
+        limits(self.rule, &self.pointer).map(move |(entry, pointer)| Written { entry, pointer, shadow })
     }
+}
+
+/// The predicates of the rule at `pointer`.
+pub(crate) fn checks(rule: &RuleEntry, pointer: &RulePointer) -> Box<[Check]> {
+    let RuleEntry { require, deny_if, approve_if, reason, .. } = rule;
+    let check = |effect: Effect| {
+        move |predicate: &PredicateEntry| Check {
+            effect,
+            condition: predicate.condition.clone(),
+            pointer: predicate.place.under(pointer),
+            reason: predicate.on_deny.as_deref().or(reason.as_deref()).map(Arc::from),
+        }
+    };
+    let require = require.iter().map(check(Effect::Require));
+    let deny_if = deny_if.iter().map(check(Effect::DenyIf));
+    let approve_if = approve_if.iter().map(check(Effect::ApproveIf));
+    require.chain(deny_if).chain(approve_if).collect()
+}
+
+/// The limits of the rule at `pointer`, each with its own.
+pub(crate) fn limits<'d>(
+    rule: &'d RuleEntry,
+    pointer: &RulePointer,
+) -> impl Iterator<Item = (&'d LimitEntry, RulePointer)> {
+    rule.all_limits().map(move |entry| (entry, entry.place.under(pointer)))
 }

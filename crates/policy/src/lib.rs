@@ -5,9 +5,11 @@
 //! `compile` turns that into the meant form, one `Space` of rules for tools, one for resources, one for prompts;
 //! `decide` asks a space, and then the conditions that it names. The order in which rules win stands in one place, `ruling`.
 
+mod anatomy;
 mod approval;
 mod bill;
 mod call;
+mod cases;
 mod catalogue;
 mod check;
 mod code;
@@ -43,8 +45,10 @@ mod test;
 mod tools;
 mod written;
 
+pub use anatomy::Anatomy;
 pub use approval::Approval;
 pub use call::{Call, Context, Reverse, Subject};
+pub use cases::{Case, Cases, Expected, ExpectedApproval, Named, Outcome};
 pub use catalogue::Catalogue;
 pub use code::Code;
 pub use counter::{Algorithm, Counter, CounterName, Limit, ONE, Owed, Per};

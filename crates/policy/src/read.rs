@@ -2,6 +2,7 @@
 //! and left out, and a document with an error in it is never used.
 
 mod approval;
+mod cases;
 mod catalogue;
 mod condition;
 mod dialect;
@@ -22,6 +23,7 @@ use crate::Code;
 use crate::catalogue::{Category, Risk};
 use crate::diagnostics::{Findings, quoted};
 use crate::source::{Classified, Document, Fallback, KeyedRule, ReverseEntry, Spanned};
+pub(crate) use cases::cases;
 pub(crate) use catalogue::catalogue;
 pub(crate) use object::did_you_mean;
 use object::{

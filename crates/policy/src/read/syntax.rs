@@ -29,8 +29,11 @@ const STRICT: ParseOptions = ParseOptions {
 };
 
 pub(super) fn parse<'t>(text: &'t str, findings: &mut Findings) -> Option<Object<'t>> {
-    let parsed = sound(text, findings)?;
-    parsed.value.and_then(|root| root_object(root, findings))
+    value(text, findings).and_then(|root| root_object(root, findings))
+}
+
+pub(super) fn value<'t>(text: &'t str, findings: &mut Findings) -> Option<Value<'t>> {
+    sound(text, findings)?.value
 }
 
 /// Also those of the comments. The text is that of an object.

@@ -20,6 +20,10 @@ use crate::diagnostics::Findings;
 const DEPTH: usize = 40;
 
 pub(super) fn parse<'t>(text: &'t str, findings: &mut Findings) -> Option<Object<'t>> {
+    value(text, findings).and_then(|root| root_object(root, findings))
+}
+
+pub(super) fn value<'t>(text: &'t str, findings: &mut Findings) -> Option<Value<'t>> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: DEPTH },
         duplicate_keys: DuplicateKeyPolicy::Error,
@@ -27,10 +31,7 @@ pub(super) fn parse<'t>(text: &'t str, findings: &mut Findings) -> Option<Object
         strict_booleans: true,
     };
     match serde_saphyr::from_str_with_options::<Spanned<Node>>(text, options) {
-        Ok(root) => {
-            let root = tree(root, text, findings);
-            root_object(root, findings)
-        }
+        Ok(root) => Some(tree(root, text, findings)),
         Err(error) => {
             let here = error.location().map_or(0..0, |location| bytes(&location)).start;
             let words = error.without_snippet().to_string();
