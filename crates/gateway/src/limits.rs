@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Per, Permitted, RulePointer};
-use ratelimit::{Demand, Limited, Limiter, MonotonicClock, Reservation};
+use ratelimit::{Clock, Demand, Limited, Limiter, MonotonicClock, Reservation};
 
 use crate::agent::Agent;
 use crate::policies::Bound;
@@ -33,10 +33,10 @@ pub(crate) struct OverLimit {
     pub(crate) retry_after: Option<Duration>,
 }
 
-pub(crate) struct Limits(Limiter<LimitKey>);
+pub(crate) struct Limits<C: Clock = MonotonicClock>(Limiter<LimitKey, C>);
 
 /// What a call holds until it leaves.
-pub(crate) type Held = Reservation<MonotonicClock>;
+pub(crate) type Held<C = MonotonicClock> = Reservation<C>;
 
 /// Who and where a call is, as far as limits ask.
 pub(crate) struct Place<'a> {
@@ -47,7 +47,14 @@ pub(crate) struct Place<'a> {
 
 impl Limits {
     pub(crate) fn new(keys: usize) -> Self {
-        Self(Limiter::new(keys, MonotonicClock::default()))
+        Self::by(keys, MonotonicClock::default())
+    }
+}
+
+impl<C: Clock> Limits<C> {
+    /// By a clock of the caller's.
+    pub(crate) fn by(keys: usize, clock: C) -> Self {
+        Self(Limiter::new(keys, clock))
     }
 
     /// All that the call owes, in one step, or nothing. None when it owes nothing.
@@ -56,7 +63,7 @@ impl Limits {
         bound: &Bound,
         permitted: &Permitted<'_>,
         place: &Place<'_>,
-    ) -> Result<Option<Held>, OverLimit> {
+    ) -> Result<Option<Held<C>>, OverLimit> {
         let owed = permitted.owed();
         if owed.is_empty() {
             return Ok(None);

@@ -96,21 +96,27 @@ impl PolicyFile {
 }
 
 fn read(path: &Path) -> Result<Bound, PolicyTrouble> {
+    let (text, catalogue) = documents(path)?;
+    bind(path, &text, catalogue.as_ref())
+}
+
+/// The text of a policy, and the catalogue beside it.
+pub(crate) fn documents(path: &Path) -> Result<(String, Option<Catalogue>), PolicyTrouble> {
     let text = text(path)?;
     let beside = path.with_file_name("catalog.json");
     if !beside.exists() {
-        return bind(path, &text, None);
+        return Ok((text, None));
     }
     let invalid = |source| PolicyTrouble::Invalid { path: beside.clone(), source };
     let catalogue = Catalogue::parse(&beside.display().to_string(), &self::text(&beside)?).map_err(invalid)?;
-    bind(path, &text, Some(&catalogue))
+    Ok((text, Some(catalogue)))
 }
 
 fn text(path: &Path) -> Result<String, PolicyTrouble> {
     fs::read_to_string(path).map_err(|source| PolicyTrouble::Read { path: path.into(), source })
 }
 
-fn bind(path: &Path, text: &str, catalogue: Option<&Catalogue>) -> Result<Bound, PolicyTrouble> {
+pub(crate) fn bind(path: &Path, text: &str, catalogue: Option<&Catalogue>) -> Result<Bound, PolicyTrouble> {
     let name = path.display().to_string();
     let policy = match catalogue {
         Some(catalogue) => Policy::parse_with(&name, text, catalogue),

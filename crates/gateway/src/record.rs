@@ -76,7 +76,7 @@ pub(crate) fn refused(server: &str, agent: &Agent, refused: &Refused) {
 
 /// Text of a client's or a server's as an operator may safely see it: what moves the cursor, turns the direction of writing or is not
 /// seen at all is written out.
-fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

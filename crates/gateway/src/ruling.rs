@@ -44,7 +44,7 @@ impl Ruling {
         }
     }
 
-    fn reason(&self) -> Option<&str> {
+    pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Self::Denied(denial) => denial.reason.as_deref(),
             Self::Limited(_) => None,
