@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Finetuning(Finetuning),
     /// Run a small Azure OpenAI fine-tuning service for tests and demos, on the loopback interface
     Emulator(Emulator),
+    /// Play the cases beside policies; exit code 1 if one goes another way than expected
+    Test(Test),
 }
 
 #[derive(Args)]
@@ -240,3 +242,35 @@ fn setting(text: &str) -> Result<(String, String), String> {
         Some(_) | None => Err("expected KEY=VALUE".to_owned()),
     }
 }
+
+#[derive(Args)]
+#[command(after_help = CASES)]
+pub(crate) struct Test {
+    /// Policies, or folders to look through for policies with cases; `policies` when absent, or else the working directory
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// For people, for programs, or for build servers
+    #[arg(long, value_enum, default_value_t = TestFormat::Human)]
+    pub(crate) format: TestFormat,
+    /// Fail as well where the cases meet less than this share of a policy's rules, predicates and limits
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    pub(crate) fail_under: Option<u8>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum TestFormat {
+    Human,
+    Json,
+    Junit,
+}
+
+const CASES: &str = r#"A `cases.json` (or `cases.yaml`) beside a policy has calls in order, and what is expected of each:
+
+  [{ "tool": "get_issue", "arguments": { "id": 7 }, "agent": "alice", "times": 10, "expect": { "outcome": "permit" } },
+   { "tool": "get_issue", "agent": "alice", "after": "20s",
+     "expect": { "code": "limited", "rule": "/tools/get_issue/rate_limit", "retry_after": "40s" } }]
+
+A case names one of `tool`, `resource`, `prompt`. It may have `name`, `arguments`, `agent`, `labels`, `session`, `server`, `times`,
+and `at` (a time such as 2026-11-23T09:00:00Z, or one since the start) or `after` (the case above): the clock stands still otherwise.
+`expect` has at least one of `outcome` (permit, deny, approve, hide), `code`, `rule`, `reason`, `owed`, `retry_after`, `remaining`,
+`shadow` (a code), `approval` (`approvers`, `quorum`)."#;

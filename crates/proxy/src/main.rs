@@ -15,6 +15,7 @@ mod logging;
 mod sarif;
 mod schema;
 mod serve;
+mod test;
 mod tour;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Finetuning(args)) => finetuning::run(&args),
         Some(Command::Emulator(args)) => emulator::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -12,6 +12,7 @@ fn asked(args: &[&str]) -> (i32, String) {
 fn help() {
     insta::assert_snapshot!("help", asked(&["--help"]).1);
     insta::assert_snapshot!("help_check", asked(&["check", "--help"]).1);
+    insta::assert_snapshot!("help_test", asked(&["test", "--help"]).1);
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod finetuning;
 mod program;
 mod secrets;
 mod serve;
+mod test;
