@@ -21,6 +21,7 @@ mod record;
 mod refusal;
 pub mod rehearsal;
 mod relay;
+pub mod replay;
 mod reply;
 mod ruling;
 mod server;

@@ -95,7 +95,8 @@ impl PolicyFile {
     }
 }
 
-fn read(path: &Path) -> Result<Bound, PolicyTrouble> {
+/// A policy file, with the catalogue beside it.
+pub(crate) fn read(path: &Path) -> Result<Bound, PolicyTrouble> {
     let (text, catalogue) = documents(path)?;
     bind(path, &text, catalogue.as_ref())
 }

@@ -60,6 +60,8 @@ pub(crate) struct Answer {
     /// The limits that had to hold, and those that were only counted.
     pub(crate) owed: Vec<RulePointer>,
     pub(crate) counted: Vec<RulePointer>,
+    /// The longest window of those that had to hold.
+    pub(crate) window: Option<Duration>,
     /// What the tightest limit has left, in millionths.
     pub(crate) remaining: Option<u64>,
     /// The code and the rule of what would have refused it.
@@ -81,30 +83,41 @@ impl Stage {
         self.clock.set(asked.at);
         let (server, agent) = (asked.server.into(), asked.agent());
         let place = Place { policy: &self.name, server: &server, agent: &agent };
-        let (owed, counted) = self.owed(&permitted);
+        let Owed { owed, counted, window } = self.owed(&permitted);
         match self.limits.reserve(&self.bound, &permitted, &place) {
-            Err(over) => Answer { owed, counted, ..Answer::refused(&Ruling::Limited(over)) },
+            Err(over) => Answer { owed, counted, window, ..Answer::refused(&Ruling::Limited(over)) },
             Ok(held) => {
                 let left = held.iter().flat_map(|held| (0..permitted.owed().len()).filter_map(|n| held.remaining(n)));
                 let remaining = left.map(|left| left.units).min();
                 held.map(Reservation::spend).unwrap_or_default();
                 let shadow = permitted.shadow().map(|denial| (denial.code.as_str(), denial.rule.as_str().into()));
                 let rule = permitted.rule().as_str().into();
-                Answer { owed, counted, remaining, shadow, ..Answer::new(Outcome::Permit, "allowed", rule) }
+                Answer { owed, counted, window, remaining, shadow, ..Answer::new(Outcome::Permit, "allowed", rule) }
             }
         }
     }
 
-    fn owed(&self, permitted: &Permitted<'_>) -> (Vec<RulePointer>, Vec<RulePointer>) {
-        let (mut enforced, mut shadowed) = (Vec::new(), Vec::new());
+    fn owed(&self, permitted: &Permitted<'_>) -> Owed {
+        let mut all = Owed::default();
         for owed in permitted.owed() {
             let limits = self.bound.policy.counters().get(owed.counter).map(|counter| counter.limits.as_slice());
-            let pointer = |limit: &usize| Some(limits?.get(*limit)?.pointer.clone());
-            enforced.extend(owed.enforced.iter().filter_map(pointer));
-            shadowed.extend(owed.shadowed.iter().filter_map(pointer));
+            let limit = |index: &usize| limits?.get(*index);
+            for limit in owed.enforced.iter().filter_map(limit) {
+                all.window = all.window.max(Some(limit.window));
+                all.owed.push(limit.pointer.clone());
+            }
+            all.counted.extend(owed.shadowed.iter().filter_map(limit).map(|limit| limit.pointer.clone()));
         }
-        (enforced, shadowed)
+        all
     }
+}
+
+/// As an answer has it.
+#[derive(Default)]
+struct Owed {
+    owed: Vec<RulePointer>,
+    counted: Vec<RulePointer>,
+    window: Option<Duration>,
 }
 
 impl<'a> Asked<'a> {
@@ -132,8 +145,8 @@ impl<'a> Asked<'a> {
 impl Answer {
     fn new(outcome: Outcome, code: &'static str, rule: Box<str>) -> Self {
         let (owed, counted) = (Vec::new(), Vec::new());
-        let (reason, retry_after, approval, remaining, shadow) = (None, None, None, None, None);
-        Self { outcome, code, rule, reason, retry_after, approval, owed, counted, remaining, shadow }
+        let (reason, retry_after, approval, window, remaining, shadow) = (None, None, None, None, None, None);
+        Self { outcome, code, rule, reason, retry_after, approval, owed, counted, window, remaining, shadow }
     }
 
     fn refused(ruling: &Ruling) -> Self {
