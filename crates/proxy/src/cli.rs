@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Emulator(Emulator),
     /// Play the cases beside policies; exit code 1 if one goes another way than expected
     Test(Test),
+    /// Say what a new policy would have done with recorded calls
+    Simulate(Simulate),
 }
 
 #[derive(Args)]
@@ -274,3 +276,49 @@ A case names one of `tool`, `resource`, `prompt`. It may have `name`, `arguments
 and `at` (a time such as 2026-11-23T09:00:00Z, or one since the start) or `after` (the case above): the clock stands still otherwise.
 `expect` has at least one of `outcome` (permit, deny, approve, hide), `code`, `rule`, `reason`, `owed`, `retry_after`, `remaining`,
 `shadow` (a code), `approval` (`approvers`, `quorum`)."#;
+
+#[derive(Args)]
+#[command(after_help = RECORDS)]
+pub(crate) struct Simulate {
+    /// The new policy
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+    /// The recorded calls, one JSON object a line; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: PathBuf,
+    /// Hold the new policy against this one, not against what was recorded
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) old: Option<PathBuf>,
+    /// Look at the calls of this server only
+    #[arg(long, value_name = "ID")]
+    pub(crate) server: Option<String>,
+    /// Look at calls from this time on, such as 2026-11-23T09:00:00Z; those before only fill the counts of limits
+    #[arg(long, value_name = "TIME", value_parser = gateway::replay::time)]
+    pub(crate) since: Option<std::time::SystemTime>,
+    /// Exit with code 1 if any call changes, comes further, no longer comes as far, or is unknown; may be a list
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    pub(crate) fail_on: Vec<FailOn>,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum FailOn {
+    Change,
+    Widen,
+    Narrow,
+    Unknown,
+}
+
+const RECORDS: &str = r#"A record is one line, such as
+
+  {"time": "2026-11-23T09:00:00Z", "server": "github", "agent": "alice", "method": "tools/call", "subject": "get_issue",
+   "arguments": {"id": 7}, "outcome": "allowed", "code": "allowed", "rule": "/tools/get_issue"}
+
+`tool` may stand for `method` and `subject`. Without --old, `outcome` (allowed, denied) and `code` are what the old policy did. `labels`
+and `session` may be there; other members are not read. What is missing was not recorded, null says that there was none: a call
+is unknown where rules look at what was not recorded. The log of `toolgate serve --log-format json` has such records among its lines, without
+arguments and without the query of URIs; its other lines are passed over.
+
+Limits count the calls of the file by their own times. They know nothing of what came before, nor of calls that are unknown."#;

@@ -15,6 +15,7 @@ mod logging;
 mod sarif;
 mod schema;
 mod serve;
+mod simulate;
 mod test;
 mod tour;
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Some(Command::Finetuning(args)) => finetuning::run(&args),
         Some(Command::Emulator(args)) => emulator::run(&args),
         Some(Command::Test(args)) => test::run(&args),
+        Some(Command::Simulate(args)) => simulate::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -13,6 +13,7 @@ fn help() {
     insta::assert_snapshot!("help", asked(&["--help"]).1);
     insta::assert_snapshot!("help_check", asked(&["check", "--help"]).1);
     insta::assert_snapshot!("help_test", asked(&["test", "--help"]).1);
+    insta::assert_snapshot!("help_simulate", asked(&["simulate", "--help"]).1);
 }
 
 #[test]

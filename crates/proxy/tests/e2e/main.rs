@@ -10,4 +10,5 @@ mod finetuning;
 mod program;
 mod secrets;
 mod serve;
+mod simulate;
 mod test;
