@@ -14,6 +14,11 @@ pub(crate) struct Space {
     /// Judged beforehand: every name that is written out in the policy, with all globs that match it.
     exact: HashMap<Box<str>, Verdict>,
     globs: Globs,
+    /// Summed beforehand: what the rules on every name owe together with one other rule, by that rule's rank; so a name
+    /// that is not written out owes without an allocation, unless several limited globs match it.
+    owed_with: HashMap<u32, Box<[Owed]>>,
+    /// What the rules on every name owe.
+    owed_by_all: Box<[Owed]>,
     default: Fallback,
     /// All of them, by rank.
     rules: Box<[Arc<Rule>]>,
@@ -57,7 +62,16 @@ impl Space {
             (name.into(), Verdict { ruling, strict, owed: owed(&matching).into(), asking })
         };
         let exact = named.into_iter().map(judge).collect();
-        Self { exact, globs, default, rules: rules.into(), shadow }
+        let on_all = rules.iter().filter(|rule| owes_always(rule)).collect::<Vec<_>>();
+        let with = |rule: &Arc<Rule>| {
+            let mut together = on_all.clone();
+            together.insert(together.partition_point(|other| other.rank < rule.rank), rule);
+            (rule.rank, owed(&together).into())
+        };
+        let others = rules.iter().filter(|rule| rule.pattern.is_glob() && !rule.owed.is_empty() && !owes_always(rule));
+        let owed_with = if on_all.is_empty() { HashMap::new() } else { others.map(with).collect() };
+        let owed_by_all = owed(&on_all).into();
+        Self { exact, globs, owed_with, owed_by_all, default, rules: rules.into(), shadow }
     }
 
     /// The rules whose pattern matches, also where an exception says otherwise. Asks each: this is for telling, not for deciding.
@@ -86,10 +100,24 @@ impl Space {
         }
         let mut matching = self.globs.matching(name);
         let (ruling, strict) = rulings(&matching, self.default, self.shadow);
-        let owed = owed(&matching);
+        let owed = self.owed(&matching);
         matching.retain(|rule| rule.asks());
         Judgement { ruling, strict, owed, asking: matching }
     }
+
+    fn owed<'p>(&'p self, matching: &[&'p Arc<Rule>]) -> Cow<'p, [Owed]> {
+        let mut others = matching.iter().filter(|rule| !rule.owed.is_empty() && !owes_always(rule));
+        match (others.next(), others.next()) {
+            (None, _) => Cow::Borrowed(&self.owed_by_all),
+            (Some(rule), None) => Cow::Borrowed(self.owed_with.get(&rule.rank).unwrap_or(&rule.owed)),
+            (Some(_), Some(_)) => owed(matching),
+        }
+    }
+}
+
+/// Whether a rule is on every name, and has a limit.
+fn owes_always(rule: &Rule) -> bool {
+    rule.pattern.is_everything() && rule.except.is_empty() && !rule.owed.is_empty()
 }
 
 type Rulings<'p> = (Ruling<&'p Arc<Rule>>, Option<Ruling<&'p Arc<Rule>>>);

@@ -9,6 +9,7 @@
     reason = "a test that panics fails, which is what it is for; clippy only knows this of the test functions themselves"
 )]
 
+mod allocations;
 mod cases;
 mod classes;
 mod conditions;
