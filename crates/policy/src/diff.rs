@@ -16,6 +16,7 @@ mod search;
 mod terms;
 mod texts;
 mod values;
+mod walk;
 mod witness;
 
 use crate::{Approval, Policy, Reverse};

@@ -1,7 +1,7 @@
 //! Looks for calls of one name that two policies treat differently: part by part of the call, only where the two still
 //! differ, only for differences that were not found yet. What is not found was looked for everywhere, or stays open.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::ask::{Ask, Part};
@@ -38,6 +38,8 @@ pub(super) struct Search<'a> {
     flags: Vec<Option<bool>>,
     chosen: Parts,
     steps: usize,
+    /// What was looked into before, and whether guessing: the same again would show nothing new.
+    seen: HashSet<(bool, Course, Course)>,
     /// Some flags are guessed, for this reason: what follows from them may be, but no call shows it.
     guessed: Option<String>,
     pub(super) found: BTreeMap<Pair, Parts>,
@@ -56,7 +58,19 @@ impl<'a> Search<'a> {
         };
         order.sort_by_key(common);
         let (flags, found, open) = (vec![None; terms.count()], BTreeMap::new(), BTreeMap::new());
-        Self { terms, name, known, order, flags, chosen: Parts::new(), steps: 0, guessed: None, found, open }
+        Self {
+            terms,
+            name,
+            known,
+            order,
+            flags,
+            chosen: Parts::new(),
+            steps: 0,
+            seen: HashSet::new(),
+            guessed: None,
+            found,
+            open,
+        }
     }
 
     pub(super) fn run(&mut self, old: &Course, new: &Course) {
@@ -84,7 +98,7 @@ impl<'a> Search<'a> {
     fn descend(&mut self, old: &Course, new: &Course) {
         let (old, new) = (old.given(&self.flags), new.given(&self.flags));
         let pairs = self.wanted(&old, &new);
-        if pairs.is_empty() {
+        if pairs.is_empty() || !self.seen.insert((self.guessed.is_some(), old.clone(), new.clone())) {
             return;
         }
         self.steps += 1;

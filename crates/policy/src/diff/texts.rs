@@ -1,32 +1,20 @@
 //! Finds one text for every way in which a set of tests on text can come out together, and so knows which ways there are
-//! none for. Each test is an automaton; all are walked at once, byte by byte, the shortest text first.
+//! none for. Each test becomes an automaton, and `walk` goes through all of them at once.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet};
 
-use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::MatchKind;
+use regex_automata::dfa::{StartKind, dense};
 use regex_automata::nfa::thompson;
-use regex_automata::util::primitives::StateID;
 use regex_automata::util::syntax;
-use regex_automata::{Anchored, Input, MatchKind};
 
+use super::walk::{Dfa, READABLE, TOO_LARGE, Walk};
 use crate::literal::Literal;
 use crate::pattern::Pattern;
 use crate::test::Test;
 
-type Dfa = dense::DFA<Vec<u32>>;
-
-/// Why not all ways are known.
-pub(super) const TOO_LARGE: &str = "a pattern is too large to be compared, or looks around itself";
-pub(super) const TOO_MANY: &str = "the patterns meet in too many ways";
-
 /// In bytes, for one automaton.
 const LARGEST: usize = 4 << 20;
-/// Steps of single automata that one walk may take.
-const MOST_STEPS: usize = 20_000_000;
-
-/// The readable first: what stands for all bytes that no test tells apart is the first of them in here.
-const READABLE: &[u8] = b"xyzabcdefghijklmnopqrstuvw0123456789_-./: XYZABCDEFGHIJKLMNOPQRSTUVW";
-
 /// Tests on text, as regular expressions, and the lengths that are told apart.
 #[derive(Default)]
 pub(super) struct Texts {
@@ -105,28 +93,31 @@ impl Texts {
         for expression in &self.expressions {
             automata.push(automaton(expression)?);
         }
-        let literals = self.literals.iter().map(|text| regex::escape(text)).collect::<Vec<_>>();
-        if !literals.is_empty() {
-            automata.push(automaton(&literals.join("|"))?);
+        let lengths = self.lengths.iter().copied().collect::<Vec<_>>();
+        let mut walk = Walk::new(&automata, &lengths, self.is_ascii(), BTreeSet::new())?;
+        let mut examples = Vec::new();
+        for (way, example) in walk.examples()? {
+            if !self.literals.contains(&example) {
+                examples.push(example);
+                continue;
+            }
+            // Only literals that come out the same way can be in the way.
+            let same = self.literals.iter().map(String::as_str).filter(|text| walk.way_of(text).as_ref() == Some(&way));
+            let same = same.collect::<BTreeSet<_>>();
+            let special = same.iter().flat_map(|text| text.chars()).collect();
+            let mut other = Walk::new(&automata, &lengths, self.is_ascii(), special)?;
+            examples.extend(other.another(&way, &same)?);
         }
-        let is_literal = (!literals.is_empty()).then_some(automata.len() - 1);
-        let lengths = self.lengths.iter().copied().collect();
-        Walk { alphabet: self.alphabet(&automata), automata, lengths, is_literal }.examples()
+        Ok(examples)
     }
 
-    /// A byte for all that no automaton tells apart. Where all tests are literal, and ASCII, any character that is in none
-    /// of them stands for all others, so no other need be tried.
-    fn alphabet(&self, automata: &[Dfa]) -> Vec<u8> {
+    /// Where all tests are literal, and ASCII, any character that is in none of them stands for all others, so no other
+    /// need be tried.
+    fn is_ascii(&self) -> bool {
         let written =
             self.expressions.iter().chain(&self.literals).flat_map(|text| text.bytes()).collect::<HashSet<_>>();
         let spare = READABLE.iter().any(|byte| !written.contains(byte));
-        let ascii = !self.written && spare && written.iter().all(u8::is_ascii);
-        let rest = (0..=u8::MAX).filter(|byte| !READABLE.contains(byte));
-        let (plain, odd): (Vec<_>, Vec<_>) = rest.partition(|byte| matches!(byte, b' '..=b'~'));
-        let all = READABLE.iter().copied().chain(plain).chain(odd);
-        let mut seen = HashSet::new();
-        let class = |byte: u8| automata.iter().map(|dfa| dfa.byte_classes().get(byte)).collect::<Vec<_>>();
-        all.filter(|byte| !ascii || byte.is_ascii()).filter(|byte| seen.insert(class(*byte))).collect()
+        !self.written && spare && written.iter().all(u8::is_ascii)
     }
 }
 
@@ -149,85 +140,6 @@ fn automaton(expression: &str) -> Result<Dfa, &'static str> {
         .syntax(syntax::Config::new())
         .build(&format!(r"\A(?:{expression})\z"))
         .map_err(|_| TOO_LARGE)
-}
-
-struct Walk {
-    /// The first says which texts there are at all.
-    automata: Vec<Dfa>,
-    alphabet: Vec<u8>,
-    /// Ascending: where what is said of the length may change.
-    lengths: Vec<u64>,
-    is_literal: Option<usize>,
-}
-
-/// Where all automata stand, and how many characters were read; no more than the largest that matters.
-type Place = (Box<[StateID]>, u64);
-
-impl Walk {
-    fn examples(&self) -> Result<Vec<String>, &'static str> {
-        let start = |dfa: &Dfa| dfa.start_state_forward(&Input::new("").anchored(Anchored::Yes)).map_err(|_| TOO_LARGE);
-        let start = self.automata.iter().map(start).collect::<Result<Box<[_]>, _>>()?;
-        let nothing = (start.clone(), 0);
-        let mut places = vec![(0, 0)];
-        let mut known = HashSet::from([(start.clone(), 0)]);
-        let mut waiting = VecDeque::from([(0, (start, 0))]);
-        let mut found = HashMap::<_, ()>::new();
-        let mut order = Vec::new();
-        let mut steps = 0;
-        while let Some((number, place)) = waiting.pop_front() {
-            // The empty text is the last to show anything: it is the shortest, and says the least to a reader.
-            if number > 0
-                && let Some(way) = self.way(&place)
-            {
-                found.entry(way).or_insert_with(|| order.push(number));
-            }
-            for byte in &self.alphabet {
-                steps += self.automata.len();
-                let Some(next) = self.step(&place, *byte) else { continue };
-                if known.insert(next.clone()) {
-                    waiting.push_back((places.len(), next));
-                    places.push((number, *byte));
-                }
-            }
-            if steps > MOST_STEPS {
-                return Err(TOO_MANY);
-            }
-        }
-        if let Some(way) = self.way(&nothing) {
-            found.entry(way).or_insert_with(|| order.push(0));
-        }
-        Ok(order.into_iter().filter_map(|number| text_to(&places, number)).collect())
-    }
-
-    /// How each test comes out for a text that ends here; none where no such text may be.
-    fn way(&self, (states, length): &Place) -> Option<(Vec<bool>, usize)> {
-        let ends = |(dfa, state): (&Dfa, &StateID)| dfa.is_match_state(dfa.next_eoi_state(*state));
-        let ways = self.automata.iter().zip(states).map(ends).collect::<Vec<_>>();
-        let literal = self.is_literal.and_then(|place| ways.get(place)).copied().unwrap_or_default();
-        let there = ways.first().copied().unwrap_or_default() && !literal;
-        there.then(|| (ways, self.lengths.partition_point(|bound| bound <= length)))
-    }
-
-    fn step(&self, (states, length): &Place, byte: u8) -> Option<Place> {
-        let next = self.automata.iter().zip(states).map(|(dfa, state)| dfa.next_state(*state, byte));
-        let states = next.collect::<Box<[_]>>();
-        let dead = self.automata.first().zip(states.first()).is_none_or(|(dfa, state)| dfa.is_dead_state(*state));
-        // Of the bytes of one character, all but the first look like this.
-        let starts = byte & 0xc0 != 0x80;
-        let most = self.lengths.last().copied().unwrap_or_default();
-        (!dead).then(|| (states, (length + u64::from(starts)).min(most)))
-    }
-}
-
-fn text_to(places: &[(usize, u8)], mut number: usize) -> Option<String> {
-    let mut bytes = Vec::new();
-    while number > 0 {
-        let (before, byte) = places.get(number)?;
-        bytes.push(*byte);
-        number = *before;
-    }
-    bytes.reverse();
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod costs;
 mod decisions;
 mod dialect;
 mod diff;
+mod diff_versus;
 mod documents;
 mod errors;
 mod explain;
