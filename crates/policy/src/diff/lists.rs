@@ -2,11 +2,11 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::values::{Cells, Gathered, MOST, Place, fresh, quoted, written};
+use super::values::{Cells, Gathered, MOST, NO_TEXT, Place, fresh, quoted, written};
 use crate::literal::Literal;
 
 /// Longer lists are not made.
-const LONGEST: u64 = 1_000;
+const LONGEST: u64 = 5_000;
 
 pub(super) fn add(place: &Place, cells: &mut Gathered<'_>) {
     cells.add(Some("[]".to_owned()));
@@ -43,9 +43,20 @@ pub(super) fn add(place: &Place, cells: &mut Gathered<'_>) {
     }
 }
 
+/// More elements than this hardly meet in every way.
+const CROWD: usize = 10;
+
 /// For everything that some elements show together, the fewest that do.
 fn together(elements: &Cells, cells: &mut Gathered<'_>) -> Vec<Vec<String>> {
-    let mut lists = Vec::new();
+    let values = elements.list.iter().filter_map(|cell| cell.value.clone()).collect::<Vec<_>>();
+    // Should there be too many to go through: all at once, and all but one, tell the most.
+    let but_one = |left_out: usize| {
+        let others =
+            values.iter().enumerate().filter(|(number, value)| *number != left_out && value.as_str() != NO_TEXT);
+        others.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    let crowded = values.len() > CROWD;
+    let mut lists = if crowded { (0..=values.len()).map(but_one).collect() } else { Vec::new() };
     let mut seen = HashSet::new();
     let mut waiting = VecDeque::from([(Vec::new(), Vec::new())]);
     while let Some((shown, list)) = waiting.pop_front() {

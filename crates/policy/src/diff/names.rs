@@ -112,10 +112,11 @@ pub(super) fn classes(kind: Kind, policies: [&Policy; 2]) -> (Vec<NameClass>, Op
         let _ = texts.add(test);
     }
     sorting.exact.iter().for_each(|name| texts.add_literal(name));
-    let (examples, mut open) = match texts.examples() {
-        Ok(examples) => (examples, None),
-        Err(reason) => (sorting.guesses(), Some(reason)),
-    };
+    let (mut examples, mut open) = texts.examples();
+    if open.is_some() {
+        let seen = examples.iter().map(|name| sorting.way(name)).collect();
+        examples.extend(sorting.guesses(seen));
+    }
     let mut classes = Vec::new();
     let exact = sorting.exact.iter().filter(|name| !name.is_empty() && !name.contains(char::is_control));
     classes.extend(exact.map(|name| NameClass { kind, example: name.as_str().into(), same: None }));
@@ -172,8 +173,7 @@ impl Sorting {
     }
 
     /// Where not every class is known, one name for each pattern at least.
-    fn guesses(&self) -> Vec<String> {
-        let mut seen = HashSet::new();
+    fn guesses(&self, mut seen: HashSet<Vec<bool>>) -> Vec<String> {
         let plain = |glob: &Pattern| ["", "x"].map(|run| glob.as_str().replace('*', run).replace('?', "x"));
         let names = self.globs.iter().flat_map(plain).chain(["x".to_owned(), "xyz".to_owned()]);
         let names = names.filter(|name| !name.is_empty() && !self.exact.contains(name));

@@ -4,7 +4,7 @@ use super::values::{Cell, Gathered, MOST, Place, fresh, quoted};
 use crate::literal::Literal;
 
 /// Larger objects are not made.
-const LARGEST: u64 = 1_000;
+const LARGEST: u64 = 5_000;
 
 pub(super) fn add(place: &Place, cells: &mut Gathered<'_>) {
     cells.add(Some("{}".to_owned()));

@@ -86,8 +86,22 @@ impl Texts {
         &self.literals
     }
 
-    /// A text for each way that there is, the literals left out: whoever asks has those already.
-    pub(super) fn examples(&self) -> Result<Vec<String>, &'static str> {
+    /// A text for each way that there is, and why there may be more. The literals are left out: whoever asks has those.
+    pub(super) fn examples(&self) -> (Vec<String>, Option<&'static str>) {
+        let mut examples = Vec::new();
+        let open = self.add_examples(&mut examples).unwrap_or_else(Some);
+        if open.is_some() && self.expressions.len() > 1 {
+            // What one expression asks for on its own may still be met by no other.
+            for expression in &self.expressions {
+                let expressions = BTreeSet::from([expression.clone()]);
+                let alone = Self { expressions, literals: self.literals.clone(), lengths: BTreeSet::new(), ..*self };
+                examples.extend(alone.examples().0);
+            }
+        }
+        (examples, open)
+    }
+
+    fn add_examples(&self, examples: &mut Vec<String>) -> Result<Option<&'static str>, &'static str> {
         let valid = if self.names { r"[^\p{Cc}]+" } else { "(?s:.*)" };
         let mut automata = vec![automaton(valid)?];
         for expression in &self.expressions {
@@ -95,8 +109,8 @@ impl Texts {
         }
         let lengths = self.lengths.iter().copied().collect::<Vec<_>>();
         let mut walk = Walk::new(&automata, &lengths, self.is_ascii(), BTreeSet::new())?;
-        let mut examples = Vec::new();
-        for (way, example) in walk.examples()? {
+        let (found, open) = walk.examples();
+        for (way, example) in found {
             if !self.literals.contains(&example) {
                 examples.push(example);
                 continue;
@@ -108,7 +122,7 @@ impl Texts {
             let mut other = Walk::new(&automata, &lengths, self.is_ascii(), special)?;
             examples.extend(other.another(&way, &same)?);
         }
-        Ok(examples)
+        Ok(open)
     }
 
     /// Where all tests are literal, and ASCII, any character that is in none of them stands for all others, so no other
@@ -148,10 +162,16 @@ mod tests {
 
     use super::*;
 
+    fn whole(texts: &Texts) -> Vec<String> {
+        let (examples, open) = texts.examples();
+        assert_eq!(open, None);
+        examples
+    }
+
     fn examples(patterns: &[&str]) -> Vec<String> {
         let mut texts = Texts::of_names();
         patterns.iter().for_each(|pattern| texts.add_pattern(&Pattern::of_text(pattern)));
-        texts.examples().unwrap()
+        whole(&texts)
     }
 
     #[test]
@@ -176,7 +196,7 @@ mod tests {
             let Ok(regex) = regex::Regex::new(&format!(r"\A(?:{regex})\z")) else { return Ok(()) };
             texts.add(&Test::Regex(regex.clone()));
             let way = |text: &str| (globs.iter().map(|glob| glob.matches(text)).collect::<Vec<_>>(), regex.is_match(text));
-            let examples = texts.examples().unwrap();
+            let examples = whole(&texts);
             let ways = examples.iter().map(|example| way(example)).collect::<HashSet<_>>();
             for name in names.iter().filter(|name| !texts.literals().contains(*name)) {
                 prop_assert!(ways.contains(&way(name)), "{name} under {patterns:?} and {regex}");

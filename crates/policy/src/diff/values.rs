@@ -16,6 +16,9 @@ use crate::test::Test;
 /// More ways than this are not told apart at one place.
 pub(super) const MOST: usize = 4_096;
 
+/// Half a surrogate pair: a string that is no text, and so of the wrong type for every question.
+pub(super) const NO_TEXT: &str = r#""\ud800""#;
+
 /// One way in which the questions come out, and a value that shows it.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
@@ -93,13 +96,15 @@ impl Place {
             self.numbers(&mut cells);
             self.texts(&mut cells);
             ["true", "false", "null"].into_iter().for_each(|word| cells.add(Some(word.to_owned())));
+            cells.next_sort();
             lists::add(self, &mut cells);
+            cells.next_sort();
             objects::add(self, &mut cells);
+            cells.next_sort();
             if may_be_missing {
                 cells.add(None);
             }
-            // Half a surrogate pair is a string that is no text, and so of the wrong type for every question.
-            cells.add(Some(r#""\ud800""#.to_owned()));
+            cells.add(Some(NO_TEXT.to_owned()));
         }
         if may_be_missing {
             cells.add(None);
@@ -145,9 +150,10 @@ impl Place {
         }
         texts.literals().iter().for_each(|text| cells.add(Some(quoted(text))));
         places::examples(&others, &word).iter().for_each(|text| cells.add(Some(quoted(text))));
-        match texts.examples() {
-            Ok(examples) => examples.iter().for_each(|text| cells.add(Some(quoted(text)))),
-            Err(reason) => cells.open(reason),
+        let (examples, open) = texts.examples();
+        examples.iter().for_each(|text| cells.add(Some(quoted(text))));
+        if let Some(reason) = open {
+            cells.open(reason);
         }
     }
 }
@@ -166,20 +172,31 @@ pub(super) struct Gathered<'a> {
     asks: &'a [Ask],
     seen: HashSet<Vec<bool>>,
     cells: Cells,
+    /// How many more of one sort of values may be kept.
+    room: usize,
 }
 
 impl<'a> Gathered<'a> {
     fn new(asks: &'a [Ask]) -> Self {
-        Self { asks, seen: HashSet::new(), cells: Cells::default() }
+        Self { asks, seen: HashSet::new(), cells: Cells::default(), room: MOST }
     }
 
     pub(super) fn add(&mut self, value: Option<String>) {
         let flags = self.asks.iter().map(|ask| ask.flags_value(value.as_deref())).collect::<Vec<_>>();
-        if self.cells.list.len() >= MOST {
-            self.open("too many ways to tell values apart");
-        } else if self.seen.insert(flags.clone()) {
-            self.cells.list.push(Cell { value, flags });
+        if self.seen.contains(&flags) {
+            return;
         }
+        if self.room == 0 {
+            return self.open("too many ways to tell values apart");
+        }
+        self.room -= 1;
+        self.seen.insert(flags.clone());
+        self.cells.list.push(Cell { value, flags });
+    }
+
+    /// What comes now is of another sort: much of one must not keep out all of the next.
+    pub(super) fn next_sort(&mut self) {
+        self.room = MOST;
     }
 
     pub(super) fn open(&mut self, reason: &'static str) {

@@ -15,7 +15,7 @@ pub(super) const TOO_LARGE: &str = "a pattern is too large to be compared, or lo
 pub(super) const TOO_MANY: &str = "the patterns meet in too many ways";
 
 /// Steps of single automata that one walk may take.
-const MOST_STEPS: usize = 20_000_000;
+const MOST_STEPS: usize = 10_000_000;
 
 /// The readable first: of all bytes that no automaton tells apart, the first in here stands for all.
 pub(super) const READABLE: &[u8] = b"xyzabcdefghijklmnopqrstuvw0123456789_-./: XYZABCDEFGHIJKLMNOPQRSTUVW";
@@ -70,16 +70,24 @@ impl<'w> Walk<'w> {
         Ok(walk)
     }
 
-    /// A text for each way. Of the empty text only what no other shows: it says the least to a reader.
-    pub(super) fn examples(&mut self) -> Result<Vec<(Way, String)>, &'static str> {
+    /// A text for each way, and why there may be more. Of the empty text only what no other shows: it says the least to a
+    /// reader.
+    pub(super) fn examples(&mut self) -> (Vec<(Way, String)>, Option<&'static str>) {
         let mut places = vec![(0, ' ')];
         let mut known = HashSet::from([(0, 0)]);
         let mut waiting = VecDeque::from([(0, (0, 0))]);
-        let (mut seen, mut examples) = (HashSet::new(), Vec::new());
+        let (mut seen, mut examples, mut open) = (HashSet::new(), Vec::new(), None);
         while let Some((place, (node, length))) = waiting.pop_front() {
             let way = self.way(node, length);
             examples.extend(way.filter(|way| place > 0 && seen.insert(way.clone())).map(|way| (way, place)));
-            for edge in self.edges(node)?.iter() {
+            let edges = match self.edges(node) {
+                Ok(edges) => edges,
+                Err(reason) => {
+                    open = Some(reason);
+                    break;
+                }
+            };
+            for edge in edges.iter() {
                 let next = (edge.to, self.longer(length));
                 if known.insert(next) {
                     waiting.push_back((places.len(), next));
@@ -88,7 +96,7 @@ impl<'w> Walk<'w> {
             }
         }
         examples.extend(self.way(0, 0).filter(|way| !seen.contains(way)).map(|way| (way, 0)));
-        Ok(examples.into_iter().map(|(way, place)| (way, text_to(&places, place))).collect())
+        (examples.into_iter().map(|(way, place)| (way, text_to(&places, place))).collect(), open)
     }
 
     /// A text that comes out this way, and is not among these; their characters must be special.
