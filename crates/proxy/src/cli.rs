@@ -175,14 +175,14 @@ pub(crate) struct Diff {
     pub(crate) new: PathBuf,
     /// Exit with code 1 if the new policy lets anything through that the old one did not, or that cannot be ruled out
     #[arg(long, value_enum, value_name = "WHAT")]
-    pub(crate) fail_on: Option<FailOn>,
+    pub(crate) fail_on: Option<Gate>,
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum FailOn {
+pub(crate) enum Gate {
     Widen,
     /// Anything that changes, or may
     Change,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use policy::Policy;
 
-use crate::cli::{self, FailOn, Format};
+use crate::cli::{self, Format, Gate};
 use crate::document::Document;
 use crate::exit;
 
@@ -24,8 +24,8 @@ pub(crate) fn run(args: &cli::Diff) -> anyhow::Result<ExitCode> {
     let fails = match args.fail_on {
         None => false,
         // What cannot be ruled out is no reason to let a change through.
-        Some(FailOn::Widen) => diff.may_widen(),
-        Some(FailOn::Change) => !diff.is_empty(),
+        Some(Gate::Widen) => diff.may_widen(),
+        Some(Gate::Change) => !diff.is_empty(),
     };
     Ok(if fails { exit::FINDINGS } else { exit::OK }.into())
 }

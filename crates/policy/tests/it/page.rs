@@ -6,7 +6,10 @@ const PAGE: &str = include_str!("../../../../docs/policy.md");
 
 pub(crate) fn examples() -> Vec<&'static str> {
     let blocks = PAGE.split("```").skip(1).step_by(2);
-    blocks.filter_map(|block| block.strip_prefix("jsonc\n").or(block.strip_prefix("json\n"))).collect()
+    blocks
+        .filter_map(|block| block.strip_prefix("jsonc\n").or(block.strip_prefix("json\n")))
+        .filter(|block| block.starts_with('{'))
+        .collect()
 }
 
 #[test]

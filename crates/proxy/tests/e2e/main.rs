@@ -7,6 +7,7 @@ mod documents;
 mod drain;
 mod explain;
 mod finetuning;
+mod pages;
 mod program;
 mod secrets;
 mod serve;
