@@ -7,7 +7,7 @@ use crate::catalogue::{Category, Risk};
 use crate::condition::{Asked, Condition};
 use crate::decimal::Decimal;
 use crate::literal::{Literal, Value};
-use crate::path::{Path, Step};
+use crate::path::{Part, Path, Step};
 use crate::test::{Relation, Test};
 
 /// Why the conditions, all together, can never hold; none where they may.
@@ -81,9 +81,14 @@ fn values(path: &Path) -> Option<Vec<Literal>> {
     match path {
         Path::Category => Some(words(&Category::ALL.map(|(word, _)| word))),
         Path::Risk => Some(words(&Risk::ALL.map(|(word, _)| word))),
-        Path::Hour => Some(numbers(0, 23)),
-        Path::Weekday => Some(numbers(1, 7)),
-        Path::Args(_) | Path::AgentId | Path::Label(_) | Path::ServerId | Path::ToolName | Path::Date => None,
+        Path::Time(Part::Hour, _) => Some(numbers(0, 23)),
+        Path::Time(Part::Weekday, _) => Some(numbers(1, 7)),
+        Path::Args(_)
+        | Path::AgentId
+        | Path::Label(_)
+        | Path::ServerId
+        | Path::ToolName
+        | Path::Time(Part::Date, _) => None,
     }
 }
 
@@ -91,11 +96,14 @@ fn domain(path: &Path) -> &'static str {
     match path {
         Path::Category => "it is Read, Write, Execute, Destructive or Financial",
         Path::Risk => "it is Low, Medium, High or Critical",
-        Path::Hour => "it is a number from 0 to 23",
-        Path::Weekday => "it is a number from 1, Monday, to 7",
-        Path::Args(_) | Path::AgentId | Path::Label(_) | Path::ServerId | Path::ToolName | Path::Date => {
-            "it is a string"
-        }
+        Path::Time(Part::Hour, _) => "it is a number from 0 to 23",
+        Path::Time(Part::Weekday, _) => "it is a number from 1, Monday, to 7",
+        Path::Args(_)
+        | Path::AgentId
+        | Path::Label(_)
+        | Path::ServerId
+        | Path::ToolName
+        | Path::Time(Part::Date, _) => "it is a string",
     }
 }
 

@@ -7,7 +7,8 @@ use crate::check::Facts;
 use crate::decimal::Decimal;
 use crate::json::{Json, Kind};
 use crate::literal::Value;
-use crate::{Call, Subject, moment};
+use crate::moment::{self, Zone};
+use crate::{Call, Subject};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
@@ -18,9 +19,15 @@ pub(crate) enum Path {
     ToolName,
     Category,
     Risk,
+    Time(Part, Zone),
+}
+
+/// What a condition may ask of a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Date,
     Hour,
     Weekday,
-    Date,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,9 +68,9 @@ impl Path {
             Self::ToolName => tool(call).map_or(Found::Missing, text),
             Self::Category => class(facts).map_or(Found::Missing, |class| text(class.category.as_str())),
             Self::Risk => class(facts).map_or(Found::Missing, |class| text(class.risk.as_str())),
-            Self::Hour => return number(moment::hour(context.time), look),
-            Self::Weekday => return number(moment::weekday(context.time), look),
-            Self::Date => Found::Value(Value::String(moment::date(context.time).into())),
+            Self::Time(Part::Hour, zone) => return number(moment::hour(context.time, zone), look),
+            Self::Time(Part::Weekday, zone) => return number(moment::weekday(context.time, zone), look),
+            Self::Time(Part::Date, zone) => Found::Value(Value::String(moment::date(context.time, zone).into())),
         };
         look(found)
     }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use crate::condition::{Asked, Condition};
 use crate::literal::Literal;
-use crate::path::{Path, Step};
+use crate::path::{Part, Path, Step};
 use crate::test::Test;
 
 /// JSON text with the order of its keys. Shows over several lines where one is too short for it.
@@ -34,9 +34,17 @@ pub(crate) fn path(path: &Path) -> String {
         Path::ToolName => "tool.name",
         Path::Category => "tool.category",
         Path::Risk => "tool.risk",
-        Path::Hour => "time.hour",
-        Path::Weekday => "time.weekday",
-        Path::Date => "time.date",
+        Path::Time(part, zone) => {
+            let part = match part {
+                Part::Date => "date",
+                Part::Hour => "hour",
+                Part::Weekday => "weekday",
+            };
+            return match zone.name() {
+                None => format!("time.{part}"),
+                Some(name) => format!("time({}).{part}", quoted(name)),
+            };
+        }
     };
     root.to_owned()
 }

@@ -9,9 +9,10 @@ use crate::check::Facts;
 use crate::condition::{Asked, Stance};
 use crate::counter::Priced;
 use crate::literal::Literal;
-use crate::path::{Path, Step};
+use crate::moment::{self, Zone};
+use crate::path::{self, Path, Step};
 use crate::test::Test;
-use crate::{Call, Context, Subject, moment};
+use crate::{Call, Context, Subject};
 
 /// The part of a call that a question looks at. Parts are independent of each other: any two values of two parts can meet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +70,7 @@ impl Ask {
             Path::Label(key) => Part::Label(key.clone()),
             Path::ServerId => Part::Server,
             Path::ToolName | Path::Category | Path::Risk => Part::Name,
-            Path::Hour | Path::Weekday | Path::Date => Part::Time,
+            Path::Time(..) => Part::Time,
         };
         match part {
             Part::Argument(_) => self = self.below(),
@@ -121,15 +122,20 @@ impl Ask {
     }
 
     pub(super) fn asks_date(&self) -> bool {
-        matches!(self.path(), Path::Date)
+        matches!(self.path(), Path::Time(path::Part::Date, _))
+    }
+
+    /// The zone of a question about time.
+    pub(super) fn zone(&self) -> Option<&Zone> {
+        if let Path::Time(_, zone) = self.path() { Some(zone) } else { None }
     }
 
     pub(super) fn asks_hour(&self) -> bool {
-        matches!(self.path(), Path::Hour)
+        matches!(self.path(), Path::Time(path::Part::Hour, _))
     }
 }
 
 /// What a moment is called where it is shown: `2026-11-23T09:00:00Z`.
 pub(super) fn hour_of(time: SystemTime) -> String {
-    format!("{}T{:02}:00:00Z", moment::date(time), moment::hour(time))
+    format!("{}T{:02}:00:00Z", moment::date(time, &Zone::UTC), moment::hour(time, &Zone::UTC))
 }

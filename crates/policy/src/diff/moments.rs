@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::ask::Ask;
 use super::values::{Cell, Cells};
+use crate::moment::Zone;
 
 /// 2026-01-01: what is shown should look like a day of ours, so the days before come last.
 const FIRST: u64 = 20_454;
@@ -12,6 +13,9 @@ const DAYS: u64 = 84_006;
 
 /// Values are seconds since 1970.
 pub(super) fn cells(asks: &[Ask]) -> Cells {
+    if asks.iter().any(|ask| ask.zone() != Some(&Zone::UTC)) {
+        return elsewhere(asks);
+    }
     let (hours, days): (Vec<_>, Vec<_>) = asks.iter().partition(|ask| ask.asks_hour());
     let every_day = days.iter().any(|ask| ask.asks_date());
     let count = if every_day { DAYS } else { 7 };
@@ -26,6 +30,27 @@ pub(super) fn cells(asks: &[Ask]) -> Cells {
         }
     }
     Cells { list, open: None }
+}
+
+/// By the clocks of places, hours and days are not independent, and dates shift with the zone and with summer time.
+fn elsewhere(asks: &[Ask]) -> Cells {
+    let zone = asks.first().and_then(Ask::zone);
+    // In one zone, whatever its offset, the hours of a week are the hours of a week there; seven January days change no clock
+    // in most zones, and a clock that is changed shows no other hour than these.
+    let complete = asks.iter().all(|ask| ask.zone() == zone && !ask.asks_date());
+    let days = if complete { 7 } else { 2 * 366 };
+    let mut seen = HashSet::new();
+    let mut list = Vec::new();
+    for seconds in (0..days * 24).map(|hour| FIRST * 86_400 + hour * 3_600) {
+        let flags = asks.iter().map(|ask| ask.flags(None, moment(seconds))).collect::<Box<[_]>>();
+        if seen.insert(flags.clone()) {
+            list.push(Cell { value: Some(seconds.to_string()), flags: flags.into() });
+        }
+    }
+    Cells {
+        list,
+        open: (!complete).then_some("dates by the clocks of a place, or several places, are tried for two years only"),
+    }
 }
 
 fn distinct(asks: &[&Ask], moments: impl Iterator<Item = u64>) -> Vec<u64> {

@@ -112,9 +112,7 @@ fn is_known(asked: &Asked, one_of_many: bool) -> bool {
     match asked.path {
         Path::Category | Path::Risk => true,
         Path::ToolName => !one_of_many || !matches!(asked.test, Test::Within(_) | Test::HostIn(_)),
-        Path::Args(_) | Path::AgentId | Path::Label(_) | Path::ServerId | Path::Hour | Path::Weekday | Path::Date => {
-            false
-        }
+        Path::Args(_) | Path::AgentId | Path::Label(_) | Path::ServerId | Path::Time(..) => false,
     }
 }
 

@@ -89,10 +89,7 @@ fn key_advice(key: &str, known: &[&str]) -> String {
 const MOST_KNOWN: usize = 24;
 
 pub(crate) fn did_you_mean(written: &str, known: &[&str]) -> String {
-    // No key is that long, and comparing takes time and space by length.
-    let written = if written.len() <= 64 { written } else { "" };
-    let near = known.iter().map(|known| (strsim::osa_distance(written, known), known)).min();
-    match near {
+    match nearest(written, known) {
         Some((distance, near)) if distance <= near.len().div_ceil(3) => format!("did you mean `{near}`?"),
         _ if known.is_empty() => "nothing is known here".to_owned(),
         _ => {
@@ -101,6 +98,13 @@ pub(crate) fn did_you_mean(written: &str, known: &[&str]) -> String {
             format!("known here: {}{more}", first.join(", "))
         }
     }
+}
+
+/// With how many letters differ.
+pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<(usize, &'k str)> {
+    // No key is that long, and comparing takes time and space by length.
+    let written = if written.len() <= 64 { written } else { "" };
+    known.iter().map(|known| (strsim::osa_distance(written, known), *known)).min()
 }
 
 pub(super) fn wrong_type(value: &Value<'_>, key: &str, wanted: &str, findings: &mut Findings) {

@@ -166,7 +166,13 @@ impl Proxy<'_> {
                             if condition["op"] == "lt" { count < bound } else { count <= bound }
                         }
                         None => {
-                            let asking = Asking { arguments: Some(arguments), agent: None, team: None, tool: None };
+                            let asking = Asking {
+                                arguments: Some(arguments),
+                                agent: None,
+                                team: None,
+                                tool: None,
+                                moment: &crate::plain::MOMENTS[0],
+                            };
                             all_hold(&json!([condition]), &asking, true)
                         }
                     };

@@ -224,7 +224,20 @@ fn paths() {
     {
         check(path, &[&format!("bad_path \"{path}\"")]);
     }
-    check("time(\"Europe/Zurich\").hour", &[r#"not_yet "time(\"Europe/Zurich\").hour""#]);
+    for path in ["time(\"Europe/Zurich\").hour", "time(\"America/Argentina/Ushuaia\").date", "time(\"CET\").weekday"] {
+        check(path, &[]);
+    }
+    for path in [
+        "time(\"europe/zurich\").hour",
+        "time(\"\").hour",
+        "time(Europe/Zurich).hour",
+        "time(\"Europe/Zurich\")",
+        "time(\"Europe/Zurich\").minute",
+        "time(\"UTC\")(\"UTC\").hour",
+        "time(\"UTC\")hour",
+    ] {
+        check(path, &[&format!("bad_path {}", serde_json::Value::from(path))]);
+    }
     check(&format!("args{}", ".a".repeat(64)), &[]);
     let deep = format!("args{}", ".a".repeat(65));
     check(&deep, &[&format!("bad_path \"{deep}\"")]);
@@ -331,4 +344,23 @@ fn warnings() {
     warns(r#""default": "allow", "tools": { "*": {} }"#, &[]);
     warns(r#""default": "allow", "hide": ["a\u200b", "ｆ"]"#, &["non_ascii \"a\\u200b\"", "non_ascii \"ｆ\""]);
     warns(r#""default": "allow", "hide": ["{a,b}"], "resources": { "x://[::1]": {} }"#, &["not_a_glob \"{a,b}\""]);
+}
+
+#[test]
+fn a_time_zone_that_is_not_there_may_be_another() {
+    let check = |zone: &str, expected: &str| {
+        let path = serde_json::Value::from(format!("time({}).hour", serde_json::Value::from(zone)));
+        let condition = format!(r#"{{ "path": {path}, "op": "lt", "value": 9 }}"#);
+        let text = format!(
+            r#"{{ "version": "1", "tools": {{ "t": {{ "require": [{{ "conditions": [{condition}] }}] }} }} }}"#
+        );
+        let errors = Policy::parse("policy.json", &text).unwrap_err();
+        assert_eq!(errors.iter().map(|error| error.help().unwrap()).collect::<Vec<_>>(), [expected]);
+    };
+    check("Europe/Zürich", "did you mean `Europe/Zurich`?");
+    check("europe/zurich", "did you mean `Europe/Zurich`?");
+    check("Zurich", "did you mean `Europe/Zurich`?");
+    check("America/New York", "did you mean `America/New_York`?");
+    check("Mars/Olympus_Mons", "write a name of the IANA time zone database, such as Europe/Zurich");
+    check(&"Europe/Zurich".repeat(10_000), "write a name of the IANA time zone database, such as Europe/Zurich");
 }

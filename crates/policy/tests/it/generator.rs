@@ -26,7 +26,7 @@ const OPS: [&str; 21] = [
     "len_gte",
 ];
 
-const WHERE: [&str; 20] = [
+const WHERE: [&str; 24] = [
     "args.a",
     "args.a",
     "args.a",
@@ -47,6 +47,10 @@ const WHERE: [&str; 20] = [
     "time.hour",
     "time.weekday",
     "time.date",
+    "time(\"Europe/Zurich\").hour",
+    "time(\"Europe/Zurich\").weekday",
+    "time(\"America/Los_Angeles\").weekday",
+    "time(\"America/Los_Angeles\").date",
 ];
 
 /// `#` marks a number, see `plain`.

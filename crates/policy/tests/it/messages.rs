@@ -81,7 +81,7 @@ fn bad_conditions() {
         { "conditions": [{ "path": "args.items[0]", "op": "lt", "value": "100" }] },
         { "conditions": [{ "path": "args.note", "op": "regex", "value": "(?=a)" }] },
         { "conditions": [{ "path": "args.url", "op": "url_host_in", "value": ["https://example.com"] }] },
-        { "conditions": [{ "path": "time(\"Europe/Zurich\").hour", "op": "lt", "value": 9 }] },
+        { "conditions": [{ "path": "time(\"Europe/Zurch\").hour", "op": "lt", "value": 9 }] },
         { "conditions": [{ "path": "agent.name", "op": "eq" }] },
         { "on_deny": "No." }
       ]

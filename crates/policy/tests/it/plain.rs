@@ -11,7 +11,61 @@ pub(crate) struct Asking<'a> {
     pub(crate) agent: Option<&'a str>,
     pub(crate) team: Option<&'a str>,
     pub(crate) tool: Option<&'a str>,
+    pub(crate) moment: &'a Moment,
 }
+
+/// A moment, in seconds since 1970, and what clocks and calendars show then, as looked up elsewhere.
+pub(crate) struct Moment {
+    pub(crate) seconds: u64,
+    utc: Clock,
+    zurich: Clock,
+    los_angeles: Clock,
+}
+
+/// Hour, weekday and date.
+type Clock = (u8, u8, &'static str);
+
+pub(crate) const MOMENTS: [Moment; 6] = [
+    Moment {
+        seconds: 1_795_426_200,
+        utc: (9, 1, "2026-11-23"),
+        zurich: (10, 1, "2026-11-23"),
+        los_angeles: (1, 1, "2026-11-23"),
+    },
+    // A second before summer time in Zurich, and its first second.
+    Moment {
+        seconds: 1_774_745_999,
+        utc: (0, 7, "2026-03-29"),
+        zurich: (1, 7, "2026-03-29"),
+        los_angeles: (17, 6, "2026-03-28"),
+    },
+    Moment {
+        seconds: 1_774_746_000,
+        utc: (1, 7, "2026-03-29"),
+        zurich: (3, 7, "2026-03-29"),
+        los_angeles: (18, 6, "2026-03-28"),
+    },
+    // The last second of it, and the first after.
+    Moment {
+        seconds: 1_792_889_999,
+        utc: (0, 7, "2026-10-25"),
+        zurich: (2, 7, "2026-10-25"),
+        los_angeles: (17, 6, "2026-10-24"),
+    },
+    Moment {
+        seconds: 1_792_890_000,
+        utc: (1, 7, "2026-10-25"),
+        zurich: (2, 7, "2026-10-25"),
+        los_angeles: (18, 6, "2026-10-24"),
+    },
+    // Another year already.
+    Moment {
+        seconds: 1_798_759_800,
+        utc: (23, 4, "2026-12-31"),
+        zurich: (0, 5, "2027-01-01"),
+        los_angeles: (15, 4, "2026-12-31"),
+    },
+];
 
 enum Found<'a> {
     Value(Value),
@@ -229,10 +283,21 @@ fn find<'a>(path: &str, asking: &Asking<'a>) -> Vec<Found<'a>> {
             "agent.labels.team" => fact(asking.team),
             "tool.name" => fact(asking.tool),
             "server.id" => fact(Some("github")),
-            "time.hour" => vec![Found::Value(9.into())],
-            "time.weekday" => vec![Found::Value(1.into())],
-            "time.date" => fact(Some("2026-11-23")),
-            other => panic!("path {other}"),
+            other => {
+                let (zone, part) = other.rsplit_once('.').unwrap();
+                let (hour, weekday, date) = match zone {
+                    "time" => asking.moment.utc,
+                    "time(\"Europe/Zurich\")" => asking.moment.zurich,
+                    "time(\"America/Los_Angeles\")" => asking.moment.los_angeles,
+                    other => panic!("zone {other}"),
+                };
+                match part {
+                    "hour" => vec![Found::Value(hour.into())],
+                    "weekday" => vec![Found::Value(weekday.into())],
+                    "date" => fact(Some(date)),
+                    other => panic!("part {other}"),
+                }
+            }
         };
     };
     let steps = steps.replace("[*]", ".*").replace("[\"é.\"]", ".é");

@@ -1,10 +1,12 @@
 //! The engine against the reference: the same answer, 100,000 times a run.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use policy::{Call, Context, Subject};
 use serde_json::value::RawValue;
 
 use crate::generator::{Random, seed};
-use crate::plain::Asking;
+use crate::plain::{Asking, MOMENTS};
 use crate::{call, parse, reference, show};
 
 const POLICIES: usize = 5_000;
@@ -31,9 +33,11 @@ fn engine_and_reference_agree() {
             let agent = random.chance(70).then(|| random.pick(&["a", "ab", "é"]));
             let team = random.chance(70).then(|| random.pick(&["a", "é"]));
             let labels = team.map(|team| ("team".into(), team.into()));
-            let context = Context { agent, labels: labels.as_slice(), ..call(subject, None).context };
+            let moment = random.pick(&MOMENTS.each_ref());
+            let time = UNIX_EPOCH + Duration::from_secs(moment.seconds);
+            let context = Context { agent, labels: labels.as_slice(), time, ..call(subject, None).context };
             let tool = (space == "tools").then_some(name.as_str());
-            let asking = Asking { arguments: arguments.as_ref(), agent, team, tool };
+            let asking = Asking { arguments: arguments.as_ref(), agent, team, tool, moment };
             let engine = show(&policy, policy.decide(Call { subject, arguments: raw, context }));
             let plain = reference::decide(&document, space, &name, &asking);
             assert_eq!(engine, plain, "{subject:?} of {text:?} under {document}, seed {seed}");

@@ -15,6 +15,9 @@ const KEY: &str = concat!(
     r#"|\[[ \t\n\r]*"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"\])"#
 );
 
+/// More than the names of the IANA database, which are too many to list.
+const ZONE: &str = "[A-Za-z0-9/_+-]+";
+
 pub(super) fn predicate() -> Value {
     let predicate = object(&PREDICATE, &["conditions"], |key| match key {
         "conditions" => conditions("Conditions that must all hold. An empty list holds always."),
@@ -48,13 +51,14 @@ fn conditions(about: &str) -> Value {
 }
 
 pub(super) fn path() -> Value {
-    let facts = FACTS.iter().chain(&TIMES).map(|(fact, _)| fact.replace('.', r"\.")).collect::<Vec<_>>().join("|");
-    let zoned = TIMES.map(|(time, _)| time.trim_start_matches("time.")).join("|");
+    let facts = FACTS.map(|(fact, _)| fact.replace('.', r"\.")).join("|");
+    let times = TIMES.map(|(part, _)| part).join("|");
     let pattern = format!(
-        r#"^(?:args(?:{KEY}|\[\*\]){{1,{MOST_STEPS}}}|agent\.labels{KEY}|{facts}|time\("UTC"\)\.(?:{zoned}))$"#
+        r#"^(?:args(?:{KEY}|\[\*\]){{1,{MOST_STEPS}}}|agent\.labels{KEY}|{facts}|time(?:\("{ZONE}"\))?\.(?:{times}))$"#
     );
     let mut examples = vec!["args.amount", "args.items[*].price", "args[\"odd.key\"]", "agent.labels.team"];
-    examples.extend(FACTS.iter().chain(&TIMES).map(|(fact, _)| *fact));
+    examples.extend(FACTS.map(|(fact, _)| fact));
+    examples.extend(["time.hour", "time.weekday", "time.date", "time(\"Europe/Zurich\").hour"]);
     json!({
         "description": "Where the value stands: in the arguments (`[*]` is every element), or what is known of the call.",
         "type": "string", "pattern": pattern, "examples": examples,
