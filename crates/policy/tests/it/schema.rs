@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::generator::{Random, seed};
 
-const ROUNDS: usize = 20_000;
+const ROUNDS: usize = 8_000;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
