@@ -93,7 +93,7 @@ fn control_character(text: &str, parsed: &ParseResult<'_>) -> Option<Span> {
 }
 
 /// jsonc-parser lets odd white space pass, so a stricter reader must agree that everything but the comments is JSON.
-/// This also bounds the depth, at 128.
+/// The depth is bounded by jsonc-parser, at 512.
 fn second_opinion(text: &str, parsed: &ParseResult<'_>) -> serde_json::Result<IgnoredAny> {
     let mut bytes = text.as_bytes().to_vec();
     for token in parsed.tokens.iter().flatten() {
