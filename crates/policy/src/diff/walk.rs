@@ -199,7 +199,7 @@ impl<'w> Walk<'w> {
                 } else {
                     // A way through the same states must not be lost because a special character took it first.
                     let begun = self.special.iter().any(|c| c.encode_utf8(&mut [0; 4]).as_bytes().starts_with(&bytes));
-                    if known.insert((next.clone(), Some(begun.then(|| bytes.clone()).unwrap_or_default()))) {
+                    if known.insert((next.clone(), Some(if begun { bytes.clone() } else { Vec::new() }))) {
                         waiting.push_back((next, bytes));
                     }
                 }

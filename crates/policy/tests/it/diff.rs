@@ -152,6 +152,7 @@ fn arguments() {
     let n = |op: &str, value: &str| format!(r#"{{ "path": "args.n", "op": "{op}", "value": {value} }}"#);
     let widened = |arguments: &str| format!("+ tool `t`: denied.condition -> permitted {arguments}");
     let narrowed = |arguments: &str| format!("- tool `t`: permitted -> denied.condition {arguments}");
+    let narrower = |old: &str, new: &str, arguments: &str| required(old, new, &[&narrowed(arguments)]);
     let wider = |old: &str, new: &str, arguments: &str| required(old, new, &[&widened(arguments)]);
     wider(&n("lt", "5"), &n("lte", "5"), r#"{"n":5}"#);
     wider(&n("lt", "5"), &n("lt", "6"), r#"{"n":5}"#);
@@ -169,6 +170,11 @@ fn arguments() {
     wider(&n("len_lt", "3"), &n("len_lt", "4"), r#"{"n":"xxx"}"#);
     wider(&n("exists", "true"), "", r#"{}"#);
     wider(&n("eq", r#"{ "a": 1 }"#), r#"{ "path": "args.n.a", "op": "eq", "value": 1 }"#, r#"{"n":{"a":1,"x1":0}}"#);
+    narrower(
+        &format!("{}, {}", n("gt", "5"), n("lt", "5.0000001")),
+        &format!("{}, {}, {}", n("gt", "5"), n("lt", "5.0000001"), n("eq", "5.00000005")),
+        r#"{"n":5.000000001}"#,
+    );
     let each = |op: &str, value: &str| format!(r#"{{ "path": "args.n[*].p", "op": "{op}", "value": {value} }}"#);
     wider(&each("lt", "5"), &each("lt", "6"), r#"{"n":[{"p":5}]}"#);
     wider(&format!("{}, {}", n("len_gt", "2"), each("lt", "5")), &each("lt", "5"), r#"{"n":[]}"#);
@@ -180,6 +186,20 @@ fn arguments() {
     // `1` is no text, so each is unsure of it in its own way.
     let (no_a, no_b) = (n("neq", r#""a""#), format!(r#"{{ "not": {} }}"#, n("glob", r#""a""#)));
     required(&no_a, &no_b, &[&narrowed(r#"{"n":0}"#)]);
+}
+
+#[test]
+fn lists_show_what_their_elements_show_together() {
+    let list = r#""require": [{ "conditions": [{ "path": "args.n", "op": "type", "value": "array" },
+        { "path": "args.n[*]", "op": "type", "value": "number" }] }]"#;
+    let both = |one: &str, two: &str| {
+        let each = |value: &str| format!(r#"{{ "path": "args.n[*]", "op": "eq", "value": {value} }}"#);
+        let deny_if = format!(r#""deny_if": [{{ "conditions": [{}, {}] }}]"#, each(one), each(two));
+        format!(r#""tools": {{ "t": {{ {list}, {deny_if} }} }}"#)
+    };
+    let open = format!(r#""tools": {{ "t": {{ {list} }} }}"#);
+    check(&both("1", "2"), &open, &[r#"+ tool `t`: denied.condition -> permitted {"n":[1,2]}"#]);
+    check(&both("1", "2"), &both("2", "1"), &[]);
 }
 
 #[test]
@@ -206,6 +226,12 @@ fn who_where_and_when() {
     required(&on("time.hour", "gte", "24"), &on("time.hour", "lt", "0"), &[]);
     required(&on("time.weekday", "in", "[6, 7]"), &on("time.weekday", "gt", "5"), &[]);
     let friday = format!("{}, {}", on("time.date", "eq", r#""2026-11-27""#), on("time.weekday", "eq", "5"));
+    let widened_on = |day: &str| widened(&format!(" with time {day}T00:00:00Z"));
+    required(
+        &on("time.date", "eq", r#""2026-02-03""#),
+        &on("time.date", "glob", r#""2026-02-0?""#),
+        &[&widened_on("2026-02-01")],
+    );
     required(&friday, &on("time.date", "eq", r#""2026-11-27""#), &[]);
     required(&on("tool.name", "glob", r#""t*""#), &on("tool.name", "eq", r#""t""#), &[]);
 }
