@@ -1,58 +1,51 @@
-//! Whether a decision costs more under more rules: the bench of `policy`, read.
+//! Whether a decision costs more under more rules: the bench `growth` of `policy`, read.
 
-use std::collections::BTreeMap;
+use anyhow::Context as _;
 
 use super::Plan;
 use crate::shell;
 
-const FEW: &str = "10";
-const MANY: &str = "10000";
-
-/// Nanoseconds of one kind of decision.
+/// Nanoseconds of one kind of decision, under few rules and under many.
+#[derive(Debug, PartialEq)]
 pub(super) struct Decision {
     pub(super) case: String,
     pub(super) few: f64,
     pub(super) many: f64,
+    /// Not that of the two figures, but the median of those of the rounds.
+    pub(super) ratio: f64,
 }
 
 pub(super) fn measure(plan: &Plan) -> anyhow::Result<Vec<Decision>> {
-    eprintln!("decisions under {FEW} and {MANY} rules");
-    let times = if plan.smoke { ["0.1", "0.1", "10"] } else { ["1", "3", "100"] };
-    let [warm_up, measure, samples] = times;
-    let mut bench = shell::cargo(&["bench", "--quiet", "--package", "policy", "--bench", "decide", "--"]);
-    bench.args(["--output-format", "bencher", "--noplot"]);
-    bench.args(["--warm-up-time", warm_up, "--measurement-time", measure, "--sample-size", samples]);
-    let decisions = read(&shell::read(&mut bench)?);
-    anyhow::ensure!(!decisions.is_empty(), "the bench of `policy` printed nothing to compare");
-    Ok(decisions)
+    eprintln!("decisions under few and many rules");
+    let mut bench = shell::cargo(&["bench", "--quiet", "--package", "policy", "--bench", "growth", "--"]);
+    if plan.smoke {
+        bench.arg("--quick");
+    }
+    read(&shell::read(&mut bench)?)
 }
 
-/// Lines such as `test exact/10 ... bench:         123 ns/iter (+/- 4)`.
-fn read(output: &str) -> Vec<Decision> {
-    let lines = output.lines().filter_map(|line| {
-        let (name, rest) = line.strip_prefix("test ")?.split_once(" ... bench:")?;
-        let time = rest.trim().split(' ').next()?.replace(',', "").parse::<f64>().ok()?;
-        let (case, rules) = name.rsplit_once('/')?;
-        Some(((case, rules), time))
+/// Lines of a name and three numbers, between tabs.
+fn read(output: &str) -> anyhow::Result<Vec<Decision>> {
+    let decisions = output.lines().map(|line| {
+        let mut fields = line.split('\t');
+        let case = fields.next()?.to_owned();
+        let mut number = || fields.next()?.parse().ok();
+        Some(Decision { case, few: number()?, many: number()?, ratio: number()? })
     });
-    let times: BTreeMap<_, _> = lines.collect();
-    let few = times.iter().filter(|((_, rules), _)| *rules == FEW);
-    let pairs = few.filter_map(|((case, _), few)| {
-        let many = times.get(&(*case, MANY))?;
-        Some(Decision { case: (*case).to_owned(), few: *few, many: *many })
-    });
-    pairs.collect()
+    let decisions: Option<Vec<_>> = decisions.collect();
+    decisions.filter(|decisions| !decisions.is_empty()).context("the bench of `policy` printed nothing to compare")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn pairs_of_few_and_many() {
-        let output = "test exact/10 ... bench:          50 ns/iter (+/- 1)\n\
-                      test exact/100 ... bench:          51 ns/iter (+/- 1)\n\
-                      test exact/10000 ... bench:       1,060 ns/iter (+/- 9)\n\
-                      test lone/10 ... bench:           1 ns/iter (+/- 0)\n";
-        let read: Vec<_> = super::read(output).into_iter().map(|d| (d.case, d.few, d.many)).collect();
-        assert_eq!(read, [("exact".to_owned(), 50.0, 1060.0)]);
+    fn what_the_bench_prints() {
+        let decision = |case: &str, few, many, ratio| Decision { case: case.to_owned(), few, many, ratio };
+        let expected = [decision("glob", 50.0, 52.1, 1.041), decision("3 conditions", 630.0, 631.0, 1.0)];
+        assert_eq!(read("glob\t50.0\t52.1\t1.041\n3 conditions\t630.0\t631.0\t1.000\n").unwrap(), expected);
+        assert!(read("").is_err());
+        assert!(read("glob\t50.0\n").is_err());
     }
 }

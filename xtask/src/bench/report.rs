@@ -15,6 +15,7 @@ const TOOLGATE: usize = 2;
 const MAX_CPU_RATIO: f64 = 1.5;
 const MAX_SESSION_BYTES: u64 = 10 * 1024;
 const MAX_DECISION_RATIO: f64 = 1.2;
+const MAX_DECISION_NANOSECONDS: f64 = 1_000.0;
 
 /// What was not measured is left out.
 pub(super) struct Report {
@@ -83,11 +84,19 @@ impl fmt::Display for Report {
             return Ok(());
         }
         writeln!(out, "\n## Decisions\n\n| case | 10 rules, ns | 10,000 rules, ns | ratio |\n|---|---:|---:|---:|")?;
-        for Decision { case, few, many } in &self.decisions {
-            writeln!(out, "| {case} | {few:.0} | {many:.0} | {:.2} |", many / few)?;
+        for Decision { case, few, many, ratio } in &self.decisions {
+            writeln!(out, "| {case} | {few:.0} | {many:.0} | {ratio:.2} |")?;
         }
-        let worst = self.decisions.iter().map(|decision| decision.many / decision.few).fold(0.0, f64::max);
-        writeln!(out, "\nGoal: at most {MAX_DECISION_RATIO} times. {}", verdict(worst <= MAX_DECISION_RATIO))
+        let largest = |value: fn(&Decision) -> f64| self.decisions.iter().map(value).fold(0.0, f64::max);
+        let (ratio, slowest) = (largest(|decision| decision.ratio), largest(|decision| decision.few));
+        writeln!(
+            out,
+            "\nOf short batches in turn: a figure is the median of the rounds, a ratio the median of the rounds' ratios. The same call\n\
+             again and again, so what it touches is in the caches.\n\n\
+             Goals: at most {MAX_DECISION_RATIO} times under many rules. {} At most {MAX_DECISION_NANOSECONDS} ns, with three conditions on 300 bytes. {}",
+            verdict(ratio <= MAX_DECISION_RATIO),
+            verdict(slowest <= MAX_DECISION_NANOSECONDS)
+        )
     }
 }
 
