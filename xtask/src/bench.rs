@@ -1,10 +1,11 @@
-//! `cargo xtask bench [--smoke] [--seconds N] [--only calls|sessions|decisions] [--write]`: what Toolgate costs, as ratios against a
-//! bare reverse proxy that runs in alternation with it. `--smoke` only proves that it runs; `--write` puts the result into
-//! `docs/benchmarks.md`.
+//! `cargo xtask bench [--smoke] [--seconds N] [--only calls|sessions|decisions] [--engines] [--write]`: what Toolgate costs, as ratios
+//! against a bare reverse proxy that runs in alternation with it; or, with `--engines` and never in CI, its decisions beside those of
+//! other engines. `--smoke` only proves that it runs; `--write` puts the result into `docs/benchmarks.md`.
 
 mod calls;
 mod cpu;
 mod decisions;
+mod engines;
 mod load;
 mod message;
 mod report;
@@ -36,19 +37,27 @@ enum Part {
     Calls,
     Sessions,
     Decisions,
+    Engines,
 }
 
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let (plan, write) = read(arguments)?;
-    let folder = stand::fresh("bench")?;
-    let binaries = stage::Binaries::build()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut report = Report::new(arguments);
-    if plan.includes(Part::Calls) {
-        report.calls = runtime.block_on(calls::measure(&plan, &binaries, &folder))?;
+    let words: Vec<_> = std::iter::once("cargo xtask bench").chain(arguments.iter().map(String::as_str)).collect();
+    let command = words.join(" ");
+    if plan.only == Some(Part::Engines) {
+        return engines::run(&plan, write, &command);
     }
-    if plan.includes(Part::Sessions) {
-        report.sessions = Some(runtime.block_on(sessions::measure(&plan, &binaries, &folder))?);
+    let mut report = Report::new(command);
+    if plan.only != Some(Part::Decisions) {
+        let folder = stand::fresh("bench")?;
+        let binaries = stage::Binaries::build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        if plan.includes(Part::Calls) {
+            report.calls = runtime.block_on(calls::measure(&plan, &binaries, &folder))?;
+        }
+        if plan.includes(Part::Sessions) {
+            report.sessions = Some(runtime.block_on(sessions::measure(&plan, &binaries, &folder))?);
+        }
     }
     if plan.includes(Part::Decisions) {
         report.decisions = decisions::measure(&plan)?;
@@ -77,13 +86,15 @@ fn read(arguments: &[String]) -> anyhow::Result<(Plan, bool)> {
             "--only" => {
                 only = Some(arguments.next().and_then(|name| part(name)).context("--only calls|sessions|decisions")?)
             }
+            "--engines" => only = Some(Part::Engines),
             other => bail!(
-                "unknown argument `{other}`; usage: cargo xtask bench [--smoke] [--seconds N] [--only PART] [--write]"
+                "unknown argument `{other}`; usage: cargo xtask bench [--smoke] [--seconds N] [--only PART] [--engines] [--write]"
             ),
         }
     }
     ensure!(seconds.is_none_or(|seconds| (1..=600).contains(&seconds)), "--seconds takes 1 to 600");
-    ensure!(only.is_none() || !write, "only a whole run is worth writing down");
+    let has_a_section = only.is_none_or(|only| only == Part::Engines);
+    ensure!(has_a_section || !write, "only a whole run is worth writing down");
     let plan = match smoke {
         true => Plan {
             smoke,
@@ -138,6 +149,7 @@ mod tests {
         check("--only", None);
         check("--only everything", None);
         check("--only calls --write", None);
+        check("--engines --write", Some((false, 4, true)));
         check("--fast", None);
     }
 }

@@ -38,7 +38,11 @@ const COMMANDS: [Command; 11] = [
         run: conformance::run,
     },
     Command { name: "e2e", about: "real clients through the gateway to real servers", run: e2e::run },
-    Command { name: "bench", about: "costs as ratios against a bare proxy; `--smoke` is short", run: bench::run },
+    Command {
+        name: "bench",
+        about: "costs as ratios against a bare proxy; `--smoke` is short, `--engines` is of decisions beside other engines",
+        run: bench::run,
+    },
     Command {
         name: "fuzz",
         about: "the fuzz tests for longer, from a new seed: `fuzz [mcp|policy] [SECONDS]`",

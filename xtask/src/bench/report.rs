@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::calls::{Calls, WAYS};
 use super::decisions::Decision;
+use super::engines;
 use super::sessions::SessionCost;
 use crate::shell;
 
@@ -25,10 +26,11 @@ pub(super) struct Report {
     command: String,
 }
 
+pub(super) const PAGE: &str = "docs/benchmarks.md";
+
 impl Report {
-    pub(super) fn new(arguments: &[String]) -> Self {
-        let words: Vec<_> = std::iter::once("cargo xtask bench").chain(arguments.iter().map(String::as_str)).collect();
-        Self { calls: Vec::new(), sessions: None, decisions: Vec::new(), command: words.join(" ") }
+    pub(super) fn new(command: String) -> Self {
+        Self { calls: Vec::new(), sessions: None, decisions: Vec::new(), command }
     }
 
     pub(super) fn write(&self) -> anyhow::Result<()> {
@@ -39,11 +41,12 @@ impl Report {
              it was doing, with client, proxy and upstream sharing its cores.\n\n\
              Toolgate runs as it comes (with mimalloc; the bare proxy with the system's allocator): a policy of 100 rules, a rate limit that is counted and never reached, every decision logged to a file. CPU is\n\
              user plus kernel time of the process that is called, from `/proc`; a figure is the median of the rounds, a ratio the median of the rounds' ratios.\n\n\
-             ```\n{}\n```\n\n{}\n{self}",
+             ```\n{}\n```\n\n{}\n{self}{}",
             self.command,
             machine(),
+            engines::written(),
         );
-        Ok(std::fs::write(shell::root().join("docs/benchmarks.md"), text)?)
+        Ok(std::fs::write(shell::root().join(PAGE), text)?)
     }
 }
 
@@ -105,7 +108,7 @@ fn verdict(met: bool) -> &'static str {
 }
 
 /// What kind of machine this is; not which one.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown processor", |(_, model)| model);

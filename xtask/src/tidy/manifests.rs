@@ -1,11 +1,13 @@
-//! Manifests: lints are inherited, and each dependency stands once, in the workspace, in order, used.
+//! Manifests: lints are inherited, and each dependency stands once, in the workspace, in order, used. What is a workspace of its own
+//! answers for itself.
 
 use super::Files;
 
 pub(super) fn check(files: &Files) -> Vec<String> {
     let mut problems = Vec::new();
     let mut used = String::new();
-    for (name, text) in files.named(|name| name.ends_with("/Cargo.toml")) {
+    let members = files.named(|name| name.ends_with("/Cargo.toml"));
+    for (name, text) in members.filter(|(_, text)| !text.contains("\n[workspace]\n")) {
         if !text.contains("\n[lints]\nworkspace = true\n") {
             problems.push(format!("{name}: does not inherit the workspace's lints"));
         }
@@ -57,6 +59,10 @@ mod tests {
                 format!(
                     "[dependencies]\na.workspace = true\n[target.'cfg(x)'.dependencies]\nb = {{ workspace = true }}\n{lints}"
                 ),
+            ),
+            (
+                "apart/Cargo.toml",
+                "[package]\nname = \"apart\"\n\n[workspace]\n\n[dependencies]\nlost = \"2\"\n".to_owned(),
             ),
             ("crates/bad/Cargo.toml", "[package]\nname = \"bad\"\n[dev-dependencies]\na = \"1\"\n".to_owned()),
         ];
