@@ -41,13 +41,6 @@ pub struct Only {
     pub since: Option<SystemTime>,
 }
 
-/// When it was, by the times of the records: never back, since they may be a little out of order.
-#[derive(Default)]
-struct Clock {
-    start: Option<SystemTime>,
-    elapsed: Duration,
-}
-
 /// Why it cannot be told what becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Unknown {
@@ -75,14 +68,14 @@ impl Replay {
     /// A record is a JSON object with `time` (RFC 3339, in UTC), `method` (`tools/call`, `resources/read`, `prompts/get`; others are passed
     /// over) and `subject`, or `tool` in place of both. `outcome` (`allowed`, `denied`, `refused`) and `code` must be there where they
     /// stand for the old policy. It may have `server`, `agent`, `labels`, `session`, `rule` and `arguments`, of which `null` says that there
-    /// was none, and absence that it was not recorded; an agent whose name begins with `anonymous` did not say who it is. Other members
+    /// was none, and absence that it was not recorded; an agent `anonymous`, `anonymous@…` or `anonymous#…` did not say who it is. Other members
     /// are not read.
     ///
     /// A line that has a `target` is one of the log of `toolgate serve` with `log.format = "json"`: it is a record where the target is
     /// `toolgate::decision`. There the time is called `timestamp`, and the other members may lie one level deeper, under `fields`. A URI is
     /// logged without its query, and is judged so.
     pub fn play(&self, input: impl BufRead) -> io::Result<Summary> {
-        let (mut summary, mut clock) = (Summary::default(), Clock::default());
+        let (mut summary, mut start) = (Summary::default(), None);
         let mut lines = Lines::new(input);
         while let Some((number, text)) = lines.next()? {
             let line = match text {
@@ -90,7 +83,7 @@ impl Replay {
                 Err(why) => Line::Bad(why),
             };
             match line {
-                Line::Call(record) => self.call(number, &record, &mut clock, &mut summary),
+                Line::Call(record) => self.call(number, &record, &mut start, &mut summary),
                 Line::Empty => {}
                 Line::Other => summary.others += 1,
                 Line::Bad(why) => summary.unreadable(number, why),
@@ -99,12 +92,13 @@ impl Replay {
         Ok(summary)
     }
 
-    fn call(&self, number: u64, record: &Record<'_>, clock: &mut Clock, summary: &mut Summary) {
+    fn call(&self, number: u64, record: &Record<'_>, start: &mut Option<SystemTime>, summary: &mut Summary) {
         if self.only.server.as_deref().is_some_and(|server| record.server.as_deref() != Some(server)) {
             summary.others += 1;
             return;
         }
-        let at = clock.at(record.time);
+        // Records may be a little out of order: for whom a limit counts, time never runs back.
+        let at = record.time.duration_since(*start.get_or_insert(record.time)).unwrap_or_default();
         let compared = self.compare(record, at);
         if self.only.since.is_some_and(|since| record.time < since) {
             summary.before += 1;
@@ -154,14 +148,6 @@ impl Stage {
             Some((_, unknown)) => Err(unknown),
             None => Ok(self.ask(&record.asked(at))),
         }
-    }
-}
-
-impl Clock {
-    fn at(&mut self, time: SystemTime) -> Duration {
-        let start = *self.start.get_or_insert(time);
-        self.elapsed = self.elapsed.max(time.duration_since(start).unwrap_or_default());
-        self.elapsed
     }
 }
 

@@ -70,7 +70,7 @@ fn below(folder: &Path, depth: usize, scripts: &mut Vec<Script>) -> Result<(), N
         let is_skipped =
             name.as_encoded_bytes().starts_with(b".") || ["target", "node_modules"].iter().any(|n| name == *n);
         if is_folder && !is_skipped {
-            folders.push(entry.path());
+            folders.push(joined(folder, Path::new(&name)));
         }
     }
     folders.sort_unstable();
@@ -82,7 +82,7 @@ fn below(folder: &Path, depth: usize, scripts: &mut Vec<Script>) -> Result<(), N
 
 /// The one file of these names that is there.
 fn only(folder: &Path, names: [&str; 3]) -> Result<Option<PathBuf>, NoScript> {
-    let mut there = names.iter().map(|name| joined(folder, name)).filter(|path| path.is_file());
+    let mut there = names.iter().map(|name| joined(folder, Path::new(name))).filter(|path| path.is_file());
     match (there.next(), there.next()) {
         (Some(first), Some(second)) => Err(NoScript::Two { first, second }),
         (first, _) => Ok(first),
@@ -90,6 +90,6 @@ fn only(folder: &Path, names: [&str; 3]) -> Result<Option<PathBuf>, NoScript> {
 }
 
 /// Without the `./` that nobody wrote.
-fn joined(folder: &Path, name: &str) -> PathBuf {
-    if folder == Path::new(".") { PathBuf::from(name) } else { folder.join(name) }
+fn joined(folder: &Path, name: &Path) -> PathBuf {
+    if folder == Path::new(".") { name.to_owned() } else { folder.join(name) }
 }

@@ -62,8 +62,8 @@ impl Record<'_> {
             Said::Unsaid | Said::Nothing => None,
         };
         let caller = match &self.agent {
-            // As the gateway calls those who did not say who they are.
-            Said::Value(key) if key.starts_with("anonymous") => Caller::Anonymous(Some(key)),
+            // As `agent.rs` calls those who did not say who they are.
+            Said::Value(key) if is_anonymous(key) => Caller::Anonymous(Some(key)),
             Said::Value(id) => Caller::Known(id),
             Said::Unsaid | Said::Nothing => Caller::Anonymous(None),
         };
@@ -74,6 +74,10 @@ impl Record<'_> {
         let (session, server) = (self.session.as_deref(), self.server.as_deref().unwrap_or_default());
         Asked { subject: self.subject(), arguments, caller, labels, session, server, time: self.time, at }
     }
+}
+
+fn is_anonymous(key: &str) -> bool {
+    key.strip_prefix("anonymous").is_some_and(|rest| rest.is_empty() || rest.starts_with(['@', '#']))
 }
 
 impl Kind {

@@ -94,6 +94,10 @@ fn what_was_not_recorded_is_not_guessed() {
     check(&mine(""), "agent");
     check(&mine(r#""agent": null,"#), "unchanged");
     check(&mine(r#""agent": "anonymous@127.0.0.1","#), "unchanged");
+    check(&mine(r#""agent": "anonymous","#), "unchanged");
+    let named = NEW.replace("mallory", "anonymous-mallory");
+    let by = Replay { new: stage(&named), old: None, only: Only::default() };
+    assert!(by.play(mine(r#""agent": "anonymous-mallory","#).as_bytes()).unwrap().narrows());
     check(&mine(r#""agent": "mallory","#), "newly_denied: allowed -> denied.condition by /tools/mine/deny_if/0");
     check(&record(0, &format!(r#""tool": "few" {ALLOWED}"#)), "agent"); // who would be counted?
     check(&tool("team", ALLOWED), "labels");
@@ -166,8 +170,10 @@ fn limits_count_by_the_times_of_the_records() {
     let limited = |second| few(second, "alice", r#", "outcome": "denied", "code": "limited""#);
     check(&[allowed(0), allowed(1), allowed(59), allowed(60)], [3, 1, 0, 0]);
     check(&[allowed(0), allowed(1), few(2, "bob", ALLOWED)], [3, 0, 0, 0]);
-    // Out of order by a little: time stands still.
+    // Out of order by a little: time stands still for whom it ran back, and for nobody else.
     check(&[allowed(5), allowed(3), allowed(4), allowed(64)], [2, 2, 0, 0]);
+    let bob = |second| few(second, "bob", ALLOWED);
+    check(&[allowed(0), allowed(59), bob(1), bob(2), bob(61)], [5, 0, 0, 0]);
     // Why it was limited may lie before the file, until a whole window is within it.
     check(&[limited(0), limited(59), limited(60)], [0, 0, 1, 2]);
     check(&[allowed(0), allowed(1), limited(2)], [3, 0, 0, 0]);

@@ -32,8 +32,11 @@ pub(super) fn add(place: &Place, cells: &mut Gathered<'_>) {
     for list in lists {
         let shortest = list.len() as u64;
         let lengths = bounds.iter().flat_map(|bound| [bound.saturating_sub(1), *bound, bound.saturating_add(1)]);
-        for length in
-            std::iter::once(shortest).chain(lengths.filter(|length| (shortest..=LONGEST + 1).contains(length)))
+        // What is written out may be just this list; one longer is not.
+        let longer = (!literals.is_empty()).then_some(shortest + 1);
+        for length in std::iter::once(shortest)
+            .chain(longer)
+            .chain(lengths.filter(|length| (shortest..=LONGEST + 1).contains(length)))
         {
             // The same element again shows nothing new but the length.
             let more = list.first().into_iter().cycle().take((length - shortest) as usize);
@@ -67,7 +70,9 @@ fn together(elements: &Cells, cells: &mut Gathered<'_>) -> Vec<Vec<String>> {
             } else {
                 cell.flags.iter().zip(&shown).map(|(a, b)| *a || *b).collect::<Vec<_>>()
             };
-            if seen.insert(sum.clone()) {
+            // Half a character answers every question of an element, but is no element that a list is asked for.
+            let is_odd = value == NO_TEXT || list.iter().any(|one| one == NO_TEXT);
+            if seen.insert((is_odd, sum.clone())) {
                 let longer = list.iter().chain([value]).cloned().collect::<Vec<_>>();
                 lists.push(longer.clone());
                 waiting.push_back((sum, longer));

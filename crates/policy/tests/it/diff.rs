@@ -223,6 +223,19 @@ fn who_where_and_when() {
     );
     required(&on("time.hour", "lt", "9"), &on("time.hour", "lte", "8.5"), &[]);
     required(&on("time.hour", "lt", "9"), &on("time.hour", "lt", "10"), &[&widened(" with time 2026-01-01T09:00:00Z")]);
+    // Two elements, one for each question: one that is no text answers both, but is not contained.
+    let both = |rest: &str| {
+        let asked = r#""approve_if": [{ "conditions": [{ "path": "args.l[*]", "op": "gt", "value": 2 }] }]"#;
+        format!(r#""tools": {{ "t": {{ {asked}, {rest} }} }}"#)
+    };
+    let contains = format!(r#""require": [{{ "conditions": [{}] }}]"#, on("args.l", "contains", "1"));
+    let changes = diff(&policy(&both(&contains)), &policy(&both(r#""action": "deny""#))).changes;
+    assert_eq!(changes.len(), 2, "{changes:?}");
+    // In one zone, hours and weekdays are decided; dates or several zones are tried, and what is not found is unknown.
+    let zurich = |part: &str, op: &str, value: &str| on(&format!("time(\\\"Europe/Zurich\\\").{part}"), op, value);
+    required(&zurich("hour", "lt", "9"), &zurich("hour", "lte", "8.5"), &[]);
+    required(&zurich("hour", "lt", "9"), &zurich("hour", "lt", "10"), &[&widened(" with time 2026-01-01T08:00:00Z")]);
+    required(&zurich("weekday", "lt", "6"), &zurich("weekday", "lte", "5"), &[]);
     required(&on("time.hour", "gte", "24"), &on("time.hour", "lt", "0"), &[]);
     required(&on("time.weekday", "in", "[6, 7]"), &on("time.weekday", "gt", "5"), &[]);
     let friday = format!("{}, {}", on("time.date", "eq", r#""2026-11-27""#), on("time.weekday", "eq", "5"));

@@ -42,7 +42,7 @@ fn a_case_that_goes_another_way_fails() {
     assert_eq!(report.pointer("/ok").unwrap(), false);
     assert_eq!(report.pointer("/policies/0/cases").unwrap(), "cases.json");
     assert_eq!(report.pointer("/policies/0/results/0/failures/0/got").unwrap(), "permit");
-    assert_eq!(report.pointer("/policies/1/policy").unwrap(), "./sub/policy.yaml");
+    assert_eq!(report.pointer("/policies/1/policy").unwrap(), "sub/policy.yaml");
 }
 
 /// Whether it is well-formed is asked of a parser that is not ours, where there is one.
