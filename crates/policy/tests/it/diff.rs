@@ -175,6 +175,15 @@ fn arguments() {
         &format!("{}, {}, {}", n("gt", "5"), n("lt", "5.0000001"), n("eq", "5.00000005")),
         r#"{"n":5.000000001}"#,
     );
+    // What is asked for inside a whole must be told apart inside it.
+    let (array, inside) = (n("type", r#""array""#), r#"{ "path": "args.n.a", "op": "gt", "value": 0 }"#);
+    narrower(&array, &format!("{array}, {}", n("contains", r#""b""#)), r#"{"n":[]}"#);
+    let contains = format!("{array}, {}", n("contains", r#""b""#));
+    wider(&format!("{contains}, {}", n("len_gt", "2")), &contains, r#"{"n":["b"]}"#);
+    let unknown = "? tool `t`: Permitted -> Refused: args.n: a list is asked for as a whole, and by its elements";
+    required(&format!("{array}, {}", n("eq", r#"["b"]"#)), &contains, &[&widened(r#"{"n":["b","b"]}"#), unknown]);
+    let but_one = format!(r#"{}, {inside}, {}"#, n("len_lte", "1"), n("neq", r#"{ "a": 1 }"#));
+    narrower(&but_one, &format!("{but_one}, {}", n("type", r#""array""#)), r#"{"n":{"a":2}}"#);
     let each = |op: &str, value: &str| format!(r#"{{ "path": "args.n[*].p", "op": "{op}", "value": {value} }}"#);
     wider(&each("lt", "5"), &each("lt", "6"), r#"{"n":[{"p":5}]}"#);
     wider(&format!("{}, {}", n("len_gt", "2"), each("lt", "5")), &each("lt", "5"), r#"{"n":[]}"#);
