@@ -8,6 +8,7 @@ mod e2e;
 mod fmt;
 mod fuzz;
 mod lint;
+mod nightly;
 mod readme;
 mod shell;
 mod test;
@@ -21,7 +22,7 @@ struct Command {
     run: fn(&[String]) -> anyhow::Result<()>,
 }
 
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 12] = [
     Command {
         name: "ci",
         about: "everything below that CI does, in order; or only the steps that are named",
@@ -48,6 +49,7 @@ const COMMANDS: [Command; 11] = [
         about: "the fuzz tests for longer, from a new seed: `fuzz [mcp|policy] [SECONDS]`",
         run: fuzz::run,
     },
+    Command { name: "nightly", about: "the random tests of policies, ten times as many", run: nightly::run },
     Command { name: "dist", about: "a release archive with its checksum", run: dist::run },
 ];
 

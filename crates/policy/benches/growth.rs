@@ -9,6 +9,8 @@ use policy::{Call, Policy};
 
 mod stand;
 
+use stand::Case;
+
 const FEW: usize = 10;
 const MANY: usize = 10_000;
 
@@ -18,24 +20,45 @@ const BATCH: u32 = 50;
 fn main() {
     let rounds = if std::env::args().any(|argument| argument == "--quick") { 1_000 } else { 50_000 };
     let policies = [stand::policy(FEW), stand::policy(MANY)];
-    for case in stand::CASES {
-        let [few, many] = policies.each_ref().map(|policy| (policy, case.call(policy)));
-        let (mut times, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
-        for round in 0..rounds {
-            // Who comes first changes too: the second may find the caches warmer, or its turn over.
-            let (few, many) = if round % 2 == 0 {
-                let few = time(few);
-                (few, time(many))
-            } else {
-                let many = time(many);
-                (time(few), many)
-            };
-            times[0].push(few);
-            times[1].push(many);
-            ratios.push(many / few);
-        }
+    let case = |case: &Case| Measured {
+        name: case.name,
+        calls: policies.each_ref().map(|policy| (policy, case.call(policy))),
+        times: [const { Vec::new() }; 2],
+        ratios: Vec::new(),
+    };
+    let mut cases = stand::CASES.each_ref().map(case);
+    // All cases in each round: a bad minute weighs on all of them alike.
+    for round in 0..rounds {
+        cases.iter_mut().for_each(|case| case.measure(round));
+    }
+    for Measured { name, times, ratios, .. } in cases {
         let [few, many] = times.map(median);
-        println!("{}\t{few:.1}\t{many:.1}\t{:.3}", case.name, median(ratios));
+        println!("{name}\t{few:.1}\t{many:.1}\t{:.3}", median(ratios));
+    }
+}
+
+struct Measured<'p> {
+    name: &'static str,
+    /// Under few rules, and under many.
+    calls: [(&'p Policy, Call<'p>); 2],
+    times: [Vec<f64>; 2],
+    ratios: Vec<f64>,
+}
+
+impl Measured<'_> {
+    fn measure(&mut self, round: usize) {
+        let [few, many] = self.calls;
+        // Who comes first changes too.
+        let (few, many) = if round.is_multiple_of(2) {
+            let few = time(few);
+            (few, time(many))
+        } else {
+            let many = time(many);
+            (time(few), many)
+        };
+        self.times[0].push(few);
+        self.times[1].push(many);
+        self.ratios.push(many / few);
     }
 }
 

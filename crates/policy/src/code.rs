@@ -9,7 +9,7 @@ pub enum Code {
     DuplicateKey,
     /// Error: a key that the language does not have there.
     UnknownKey,
-    /// Error: a key of the language that this version does not carry out; leaving it out could permit more.
+    /// Error: what this version does not do; `fmt` leaves YAML alone.
     NotYet,
     /// Error: `version`, the `max` or `window` of a limit, or a part of a condition, is not there.
     MissingKey,

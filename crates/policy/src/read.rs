@@ -49,7 +49,6 @@ const DOCUMENT: Keys = Keys {
         "tools",
         "version",
     ],
-    later: &[],
 };
 
 /// By whether it is shadow.
@@ -60,7 +59,7 @@ const DEFAULTS: [(&str, Fallback); 2] = [("allow", Fallback::Allow), ("deny", Fa
 /// By whether the server may ask.
 const ASKS: [(&str, bool); 2] = [("allow", true), ("deny", false)];
 
-const REVERSE: Keys = Keys { of: "`reverse`", known: &["elicitation", "roots", "sampling"], later: &[] };
+const REVERSE: Keys = Keys { of: "`reverse`", known: &["elicitation", "roots", "sampling"] };
 
 pub(crate) fn document(text: &str, findings: &mut Findings) -> Document {
     let mut document = Document::default();

@@ -24,7 +24,7 @@ struct Row {
 
 pub(super) fn run(plan: &Plan, write: bool, command: &str) -> anyhow::Result<()> {
     // Other versions of the same dependencies: in a folder of their own, they do not push out the usual ones.
-    let mut bench = shell::cargo(&["bench", "--quiet", "--locked", "--manifest-path", "benches/Cargo.toml"]);
+    let mut bench = shell::cargo(&["bench", "--quiet", "--manifest-path", "benches/Cargo.toml"]);
     bench.args(["--target-dir", "target/engines", "--bench", "ratios", "--"]);
     if plan.smoke {
         bench.arg("--quick");

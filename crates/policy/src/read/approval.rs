@@ -13,7 +13,7 @@ use crate::source::Spanned;
 use crate::{Approval, Code};
 
 pub(super) const APPROVAL: Keys =
-    Keys { of: "`approval`", known: &["approvers", "hold", "quorum", "self_approval", "timeout"], later: &[] };
+    Keys { of: "`approval`", known: &["approvers", "hold", "quorum", "self_approval", "timeout"] };
 
 pub(super) fn approval(value: &Value<'_>, findings: &mut Findings) -> Option<Spanned<Approval>> {
     let object = expect_object(value, "approval", findings)?;

@@ -18,8 +18,7 @@ use crate::diagnostics::Findings;
 use crate::source::Span;
 use crate::{Code, DenyCode};
 
-const DOCUMENT: Keys =
-    Keys { of: "a document of cases", known: &["$schema", "cases", "description", "version"], later: &[] };
+const DOCUMENT: Keys = Keys { of: "a document of cases", known: &["$schema", "cases", "description", "version"] };
 
 const CASE: Keys = Keys {
     of: "a case",
@@ -38,16 +37,14 @@ const CASE: Keys = Keys {
         "times",
         "tool",
     ],
-    later: &[],
 };
 
 const EXPECT: Keys = Keys {
     of: "`expect`",
     known: &["approval", "code", "outcome", "owed", "reason", "remaining", "retry_after", "rule", "shadow"],
-    later: &[],
 };
 
-const APPROVAL: Keys = Keys { of: "`approval`", known: &["approvers", "quorum"], later: &[] };
+const APPROVAL: Keys = Keys { of: "`approval`", known: &["approvers", "quorum"] };
 
 /// What a call that passes has as its code, in the record of the gateway.
 const ALLOWED: &str = "allowed";

@@ -11,12 +11,11 @@ use crate::catalogue::{Category, Class, Classes, Risk};
 use crate::diagnostics::{Findings, quoted};
 
 pub(super) const CATALOGUE: Keys =
-    Keys { of: "a catalogue", known: &["$schema", "description", "server", "tools", "version"], later: &[] };
+    Keys { of: "a catalogue", known: &["$schema", "description", "server", "tools", "version"] };
 
 pub(super) const TOOL: Keys = Keys {
     of: "a tool of a catalogue",
     known: &["category", "confidence", "definition_hash", "evidence", "reason", "reviewed_by", "risk"],
-    later: &[],
 };
 
 pub(crate) fn catalogue(text: &str, findings: &mut Findings) -> Classes {

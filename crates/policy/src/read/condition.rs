@@ -10,10 +10,9 @@ use crate::condition::{Asked, Condition};
 use crate::diagnostics::Findings;
 use crate::source::{Place, PredicateEntry};
 
-pub(super) const PREDICATE: Keys = Keys { of: "a predicate", known: &["conditions", "on_deny"], later: &[] };
+pub(super) const PREDICATE: Keys = Keys { of: "a predicate", known: &["conditions", "on_deny"] };
 
-pub(super) const CONDITION: Keys =
-    Keys { of: "a condition", known: &["all", "any", "not", "op", "path", "value"], later: &[] };
+pub(super) const CONDITION: Keys = Keys { of: "a condition", known: &["all", "any", "not", "op", "path", "value"] };
 
 pub(super) const NESTING: [&str; 3] = ["all", "any", "not"];
 

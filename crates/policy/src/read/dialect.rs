@@ -14,14 +14,10 @@ use crate::diagnostics::{Findings, quoted};
 use crate::source::{Action, Cost, LimitEntry, Place, PredicateEntry, RuleEntry, Span};
 use crate::{Algorithm, Code, Per};
 
-pub(super) const RULE: Keys = Keys {
-    of: "a rule of `rules`",
-    known: &["action", "conditions", "name", "on_deny", "rate_limit", "state"],
-    later: &[],
-};
+pub(super) const RULE: Keys =
+    Keys { of: "a rule of `rules`", known: &["action", "conditions", "name", "on_deny", "rate_limit", "state"] };
 
-pub(super) const STATE: Keys =
-    Keys { of: "`state`", known: &["counter", "increment", "increment_from", "window"], later: &[] };
+pub(super) const STATE: Keys = Keys { of: "`state`", known: &["counter", "increment", "increment_from", "window"] };
 
 /// By whether it is denied.
 pub(super) const ACTIONS: [(&str, bool); 2] = [("evaluate", false), ("deny", true)];

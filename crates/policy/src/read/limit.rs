@@ -14,9 +14,9 @@ use crate::source::{Cost, LimitEntry, Place, Span};
 use crate::{Algorithm, Code, Per};
 
 pub(super) const LIMIT: Keys =
-    Keys { of: "a limit", known: &["algorithm", "cost", "counter", "max", "per", "scope", "window"], later: &[] };
+    Keys { of: "a limit", known: &["algorithm", "cost", "counter", "max", "per", "scope", "window"] };
 
-pub(super) const RATE_LIMIT: Keys = Keys { of: "`rate_limit`", known: &["max", "window"], later: &[] };
+pub(super) const RATE_LIMIT: Keys = Keys { of: "`rate_limit`", known: &["max", "window"] };
 
 pub(super) const PER: [(&str, Per); 5] = [
     ("agent", Per::Agent),

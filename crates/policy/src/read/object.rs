@@ -12,8 +12,6 @@ pub(super) struct Keys {
     /// What the object is, for messages.
     pub(super) of: &'static str,
     pub(super) known: &'static [&'static str],
-    /// Keys of the language that this version cannot carry out: refused, since leaving them out could permit more.
-    pub(super) later: &'static [&'static str],
 }
 
 pub(super) fn span(range: Range) -> Span {
@@ -60,15 +58,6 @@ pub(super) fn members<'o, 't>(
         let here = span(property.name.range());
         if keys.known.contains(&key) {
             members.push((key, &property.value));
-        } else if keys.later.contains(&key) {
-            findings
-                .error(
-                    Code::NotYet,
-                    here,
-                    format!("{} is a known key that this version does not carry out yet", quoted(key)),
-                )
-                .label("not carried out yet")
-                .advise("leave it out, and deny what it was to guard until a later version carries it out");
         } else {
             let finding = findings.error(Code::UnknownKey, here, format!("unknown key {} in {}", quoted(key), keys.of));
             finding.label("no such key").advise(key_advice(key, keys.known));

@@ -28,7 +28,6 @@ pub(super) const RULE: Keys = Keys {
         "require",
         "rules",
     ],
-    later: &[],
 };
 
 pub(super) const ACTIONS: [(&str, Action); 4] = [

@@ -1,4 +1,4 @@
-//! The engine against the reference: the same answer, 100,000 times a run.
+//! The engine against the reference: the same answer, 100,000 times a run, and 1,000,000 times a night (`cargo xtask nightly`).
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,12 +12,17 @@ use crate::{call, parse, reference, show};
 const POLICIES: usize = 5_000;
 const CALLS: usize = 20;
 
+/// `TOOLGATE_TEST_SCALE=10` tries ten times as much.
+fn scale() -> usize {
+    std::env::var("TOOLGATE_TEST_SCALE").map_or(1, |scale| scale.parse().unwrap())
+}
+
 #[test]
 fn engine_and_reference_agree() {
     let seed = seed();
     let mut random = Random::new(seed);
     let mut outcomes = std::collections::BTreeMap::<String, usize>::new();
-    for _ in 0..POLICIES {
+    for _ in 0..POLICIES * scale() {
         let document = random.document();
         let policy = parse(&random.write(&document));
         for _ in 0..CALLS {
