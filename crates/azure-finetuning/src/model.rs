@@ -1,4 +1,5 @@
 //! What the service answers. Every member that may be missing is optional, and members this crate does not know are kept in `extra`.
+//! So are those that are not what they should be, such as an id that is none: an odd member costs itself, not what it stands in.
 
 mod checkpoint;
 mod event;

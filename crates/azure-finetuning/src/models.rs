@@ -5,25 +5,29 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::error::Error;
 use crate::id::ModelId;
+use crate::model::lenient::tolerant;
 use crate::model::{Extra, UnixTime};
 use crate::pages::{List, Listed};
 use crate::transport::Call;
 
-/// A model of the resource: a base model or a tuned one (`model`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Model {
-    /// The model's id.
-    pub id: ModelId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    created: Option<UnixTime>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    created_at: Option<UnixTime>,
-    /// Members this crate does not know: `owned_by` on the v1 surface; `status`, `capabilities`, `lifecycle_status`,
-    /// `deprecation` and others on dated ones.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
+tolerant!(
+    ["id"]
+    /// A model of the resource: a base model or a tuned one (`model`).
+    #[derive(Clone, Debug, PartialEq, Serialize)]
+    #[non_exhaustive]
+    pub struct Model {
+        /// The model's id.
+        pub id: ModelId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        created: Option<UnixTime>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        created_at: Option<UnixTime>,
+        /// Members this crate does not know: `owned_by` on the v1 surface; `status`, `capabilities`, `lifecycle_status`,
+        /// `deprecation` and others on dated ones.
+        #[serde(flatten)]
+        pub extra: Extra,
+    }
+);
 
 impl Model {
     /// When the model was made, whichever way the API surface spells it.

@@ -57,8 +57,11 @@ macro_rules! open_enum {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
-                Ok(Self::from(text.as_str()))
+                let value = <serde_json::Value as serde::Deserialize>::deserialize(deserializer)?;
+                if value.is_null() {
+                    return Err(serde::de::Error::custom("a word is null"));
+                }
+                Ok(Self::from($crate::model::lenient::text_of(value).as_str()))
             }
         }
     };

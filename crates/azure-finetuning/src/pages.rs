@@ -6,8 +6,10 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use url::Url;
 
+use crate::api_error::snippet;
 use crate::client::Client;
 use crate::error::Error;
 use crate::model::{Checkpoint, Event, File, Job, Page};
@@ -52,23 +54,33 @@ impl<T: Listed> List<T> {
         self.client.json(call).await
     }
 
-    /// All items from here on, page after page, in the order of the service. Ends after an error.
+    /// All items from here on, page after page, in the order of the service. Ends after an error, but for one: an item that cannot be
+    /// read is an [`Error::Decode`] at the end of its page, and the stream goes on after it.
     ///
     /// The end is where the service says so, where a page is empty, or where a page begins or ends with the end of one before it.
     pub fn stream(self) -> BoxStream<'static, Result<T, Error>> {
-        self.pages().map_ok(|page| stream::iter(page.data.into_iter().map(Ok))).try_flatten().boxed()
+        let operation = self.operation;
+        let items = move |page: Page<T>| {
+            let errors = page.unreadable.into_iter().filter_map(move |item| unreadable::<T>(operation, &item));
+            stream::iter(page.data.into_iter().map(Ok).chain(errors.map(Err)))
+        };
+        self.pages().map_ok(items).try_flatten().boxed()
     }
 
-    /// The same as [`List::stream`], a page at a time.
+    /// The same as [`List::stream`], a page at a time; what cannot be read is in [`Page::unreadable`].
     pub fn pages(self) -> BoxStream<'static, Result<Page<T>, Error>> {
         let passed: HashSet<String> = self.after.iter().cloned().collect();
         stream::try_unfold(Some((self, passed)), |state| async {
             let Some((mut list, mut passed)) = state else { return Ok(None) };
             let page = list.page().await?;
-            let Some(last) = page.data.last().map(|item| item.cursor().to_owned()) else { return Ok(None) };
+            if page.data.is_empty() && page.unreadable.is_empty() {
+                return Ok(None);
+            }
+            // Without an id there is nothing to continue after.
+            let Some(last) = page.last_id().map(str::to_owned) else { return Ok(Some((page, None))) };
             // A service that does not know cursors answers the same page for ever; one that repeats them, the same few.
             let is_repeated = |cursor: &str| passed.contains(cursor);
-            if is_repeated(&last) || page.data.first().map(Listed::cursor).is_some_and(is_repeated) {
+            if is_repeated(&last) || page.first_id().is_some_and(is_repeated) {
                 return Ok(None);
             }
             let next = (page.has_more == Some(true)).then(|| {
@@ -80,6 +92,12 @@ impl<T: Listed> List<T> {
         })
         .boxed()
     }
+}
+
+/// Why an item cannot be read.
+fn unreadable<T: Listed>(operation: &'static str, item: &Value) -> Option<Error> {
+    let source = T::deserialize(item).err()?;
+    Some(Error::Decode { operation, snippet: snippet(&item.to_string()), request_id: None, source })
 }
 
 /// What stands in lists: it has an id to continue after.

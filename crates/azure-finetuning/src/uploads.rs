@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::error::Error;
 use crate::id::{PartId, UploadId};
+use crate::model::lenient::tolerant;
 use crate::model::{Extra, File, FilePurpose, UnixTime};
 use crate::open_enum::open_enum;
 use crate::transport::{Body, Call, Form, Source};
@@ -30,36 +31,42 @@ open_enum!(
     }
 );
 
-/// An upload in parts (`upload`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Upload {
-    /// The upload's id.
-    pub id: UploadId,
-    /// Where it stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<UploadStatus>,
-    /// When it ends by itself, two hours after it began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<UnixTime>,
-    /// The file, once the upload is completed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<File>,
-    /// Members this crate does not know, such as `object`, `filename`, `bytes`, `purpose`.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
+tolerant!(
+    ["id"]
+    /// An upload in parts (`upload`).
+    #[derive(Clone, Debug, PartialEq, Serialize)]
+    #[non_exhaustive]
+    pub struct Upload {
+        /// The upload's id.
+        pub id: UploadId,
+        /// Where it stands.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub status: Option<UploadStatus>,
+        /// When it ends by itself, two hours after it began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub expires_at: Option<UnixTime>,
+        /// The file, once the upload is completed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub file: Option<File>,
+        /// Members this crate does not know, such as `object`, `filename`, `bytes`, `purpose`.
+        #[serde(flatten)]
+        pub extra: Extra,
+    }
+);
 
-/// One part of an upload (`upload.part`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct UploadPart {
-    /// The part's id.
-    pub id: PartId,
-    /// Members this crate does not know, such as `object`, `created_at`, `upload_id`.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
+tolerant!(
+    ["id"]
+    /// One part of an upload (`upload.part`).
+    #[derive(Clone, Debug, PartialEq, Serialize)]
+    #[non_exhaustive]
+    pub struct UploadPart {
+        /// The part's id.
+        pub id: PartId,
+        /// Members this crate does not know, such as `object`, `created_at`, `upload_id`.
+        #[serde(flatten)]
+        pub extra: Extra,
+    }
+);
 
 /// Operations on uploads in parts. From [`Client::uploads`].
 #[derive(Clone, Debug)]

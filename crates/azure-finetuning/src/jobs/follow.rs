@@ -95,6 +95,9 @@ impl Follower {
                 (Some(first), Some(last)) => first.created_at > last.created_at,
                 _ => false,
             };
+            if !page.unreadable.is_empty() {
+                tracing::warn!(events = page.unreadable.len(), "events that cannot be read are left out");
+            }
             found.extend(page.data);
             if is_known && is_newest_first && !is_last {
                 break;

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Extra, StepMetrics, UnixTime, lenient};
+use super::lenient::{self, tolerant};
+use super::{Extra, StepMetrics, UnixTime};
 use crate::id::EventId;
 use crate::open_enum::open_enum;
 
@@ -28,34 +29,37 @@ open_enum!(
     }
 );
 
-/// One event of a job (`fine_tuning.job.event`).
-///
-/// The service lists events newest first, but its specification shows the opposite: do not rely on the order of a page.
-/// [`Event::order`] is one to sort by.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Event {
-    /// The event's id, unique within the job.
-    pub id: EventId,
-    /// When it happened.
-    #[serde(default, deserialize_with = "lenient::present")]
-    pub created_at: UnixTime,
-    /// How much it matters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub level: Option<EventLevel>,
-    /// What a person reads.
-    #[serde(default, deserialize_with = "lenient::present")]
-    pub message: String,
-    /// What it is about.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<EventKind>,
-    /// Metrics, where the event has any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<StepMetrics>,
-    /// Members this crate does not know, such as `object`.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
+tolerant!(
+    ["id"]
+    /// One event of a job (`fine_tuning.job.event`).
+    ///
+    /// The service lists events newest first, but its specification shows the opposite: do not rely on the order of a page.
+    /// [`Event::order`] is one to sort by.
+    #[derive(Clone, Debug, PartialEq, Serialize)]
+    #[non_exhaustive]
+    pub struct Event {
+        /// The event's id, unique within the job.
+        pub id: EventId,
+        /// When it happened.
+        #[serde(default, deserialize_with = "lenient::present")]
+        pub created_at: UnixTime,
+        /// How much it matters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub level: Option<EventLevel>,
+        /// What a person reads.
+        #[serde(default, deserialize_with = "lenient::present")]
+        pub message: String,
+        /// What it is about.
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+        pub kind: Option<EventKind>,
+        /// Metrics, where the event has any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub data: Option<StepMetrics>,
+        /// Members this crate does not know, such as `object`.
+        #[serde(flatten)]
+        pub extra: Extra,
+    }
+);
 
 impl Event {
     /// A key that sorts events oldest first: time, then step, then id.

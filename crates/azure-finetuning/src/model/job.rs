@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Extra, Hyperparameters, UnixTime, lenient};
+use super::lenient::{self, tolerant};
+use super::{Extra, Hyperparameters, UnixTime};
 use crate::id::{FileId, JobId, ModelId};
 use crate::open_enum::open_enum;
 
@@ -44,68 +46,71 @@ impl JobStatus {
     }
 }
 
-/// A fine-tuning job (`fine_tuning.job`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Job {
-    /// The job's id.
-    pub id: JobId,
-    /// Where the job stands.
-    pub status: JobStatus,
-    /// The base model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// When the job was created.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<UnixTime>,
-    /// When the job ended; `None` before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<UnixTime>,
-    /// When the service expects the job to end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub estimated_finish: Option<UnixTime>,
-    /// The tuned model, once the job has succeeded: what is deployed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fine_tuned_model: Option<ModelId>,
-    /// The file that is trained on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub training_file: Option<FileId>,
-    /// The file that is validated against.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation_file: Option<FileId>,
-    /// Files with the metrics; empty until the job has ended (the service writes `null` then).
-    #[serde(default, deserialize_with = "lenient::present", skip_serializing_if = "Vec::is_empty")]
-    pub result_files: Vec<FileId>,
-    /// Tokens that were trained on, over all epochs.
-    #[serde(default, deserialize_with = "lenient::whole", skip_serializing_if = "Option::is_none")]
-    pub trained_tokens: Option<i64>,
-    /// The hyperparameters; the method may carry its own, see [`Job::method`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hyperparameters: Option<Hyperparameters>,
-    /// How the model is tuned; `None` where the service does not say, which means supervised.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<Method>,
-    /// The seed of the training.
-    #[serde(default, deserialize_with = "lenient::whole", skip_serializing_if = "Option::is_none")]
-    pub seed: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    suffix: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    user_provided_suffix: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    organization_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    organisation_id: Option<String>,
-    /// Why the job failed. The service may write `{}` or `null` for a job without an error: see [`Job::failure`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<JobError>,
-    /// Labels given at creation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<BTreeMap<String, String>>,
-    /// Members this crate does not know, such as `object`, `integrations`, `trainingType`.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
+tolerant!(
+    ["id", "status"]
+    /// A fine-tuning job (`fine_tuning.job`).
+    #[derive(Clone, Debug, PartialEq, Serialize)]
+    #[non_exhaustive]
+    pub struct Job {
+        /// The job's id.
+        pub id: JobId,
+        /// Where the job stands.
+        pub status: JobStatus,
+        /// The base model.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub model: Option<String>,
+        /// When the job was created.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub created_at: Option<UnixTime>,
+        /// When the job ended; `None` before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub finished_at: Option<UnixTime>,
+        /// When the service expects the job to end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub estimated_finish: Option<UnixTime>,
+        /// The tuned model, once the job has succeeded: what is deployed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub fine_tuned_model: Option<ModelId>,
+        /// The file that is trained on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub training_file: Option<FileId>,
+        /// The file that is validated against.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub validation_file: Option<FileId>,
+        /// Files with the metrics; empty until the job has ended (the service writes `null` then). What is no id is left out.
+        #[serde(default, deserialize_with = "lenient::readable", skip_serializing_if = "Vec::is_empty")]
+        pub result_files: Vec<FileId>,
+        /// Tokens that were trained on, over all epochs.
+        #[serde(default, deserialize_with = "lenient::whole", skip_serializing_if = "Option::is_none")]
+        pub trained_tokens: Option<i64>,
+        /// The hyperparameters; the method may carry its own, see [`Job::method`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub hyperparameters: Option<Hyperparameters>,
+        /// How the model is tuned; `None` where the service does not say, which means supervised.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub method: Option<Method>,
+        /// The seed of the training.
+        #[serde(default, deserialize_with = "lenient::whole", skip_serializing_if = "Option::is_none")]
+        pub seed: Option<i64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        suffix: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_provided_suffix: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organization_id: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organisation_id: Option<String>,
+        /// Why the job failed. The service may write `{}` or `null` for a job without an error: see [`Job::failure`].
+        #[serde(default, deserialize_with = "job_error", skip_serializing_if = "Option::is_none")]
+        pub error: Option<JobError>,
+        /// Labels given at creation; values that are no texts as their JSON.
+        #[serde(default, deserialize_with = "lenient::texts", skip_serializing_if = "Option::is_none")]
+        pub metadata: Option<BTreeMap<String, String>>,
+        /// Members this crate does not know, such as `object`, `integrations`, `trainingType`.
+        #[serde(flatten)]
+        pub extra: Extra,
+    }
+);
 
 impl Job {
     /// The suffix asked for at creation, whichever way the API surface spells it.
@@ -127,22 +132,34 @@ impl Job {
     }
 }
 
-/// Why a job failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct JobError {
-    /// A stable code, such as `jsonlValidationFailed`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// What a person reads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// The member of the request that was at fault, such as `training_file`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub param: Option<String>,
-    /// Members this crate does not know.
-    #[serde(flatten)]
-    pub extra: Extra,
+tolerant!(
+    []
+    /// Why a job failed.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+    #[non_exhaustive]
+    pub struct JobError {
+        /// A stable code, such as `jsonlValidationFailed`; a number as its digits.
+        #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+        pub code: Option<String>,
+        /// What a person reads.
+        #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+        pub message: Option<String>,
+        /// The member of the request that was at fault, such as `training_file`.
+        #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+        pub param: Option<String>,
+        /// Members this crate does not know.
+        #[serde(flatten)]
+        pub extra: Extra,
+    }
+);
+
+/// An error's members, or the message alone.
+fn job_error<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<JobError>, D::Error> {
+    match Option::<serde_json::Value>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(members) if members.is_object() => JobError::deserialize(members).map(Some).map_err(D::Error::custom),
+        Some(message) => Ok(Some(JobError { message: Some(lenient::text_of(message)), ..JobError::default() })),
+    }
 }
 
 open_enum!(

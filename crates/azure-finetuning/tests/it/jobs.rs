@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use azure_finetuning::{CreateJob, Error, Job, JobStatus, Metadata, Supervised};
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
 
@@ -207,4 +207,16 @@ async fn what_became_of_a_job_is_found() {
     assert_eq!(found, ["same", "silent", "skewed"]);
     let found = client(&server).jobs().find_recent(&create(), since).await.unwrap();
     assert_eq!(found.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["silent"]);
+}
+
+#[tokio::test]
+async fn an_odd_job_costs_a_list_itself_alone() {
+    let server = MockServer::start().await;
+    let odd = r#"{"data":[{"id":"ftjob-1","status":"running"},{"id":"b a d"}],"has_more":true}"#;
+    answers(&server, vec![json(200, odd), page(&["ftjob-2"], false)]).await;
+    let items: Vec<Result<Job, Error>> = client(&server).jobs().list().stream().collect().await;
+    let ids: Vec<Option<&str>> = items.iter().map(|item| item.as_ref().ok().map(|job| job.id.as_str())).collect();
+    assert_eq!(ids, [Some("ftjob-1"), None, Some("ftjob-2")]);
+    assert!(matches!(&items[1], Err(Error::Decode { snippet, .. }) if snippet.contains("b a d")));
+    assert_eq!(lines(&server).await[1], "GET /openai/v1/fine_tuning/jobs?after=b+a+d");
 }

@@ -166,3 +166,60 @@ proptest! {
         survives::<Job>(&job.to_string());
     }
 }
+
+/// What a job with these members is, and what is kept of them as it was.
+#[track_caller]
+fn odd_job(members: serde_json::Value) -> Job {
+    let mut job: serde_json::Value = read(r#"{"id":"ftjob-1","status":"running","training_file":"file-1"}"#);
+    job.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    let job: Job = serde_json::from_value(job).unwrap();
+    assert_eq!(job.training_file.as_ref().unwrap().as_str(), "file-1");
+    assert_eq!(serde_json::from_value::<Job>(json!(job)).unwrap(), job);
+    job
+}
+
+#[test]
+fn an_odd_member_costs_itself_alone() {
+    let job = odd_job(json!({"validation_file": "", "fine_tuned_model": "a/../b", "created_at": "soon", "seed": [1]}));
+    assert_eq!((job.validation_file, job.fine_tuned_model, job.created_at, job.seed), (None, None, None, None));
+    assert_eq!(
+        job.extra,
+        *json!({"fine_tuned_model": "a/../b", "created_at": "soon", "seed": [1]}).as_object().unwrap()
+    );
+
+    let job = odd_job(json!({"result_files": ["", "file-9", "../x", null], "method": "supervised"}));
+    assert_eq!(job.result_files.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["file-9"]);
+
+    let job = odd_job(json!({"error": {"code": 429, "message": "m", "param": {"a": 1}}}));
+    let error = job.failure().unwrap();
+    assert_eq!((error.code.as_deref(), error.param.as_deref()), (Some("429"), Some(r#"{"a":1}"#)));
+    let job = odd_job(json!({"error": "it broke"}));
+    assert_eq!(job.failure().unwrap().message.as_deref(), Some("it broke"));
+
+    let job = odd_job(json!({"metadata": {"a": "x", "b": 1, "c": null, "d": {"e": true}}}));
+    let labels: Vec<(String, String)> = job.metadata.unwrap().into_iter().collect();
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(labels, [label("a", "x"), label("b", "1"), label("c", "null"), label("d", r#"{"e":true}"#)]);
+    assert_eq!(odd_job(json!({"status": 7})).status, JobStatus::Unknown("7".to_owned()));
+
+    let file: File = read(r#"{"id":"file-1","bytes":"many","purpose":null,"status":{"state":"ok"},"expires_at":""}"#);
+    assert_eq!((file.bytes, file.expires_at, file.extra.len()), (None, None, 1));
+    let event: Event =
+        read(r#"{"id":"ftevent-1","created_at":5,"data":{"step":"x","train_loss":"n/a","valid_loss":1}}"#);
+    assert_eq!((event.created_at.seconds(), event.data.unwrap().valid_loss), (5, Some(1.0)));
+    let checkpoint: Checkpoint =
+        read(r#"{"id":"ftchkpt-1","fine_tuning_job_id":"","fine_tuned_model_checkpoint":"a b"}"#);
+    assert_eq!((checkpoint.fine_tuning_job_id, checkpoint.fine_tuned_model_checkpoint), (None, None));
+    assert!(serde_json::from_str::<Job>(r#"{"id":"../x","status":"running"}"#).is_err());
+}
+
+#[test]
+fn an_odd_item_costs_itself_alone() {
+    let mut jobs: Vec<serde_json::Value> =
+        (1..=20).map(|number| json!({"id": format!("ftjob-{number}"), "status": "running"})).collect();
+    jobs[19] = json!({"id": "no id", "status": "running"});
+    jobs[4]["validation_file"] = json!("");
+    let page: Page<Job> = serde_json::from_value(json!({"data": jobs, "has_more": true})).unwrap();
+    assert_eq!((page.data.len(), page.unreadable.len(), page.last_id()), (19, 1, Some("no id")));
+    assert!(serde_json::from_str::<Page<Job>>(r#"{"data":"none"}"#).is_err());
+}
