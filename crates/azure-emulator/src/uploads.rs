@@ -15,6 +15,8 @@ use crate::problem::Problem;
 use crate::world::{MOST_UPLOADS, Shared};
 
 const LIFETIME: Millis = 2 * 60 * 60 * 1000;
+/// Between `pending` and `completed`; nobody is shown it.
+const COMPLETING: &str = "completing";
 const MOST_PARTS: usize = 10_000;
 
 #[derive(Clone, Debug)]
@@ -85,7 +87,7 @@ fn pending<T>(shared: &Shared, id: &str, then: impl FnOnce(&mut Upload) -> T) ->
     let mut world = shared.world();
     let upload = world.uploads.iter_mut().find(|upload| upload.id == id).ok_or_else(Problem::not_found)?;
     if upload.status != "pending" || upload.ends() <= now {
-        return Err(Problem::state("The upload is completed, cancelled or expired."));
+        return Err(Problem::state("The upload is completed, being completed, cancelled or expired."));
     }
     Ok(then(upload))
 }
@@ -112,7 +114,8 @@ async fn complete(State(shared): State<Arc<Shared>>, Path(id): Path<String>, bod
     let body: Value = serde_json::from_slice(&body).map_err(|error| Problem::invalid(error.to_string()))?;
     let named =
         body.get("part_ids").and_then(Value::as_array).ok_or_else(|| Problem::invalid("part_ids is needed."))?;
-    let upload = pending(&shared, &id, |upload| upload.clone())?;
+    let completion = Completion::begin(&shared, &id)?;
+    let upload = &completion.upload;
     let mut sink = Sink::new(&shared).await?;
     for name in named {
         let part = upload.parts.iter().find(|part| name.as_str() == Some(&part.id));
@@ -123,13 +126,46 @@ async fn complete(State(shared): State<Arc<Shared>>, Path(id): Path<String>, bod
     if content.len() != upload.bytes {
         return Err(Problem::invalid(format!("The parts hold {} bytes, not {}.", content.len(), upload.bytes)));
     }
-    let file = files::add(&shared, upload.filename, upload.purpose, None, content).await?;
-    let shown = pending(&shared, &id, |upload| {
-        (upload.status, upload.file) = ("completed", Some(file));
-        upload.parts.clear();
-        upload.json()
-    })?;
-    Ok(Json(shown))
+    let file = files::add(&shared, upload.filename.clone(), upload.purpose.clone(), None, content).await?;
+    Ok(Json(completion.end(file)?))
+}
+
+/// An upload that is being put together, by one request alone. It takes parts again if that comes to nothing.
+struct Completion<'s> {
+    shared: &'s Shared,
+    /// As it was at the beginning.
+    upload: Upload,
+}
+
+impl<'s> Completion<'s> {
+    fn begin(shared: &'s Shared, id: &str) -> Result<Self, Problem> {
+        let upload = pending(shared, id, |upload| {
+            upload.status = COMPLETING;
+            upload.clone()
+        })?;
+        Ok(Self { shared, upload })
+    }
+
+    fn end(self, file: Value) -> Result<Value, Problem> {
+        self.change(|upload| {
+            (upload.status, upload.file) = ("completed", Some(file));
+            upload.parts.clear();
+            upload.json()
+        })
+        .ok_or_else(Problem::not_found)
+    }
+
+    fn change<T>(&self, then: impl FnOnce(&mut Upload) -> T) -> Option<T> {
+        let mut world = self.shared.world();
+        let is_this = |upload: &&mut Upload| upload.id == self.upload.id && upload.status == COMPLETING;
+        world.uploads.iter_mut().find(is_this).map(then)
+    }
+}
+
+impl Drop for Completion<'_> {
+    fn drop(&mut self) {
+        self.change(|upload| upload.status = "pending");
+    }
 }
 
 async fn cancel(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Found {

@@ -78,3 +78,25 @@ async fn lists_can_be_of_one_purpose() {
     let first = service.get("/openai/v1/files?purpose=fine-tune&order=asc").await["data"][0]["id"].clone();
     assert_eq!(first, demo::TRAINING_FILE);
 }
+
+#[tokio::test]
+async fn an_upload_completed_twice_at_once_is_one_file() {
+    let service = start(Emulator::builder().seed(Seed::Empty)).await;
+    let text = lines(2_000);
+    let begin =
+        json!({ "filename": "a.jsonl", "purpose": "fine-tune", "bytes": text.len(), "mime_type": "text/plain" });
+    let (_, upload) = service.post("/openai/v1/uploads", begin).await;
+    let path = format!("/openai/v1/uploads/{}", upload["id"].as_str().unwrap());
+    let form = reqwest::multipart::Form::new().part("data", reqwest::multipart::Part::text(text).file_name("data"));
+    let (_, part) = answer(service.request("POST", &format!("{path}/parts")).multipart(form)).await;
+    let complete = async |part: &serde_json::Value| {
+        service.post(&format!("{path}/complete"), json!({ "part_ids": [part] })).await.0
+    };
+    assert_eq!(complete(&json!("none")).await, 400, "what failed can be done again");
+    let part = &part["id"];
+    let (one, two, three) = tokio::join!(complete(part), complete(part), complete(part));
+    let mut statuses = [one, two, three];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400, 400]);
+    assert_eq!(service.get("/openai/v1/files").await["data"].as_array().unwrap().len(), 1);
+}
