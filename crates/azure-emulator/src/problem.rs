@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde_json::json;
 
 #[derive(Clone, Debug)]
@@ -51,6 +51,25 @@ impl Problem {
     pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internalFailure", format!("the emulator failed: {error}"))
     }
+}
+
+/// What a framework refuses in plain text, in the service's envelope like all else.
+pub(crate) async fn enveloped(response: Response) -> Response {
+    const LONGEST: usize = 16 << 10;
+    let status = response.status();
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let code = match status {
+        StatusCode::METHOD_NOT_ALLOWED => "405",
+        _ if status.is_server_error() => "internalFailure",
+        _ => "invalidPayload",
+    };
+    let text = axum::body::to_bytes(response.into_body(), LONGEST).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let reason = status.canonical_reason().unwrap_or_default();
+    Problem::new(status, code, if text.is_empty() { reason } else { &text }).into_response()
 }
 
 impl IntoResponse for Problem {

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::fault::FaultAction;
 use crate::journal::{self, Recorded};
-use crate::problem::Problem;
+use crate::problem::{Problem, enveloped};
 use crate::world::Shared;
 use crate::{auth, control, deployments, id, surface};
 
@@ -37,6 +37,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         .merge(deployments::router())
         .merge(control::router(&shared))
         .fallback(async || Problem::no_operation())
+        .layer(axum::middleware::map_response(enveloped))
         .with_state(Arc::clone(&shared));
     let routes: Routes = TowerToHyperService::new(router);
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));

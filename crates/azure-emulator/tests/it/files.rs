@@ -100,3 +100,26 @@ async fn an_upload_completed_twice_at_once_is_one_file() {
     assert_eq!(statuses, [200, 400, 400]);
     assert_eq!(service.get("/openai/v1/files").await["data"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_in_the_services_envelope() {
+    let service = service().await;
+    let large = service.request("POST", "/openai/v1/fine_tuning/jobs").body(vec![b'x'; (2 << 20) + 1]);
+    let no_form = || service.request("POST", "/openai/v1/files").header("content-type", "application/json").body("{}");
+    let control = |body: &'static str| {
+        let request = service.request("POST", "/__emulator/clock").header("content-type", "application/json");
+        request.header("x-emulator-token", service.running.control_token()).body(body)
+    };
+    let method = service.request("PUT", "/openai/v1/files");
+    for (request, expected) in [
+        (large, (413, "invalidPayload")),
+        (no_form(), (400, "invalidPayload")),
+        (control("{"), (400, "invalidPayload")),
+        (control(r#"{"advance_s":"x"}"#), (422, "invalidPayload")),
+        (method, (405, "405")),
+    ] {
+        let (status, refused) = answer(request).await;
+        assert_eq!((status, refused["error"]["code"].as_str()), (expected.0, Some(expected.1)), "{refused}");
+        assert!(!refused["error"]["message"].as_str().unwrap().is_empty(), "{refused}");
+    }
+}
