@@ -8,6 +8,8 @@ use serde::Serialize;
 
 /// The newest so many requests are kept.
 const KEPT: usize = 20_000;
+/// And no more of them than have about so many bytes together.
+const LARGEST: usize = 16 << 20;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,14 +33,25 @@ struct Kept {
     /// How many were kept once and are not any more: the number of the first that is.
     gone: u64,
     requests: VecDeque<Recorded>,
+    bytes: usize,
+}
+
+impl Recorded {
+    fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len());
+        size_of::<Self>() + self.method.len() + self.path.len() + self.query.len() + headers.sum::<usize>()
+    }
 }
 
 impl Journal {
     /// Notes a request as it arrives, so that none is under way unseen; its number is for [`Journal::answered`].
     pub(crate) fn add(&self, recorded: Recorded) -> u64 {
         let mut kept = self.kept();
-        if kept.requests.len() >= KEPT {
-            kept.requests.pop_front();
+        kept.bytes += recorded.bytes();
+        while (kept.requests.len() >= KEPT || kept.bytes > LARGEST)
+            && let Some(oldest) = kept.requests.pop_front()
+        {
+            kept.bytes -= oldest.bytes();
             kept.gone += 1;
         }
         kept.requests.push_back(recorded);
@@ -61,6 +74,7 @@ impl Journal {
         let mut kept = self.kept();
         kept.gone += kept.requests.len() as u64;
         kept.requests.clear();
+        kept.bytes = 0;
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

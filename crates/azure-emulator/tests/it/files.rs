@@ -123,3 +123,15 @@ async fn what_cannot_be_read_is_refused_in_the_services_envelope() {
         assert!(!refused["error"]["message"].as_str().unwrap().is_empty(), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn the_journal_is_bounded_in_bytes() {
+    let service = service().await;
+    let long = "x".repeat(60_000);
+    for _ in 0..320 {
+        service.request("GET", &format!("/openai/v1/models?{long}")).send().await.unwrap();
+    }
+    let journal = service.running.journal();
+    assert!(journal.len() < 320 && journal.len() > 200, "{}", journal.len());
+    assert_eq!(journal.last().unwrap().status, Some(200));
+}
