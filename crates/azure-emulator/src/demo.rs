@@ -127,6 +127,7 @@ fn job(id: &str, training: &str, suffix: &str, lines: u64, created: Millis) -> J
         not_before: Millis::MIN,
         trouble: None,
         commands: Vec::new(),
+        result_bytes: std::sync::OnceLock::new(),
     }
 }
 

@@ -41,11 +41,21 @@ pub(crate) struct File {
 
 impl File {
     pub(crate) fn json(&self, now: Millis) -> Value {
-        let status = if now - self.created >= PROCESSED { "processed" } else { "pending" };
-        json!({
-            "id": self.id, "object": "file", "bytes": self.content.len(), "created_at": self.created / 1000,
-            "expires_at": self.expires.map(|at| at / 1000), "filename": self.filename, "purpose": self.purpose,
-            "status": status,
-        })
+        shown(now, &self.id, (&self.filename, &self.purpose), self.content.len(), (self.created, self.expires))
     }
+}
+
+/// A file as the service shows it: its name and purpose, its size, when it was made and when it ends.
+fn shown(
+    now: Millis,
+    id: &str,
+    (filename, purpose): (&str, &str),
+    bytes: u64,
+    (created, expires): (Millis, Option<Millis>),
+) -> Value {
+    let status = if now - created >= PROCESSED { "processed" } else { "pending" };
+    json!({
+        "id": id, "object": "file", "bytes": bytes, "created_at": created / 1000,
+        "expires_at": expires.map(|at| at / 1000), "filename": filename, "purpose": purpose, "status": status,
+    })
 }

@@ -9,6 +9,8 @@ mod view;
 pub(crate) use routes::{Found, page, router};
 pub(crate) use view::{has_checkpoint, results, tuned};
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
 use crate::clock::Millis;
@@ -33,6 +35,8 @@ pub(crate) struct Job {
     pub(crate) trouble: Option<(String, String, String)>,
     /// In order of time.
     pub(crate) commands: Vec<(Millis, Command)>,
+    /// The size of its result file, once somebody has asked: the same for ever, and long to find out.
+    pub(crate) result_bytes: OnceLock<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::upload::Form;
-use super::{BASE_MODELS, Content, File};
+use super::{BASE_MODELS, Content, File, shown};
 use crate::clock::Millis;
 use crate::jobs::{self, page};
 use crate::problem::Problem;
@@ -36,12 +36,9 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
 /// All files by now, oldest first: what was sent, and what jobs have written.
 fn all(world: &World, now: Millis) -> Vec<Value> {
     let sent = world.files.iter().filter(|file| file.expires.is_none_or(|at| at > now)).map(|file| file.json(now));
-    let written = jobs::results(world, now).into_iter().map(|result| {
-        let content = Content::Memory(result.content.into());
-        let (filename, purpose) = ("results.csv".to_owned(), "fine-tune-results".to_owned());
-        File { id: result.id, filename, purpose, created: result.created, expires: None, content, checked: None }
-            .json(now)
-    });
+    let names = ("results.csv", "fine-tune-results");
+    let written = jobs::results(world, now).into_iter();
+    let written = written.map(|result| shown(now, &result.id, names, result.bytes(), (result.created, None)));
     sent.chain(written).collect()
 }
 
@@ -141,7 +138,7 @@ async fn content(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> R
         let sent = sent.map(|file| file.content.clone());
         sent.or_else(|| {
             let written = jobs::results(&world, now).into_iter().find(|result| result.id == id);
-            written.map(|result| Content::Memory(result.content.into()))
+            written.map(|result| Content::Memory(result.content().into()))
         })
     };
     let content = found.ok_or_else(Problem::not_found)?;

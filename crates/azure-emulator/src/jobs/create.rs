@@ -116,6 +116,7 @@ fn read(mut request: Map<String, Value>, world: &World, tuned: &[String], now: i
         not_before: Millis::MIN,
         trouble: wrong.map(|(why, param)| ("jsonlValidationFailed".to_owned(), why, param.to_owned())),
         commands: Vec::new(),
+        result_bytes: std::sync::OnceLock::new(),
     })
 }
 

@@ -203,6 +203,7 @@ mod tests {
             not_before: Millis::MIN,
             trouble: None,
             commands: commands.to_vec(),
+            result_bytes: std::sync::OnceLock::new(),
         }
     }
 

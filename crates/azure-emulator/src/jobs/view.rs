@@ -14,11 +14,21 @@ pub(crate) struct View<'w> {
     pub(crate) timeline: Timeline,
 }
 
-/// A file that exists because a job has succeeded.
-pub(crate) struct ResultFile {
+/// A file that exists because a job has succeeded. It is written when it is read.
+pub(crate) struct ResultFile<'w> {
     pub(crate) id: String,
     pub(crate) created: Millis,
-    pub(crate) content: String,
+    job: &'w Job,
+}
+
+impl ResultFile<'_> {
+    pub(crate) fn content(&self) -> String {
+        curve::csv(self.job)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        *self.job.result_bytes.get_or_init(|| self.content().len() as u64)
+    }
 }
 
 /// All jobs by now, oldest first.
@@ -27,13 +37,13 @@ pub(crate) fn all(world: &World, now: Millis) -> Vec<View<'_>> {
     world.jobs.iter().zip(timelines).map(|(job, timeline)| View { job, timeline }).collect()
 }
 
-pub(crate) fn results(world: &World, now: Millis) -> Vec<ResultFile> {
-    let result = |view: &View<'_>| {
+pub(crate) fn results<'w>(world: &'w World, now: Millis) -> Vec<ResultFile<'w>> {
+    let result = |view: View<'w>| {
         let created = view.timeline.since(Status::Succeeded)?;
         let id = view.result_id();
-        (!world.deleted_results.contains(&id)).then(|| ResultFile { id, created, content: curve::csv(view.job) })
+        (!world.deleted_results.contains(&id)).then_some(ResultFile { id, created, job: view.job })
     };
-    all(world, now).iter().filter_map(result).collect()
+    all(world, now).into_iter().filter_map(result).collect()
 }
 
 /// The models that jobs have made, with when.
@@ -177,5 +187,20 @@ impl View<'_> {
             })
         };
         steps.iter().rev().map(checkpoint).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Seed, demo};
+
+    #[test]
+    fn a_list_of_files_writes_no_result_twice() {
+        let world = demo::world(Seed::Demo, 0);
+        let kept = || world.jobs.iter().filter_map(|job| job.result_bytes.get().copied()).collect::<Vec<_>>();
+        let results = super::results(&world, 0);
+        assert_eq!((results.len(), kept()), (1, vec![]), "none was written");
+        let bytes = results[0].bytes();
+        assert_eq!((bytes, kept()), (results[0].content().len() as u64, vec![bytes]));
     }
 }
