@@ -77,6 +77,14 @@ pub enum Error {
         /// The bytes that were allowed.
         limit: u64,
     },
+    /// The metrics of a job have more rows or columns than are held in memory.
+    #[error("`{operation}` found metrics that take more than {limit} bytes of memory")]
+    TableTooLarge {
+        /// The operation, such as `jobs.metrics`.
+        operation: &'static str,
+        /// The bytes that they may take.
+        limit: usize,
+    },
     /// The API surface of this client does not have the operation.
     #[error("`{operation}` does not exist on API surface `{surface}`")]
     Unsupported {
@@ -114,6 +122,7 @@ impl Error {
             | Self::Decode { .. }
             | Self::Csv { .. }
             | Self::TooLarge { .. }
+            | Self::TableTooLarge { .. }
             | Self::Unsupported { .. }
             | Self::Io { .. }
             | Self::Config(_)
@@ -139,6 +148,7 @@ impl Error {
             | Self::Decode { .. }
             | Self::Csv { .. }
             | Self::TooLarge { .. }
+            | Self::TableTooLarge { .. }
             | Self::Unsupported { .. }
             | Self::Io { .. }
             | Self::Config(_)

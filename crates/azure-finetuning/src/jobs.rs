@@ -127,7 +127,8 @@ impl Jobs {
     /// The metrics of a job that has ended, from its result files; no rows before that.
     ///
     /// # Errors
-    /// [`Error::Csv`] when a result file is not a table, [`Error::TooLarge`] beyond 64 MiB.
+    /// [`Error::Csv`] when a result file is not a table, [`Error::TooLarge`] beyond 64 MiB,
+    /// [`Error::TableTooLarge`] when its rows would take more than 256 MiB of memory.
     pub async fn metrics(&self, job: &Job) -> Result<MetricsTable, Error> {
         metrics::read(&self.client.files(), job).await
     }
@@ -144,7 +145,8 @@ impl Jobs {
     }
 
     /// The events of a job, each once, until the job has ended and nothing is left to tell. What is new at one look comes
-    /// oldest first.
+    /// oldest first. After the end of the job was seen, there is one more look an interval later: the service may have more to tell then,
+    /// such as what was billed.
     ///
     /// Ends after an error that asking again does not help, or after too many in a row that it does
     /// ([`FollowOptions::tolerance`]).

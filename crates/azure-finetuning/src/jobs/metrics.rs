@@ -13,6 +13,15 @@ use crate::model::{Event, Job, StepMetrics};
 /// The largest result file that is read, in bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
+/// What the rows of all result files of a job may take in memory, in bytes; more than a million rows of the known columns.
+const LARGEST_TABLE: usize = 256 * 1024 * 1024;
+
+/// More columns than any method has.
+const MOST_COLUMNS: usize = 1_000;
+
+/// What a member of [`StepMetrics::extra`] takes beside its texts, in bytes: about, and rather too much.
+const MEMBER: usize = 256;
+
 const OPERATION: &str = "jobs.metrics";
 
 type Column = (&'static str, fn(&StepMetrics) -> Option<f64>);
@@ -64,10 +73,11 @@ impl MetricsTable {
 }
 
 pub(super) async fn read(files: &Files, job: &Job) -> Result<MetricsTable, Error> {
-    let mut table = MetricsTable::default();
+    let (mut table, mut left) = (MetricsTable::default(), LARGEST_TABLE);
     for id in &job.result_files {
         let content = files.content(id).await?.bytes(LARGEST).await?;
-        let part = parse(&content).map_err(|source| Error::Csv { operation: OPERATION, source })?;
+        let part;
+        (part, left) = parse(&content, left)?;
         if table.columns.is_empty() {
             table.columns = part.columns;
         }
@@ -76,14 +86,33 @@ pub(super) async fn read(files: &Files, job: &Job) -> Result<MetricsTable, Error
     Ok(table)
 }
 
-fn parse(content: &[u8]) -> Result<MetricsTable, csv::Error> {
+/// The table, and what is left of the memory that it may take.
+fn parse(content: &[u8], mut left: usize) -> Result<(MetricsTable, usize), Error> {
+    let too_large = || Error::TableTooLarge { operation: OPERATION, limit: LARGEST_TABLE };
+    let no_table = |source| Error::Csv { operation: OPERATION, source };
     let decoded = unwrapped(content);
     let content = decoded.as_deref().unwrap_or(content);
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(content);
-    let columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
-    let rows = reader.records().map(|record| Ok(row(&columns, &record?))).collect::<Result<_, csv::Error>>()?;
-    Ok(MetricsTable { columns, rows })
+    let header = reader.headers().map_err(no_table)?;
+    if header.len() > MOST_COLUMNS {
+        return Err(too_large());
+    }
+    let columns: Vec<String> = header.iter().map(str::to_owned).collect();
+    let (mut rows, mut record) = (Vec::new(), csv::StringRecord::new());
+    while reader.read_record(&mut record).map_err(no_table)? {
+        let row = row(&columns, &record);
+        left = left.checked_sub(bytes(&row)).ok_or_else(too_large)?;
+        rows.push(row);
+    }
+    Ok((MetricsTable { columns, rows }, left))
+}
+
+/// What a row takes in memory.
+fn bytes(row: &StepMetrics) -> usize {
+    let text = |value: &serde_json::Value| value.as_str().map_or(0, str::len);
+    let members = row.extra.iter().map(|(name, value)| MEMBER + name.len() + text(value));
+    size_of::<StepMetrics>() + members.sum::<usize>()
 }
 
 /// The file inside a wrapping of base64. A table has commas, which base64 has not.
@@ -140,7 +169,7 @@ mod tests {
                 [row.train_loss, row.train_mean_token_accuracy, row.valid_loss, row.valid_mean_token_accuracy];
             [step].into_iter().chain(numbers.map(show)).collect::<Vec<_>>().join(" ")
         };
-        let rows: Vec<String> = parse(content).unwrap().rows.iter().map(line).collect();
+        let rows: Vec<String> = parse(content, LARGEST_TABLE).unwrap().0.rows.iter().map(line).collect();
         assert_eq!(rows, expected);
     }
 
@@ -175,8 +204,21 @@ mod tests {
     }
 
     #[test]
+    fn a_table_has_a_bound() {
+        let left = |content: &[u8], left: usize| parse(content, left).map(|(table, left)| (table.rows.len(), left));
+        let row = size_of::<StepMetrics>();
+        assert_eq!(left(b"step\n1\n2\n", 2 * row + 10).unwrap(), (2, 10));
+        let error = left(b"step\n1\n2\n", 2 * row - 1).unwrap_err();
+        let told = "`jobs.metrics` found metrics that take more than 268435456 bytes of memory";
+        assert_eq!(error.to_string(), told);
+        assert!(left(b"step,other\n1,x\n", row + 5).is_err(), "what is kept of other columns counts more");
+        let wide = "c,".repeat(MOST_COLUMNS);
+        assert!(left(wide.as_bytes(), LARGEST_TABLE).is_err());
+    }
+
+    #[test]
     fn unknown_columns_are_kept() {
-        let table = parse(b"step,train_reward_mean\n1,0.25\n").unwrap();
+        let (table, _) = parse(b"step,train_reward_mean\n1,0.25\n", LARGEST_TABLE).unwrap();
         assert_eq!(table.columns, ["step", "train_reward_mean"]);
         assert_eq!(table.rows[0].extra["train_reward_mean"], serde_json::json!("0.25"));
     }
