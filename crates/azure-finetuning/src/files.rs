@@ -5,6 +5,7 @@ mod content;
 pub use content::FileContent;
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -29,6 +30,14 @@ impl Client {
     pub fn files(&self) -> Files {
         Files { client: self.clone() }
     }
+}
+
+/// A file is checked within minutes, but a state that nobody knows may be an end.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+fn bounded(mut options: WaitOptions) -> WaitOptions {
+    options.deadline.get_or_insert(PATIENCE);
+    options
 }
 
 #[derive(Serialize)]
@@ -105,7 +114,7 @@ impl Files {
     /// A file is ready for a job when that is [`FileStatus::Processed`].
     ///
     /// # Errors
-    /// [`Error::Deadline`] when that takes longer than [`WaitOptions::deadline`].
+    /// [`Error::Deadline`] when that takes longer than [`WaitOptions::deadline`]; than an hour, if there is none.
     pub async fn wait_until_processed(&self, id: &FileId, options: WaitOptions) -> Result<File, Error> {
         let is_over = |file: &File| match &file.status {
             Some(FileStatus::Uploaded | FileStatus::Pending | FileStatus::Running | FileStatus::Unknown(_)) => false,
@@ -113,7 +122,7 @@ impl Files {
             // A service that says nothing has nothing to wait for.
             None => true,
         };
-        crate::jobs::wait::until("files.wait_until_processed", options, || self.get(id), is_over).await
+        crate::jobs::wait::until("files.wait_until_processed", bounded(options), || self.get(id), is_over).await
     }
 
     /// The bytes of a file, as they come (`GET /files/{id}/content`).
@@ -141,5 +150,17 @@ impl Files {
         let fields = vec![("purpose", purpose.as_str().to_owned())];
         let body = Body::Form(Form { fields, part: "file", filename, source });
         self.client.json(Call::create("files.upload", self.client.url(&["files"]), body)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_is_waited_for_for_ever() {
+        assert_eq!(bounded(WaitOptions::default()).deadline, Some(PATIENCE));
+        let given = WaitOptions { deadline: Some(Duration::MAX), ..WaitOptions::default() };
+        assert_eq!(bounded(given), given);
     }
 }
