@@ -36,7 +36,7 @@ impl Default for FollowOptions {
 
 pub(super) fn events(jobs: Jobs, id: JobId, options: FollowOptions) -> BoxStream<'static, Result<Event, Error>> {
     let pace = Pace::new(options.interval, options.max_interval, options.tolerance);
-    let follower = Follower { jobs, id, pace, seen: HashSet::new(), ready: VecDeque::new(), is_over: false };
+    let follower = Follower { jobs, id, pace, seen: HashSet::new(), ready: VecDeque::new(), end: End::Open };
     stream::try_unfold(follower, async |mut follower| Ok(follower.next().await?.map(|event| (event, follower)))).boxed()
 }
 
@@ -47,7 +47,17 @@ struct Follower {
     /// As many as the job has events: thousands at most.
     seen: HashSet<EventId>,
     ready: VecDeque<Event>,
-    is_over: bool,
+    end: End,
+}
+
+/// How much of the job's end is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// The job has ended; what it told until then is taken in.
+    Seen,
+    /// And so is what came after.
+    Told,
 }
 
 impl Follower {
@@ -56,11 +66,19 @@ impl Follower {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
-            if self.is_over {
-                return Ok(None);
+            match self.end {
+                End::Open => {}
+                End::Seen => {
+                    self.pace.quicken();
+                    self.pace.rest(None).await;
+                }
+                End::Told => return Ok(None),
             }
             let asked = match self.look().await {
-                Ok(()) if self.is_over => continue,
+                Ok(()) if self.end != End::Open => {
+                    self.pace.succeeded();
+                    continue;
+                }
                 Ok(()) if self.ready.is_empty() => self.pace.succeeded(),
                 Ok(()) => {
                     self.pace.succeeded();
@@ -75,13 +93,19 @@ impl Follower {
 
     /// Takes in what is new. A look that fails halfway takes in nothing, so that order holds.
     async fn look(&mut self) -> Result<(), Error> {
-        // INVARIANT: the status is read before the events. What an ended job has to tell is there when its end is seen.
-        let is_over = self.jobs.get(&self.id).await?.status.is_terminal();
+        // INVARIANT: the status is read before the events, so that what was told before the end is told, and after the end they are
+        // read once more.
+        let was_over = self.end == End::Seen;
+        let is_over = was_over || self.jobs.get(&self.id).await?.status.is_terminal();
         let mut found = self.read(is_over).await?;
         found.sort_by_cached_key(Event::order);
         found.retain(|event| self.seen.insert(event.id.clone()));
         self.ready.extend(found);
-        self.is_over = is_over;
+        self.end = match (was_over, is_over) {
+            (true, _) => End::Told,
+            (false, true) => End::Seen,
+            (false, false) => End::Open,
+        };
         Ok(())
     }
 

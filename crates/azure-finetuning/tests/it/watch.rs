@@ -180,9 +180,21 @@ async fn each_event_is_told_once_and_in_order() {
 #[tokio::test]
 async fn what_is_known_is_not_read_again_but_for_the_last_time() {
     let story = |newest_first| Story { newest_first, visible: vec![6, 6, 6], looks: 0, fails_once: false };
-    // Three looks at the job, and 3 + 1 + 3 pages of events; oldest first, every look reads all.
-    assert_eq!(tell(story(true)).await.1, 3 + 3 + 1 + 3);
-    assert_eq!(tell(story(false)).await.1, 3 + 3 + 3 + 3);
+    // Three looks at the job, and 3 + 1 + 3 pages of events, and once more; oldest first, every look reads all.
+    assert_eq!(tell(story(true)).await.1, 3 + 3 + 1 + 3 + 3);
+    assert_eq!(tell(story(false)).await.1, 3 + 3 + 3 + 3 + 3);
+}
+
+#[tokio::test]
+async fn what_comes_after_the_end_was_seen_is_told_too() {
+    let server = MockServer::start().await;
+    let page = |count: usize| json(200, &json!({"data": (0..count).map(event).collect::<Vec<_>>()}).to_string());
+    // A look that fails after the end is made again.
+    answers(&server, vec![job("succeeded"), page(2), json(429, ""), page(4)]).await;
+    let events = client(&server).jobs().follow_events(&id(), quick_follow());
+    let events: Vec<String> = events.map_ok(|event| event.message).try_collect().await.unwrap();
+    assert_eq!(events, ["0", "1", "2", "3"]);
+    assert_eq!(lines(&server).await.iter().filter(|line| !line.contains("/events")).count(), 1);
 }
 
 #[tokio::test]
