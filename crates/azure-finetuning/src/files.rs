@@ -5,6 +5,8 @@ mod content;
 pub use content::FileContent;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,13 +56,27 @@ impl Files {
     /// [`Error::Io`] when it cannot be read, is no regular file, or has a control character in its name;
     /// [`Error::Ambiguous`] when it may be there although no answer came.
     pub async fn upload(&self, path: impl AsRef<Path>, purpose: FilePurpose) -> Result<File, Error> {
+        self.upload_counted(path, purpose, Arc::default()).await
+    }
+
+    /// As [`Files::upload`], and `sent` says meanwhile how many bytes of the file have been handed to the connection; from 0 again when
+    /// another attempt begins.
+    ///
+    /// # Errors
+    /// As for [`Files::upload`].
+    pub async fn upload_counted(
+        &self,
+        path: impl AsRef<Path>,
+        purpose: FilePurpose,
+        sent: Arc<AtomicU64>,
+    ) -> Result<File, Error> {
         let path = path.as_ref();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.ok_or_else(|| {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "the path names no file");
             Error::Io { operation: "files.upload", source }
         })?;
-        self.send(name, purpose, Source::Path(path.to_owned())).await
+        self.send(name, purpose, Source::Path(path.to_owned()), sent).await
     }
 
     /// Uploads bytes under a name (`POST /files`). The service wants training data as JSON lines in UTF-8 with a byte order mark.
@@ -74,7 +90,7 @@ impl Files {
         bytes: impl Into<Bytes>,
         purpose: FilePurpose,
     ) -> Result<File, Error> {
-        self.send(filename.into(), purpose, Source::Bytes(bytes.into())).await
+        self.send(filename.into(), purpose, Source::Bytes(bytes.into()), Arc::default()).await
     }
 
     /// Lets the service fetch a file from a URL, such as a blob's with a signature (`POST /files/import`). Only dated API
@@ -146,9 +162,15 @@ impl Files {
         Ok(self.client.json::<Option<Deleted>>(call).await?.unwrap_or_default())
     }
 
-    async fn send(&self, filename: String, purpose: FilePurpose, source: Source) -> Result<File, Error> {
+    async fn send(
+        &self,
+        filename: String,
+        purpose: FilePurpose,
+        source: Source,
+        sent: Arc<AtomicU64>,
+    ) -> Result<File, Error> {
         let fields = vec![("purpose", purpose.as_str().to_owned())];
-        let body = Body::Form(Form { fields, part: "file", filename, source });
+        let body = Body::Form(Form { fields, part: "file", filename, source, sent });
         self.client.json(Call::create("files.upload", self.client.url(&["files"]), body)).await
     }
 }

@@ -4,6 +4,7 @@ mod from_disk;
 
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -117,7 +118,7 @@ impl Uploads {
     /// named at the end are put together.
     pub async fn add_part(&self, id: &UploadId, data: impl Into<Bytes>) -> Result<UploadPart, Error> {
         let source = Source::Bytes(data.into());
-        let form = Form { fields: Vec::new(), part: "data", filename: "data".to_owned(), source };
+        let form = Form { fields: Vec::new(), part: "data", filename: "data".to_owned(), source, sent: Arc::default() };
         let url = self.url(id, "parts");
         self.client.json(Call::create("uploads.add_part", url, Body::Form(form))).await
     }

@@ -32,6 +32,8 @@ pub(crate) struct Form {
     pub(crate) part: &'static str,
     pub(crate) filename: String,
     pub(crate) source: Source,
+    /// The bytes of the file that were sent, of the latest attempt.
+    pub(crate) sent: Arc<AtomicU64>,
 }
 
 /// Where a file's bytes come from.
@@ -46,27 +48,33 @@ impl Body {
         matches!(self, Self::Form(_))
     }
 
-    pub(super) async fn add_to(&self, request: RequestBuilder, sent: &Arc<AtomicU64>) -> io::Result<RequestBuilder> {
+    pub(super) async fn add_to(
+        &self,
+        request: RequestBuilder,
+        progress: &Arc<AtomicU64>,
+    ) -> io::Result<RequestBuilder> {
         Ok(match self {
             Self::None => request,
             Self::Json(json) => request.header(CONTENT_TYPE, "application/json").body(json.clone()),
-            Self::Form(form) => request.multipart(form.build(sent).await?),
+            Self::Form(form) => request.multipart(form.build(progress).await?),
         })
     }
 }
 
 impl Form {
-    async fn build(&self, sent: &Arc<AtomicU64>) -> io::Result<reqwest::multipart::Form> {
+    async fn build(&self, progress: &Arc<AtomicU64>) -> io::Result<reqwest::multipart::Form> {
         // The name stands in a header of the part, and what quotes it there lets line breaks through.
         if self.filename.chars().any(char::is_control) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file's name contains a control character"));
         }
+        self.sent.store(0, Ordering::Relaxed);
+        let counters = (Arc::clone(progress), Arc::clone(&self.sent));
         let part = match &self.source {
             Source::Path(path) => {
                 let (file, length) = open(path).await?;
-                stream_part(ReaderStream::with_capacity(file, CHUNK), length, sent)
+                stream_part(ReaderStream::with_capacity(file, CHUNK), length, counters)
             }
-            Source::Bytes(bytes) => stream_part(chunks(bytes.clone()), bytes.len() as u64, sent),
+            Source::Bytes(bytes) => stream_part(chunks(bytes.clone()), bytes.len() as u64, counters),
         };
         let part = part.file_name(self.filename.clone()).mime_str("application/octet-stream");
         let text =
@@ -96,11 +104,12 @@ fn chunks(bytes: Bytes) -> impl Stream<Item = io::Result<Bytes>> + Send + 'stati
 fn stream_part(
     chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     length: u64,
-    sent: &Arc<AtomicU64>,
+    (progress, sent): (Arc<AtomicU64>, Arc<AtomicU64>),
 ) -> Part {
-    let sent = Arc::clone(sent);
-    let counted = chunks.inspect(move |_| {
-        sent.fetch_add(1, Ordering::Relaxed);
+    let counted = chunks.inspect(move |chunk| {
+        progress.fetch_add(1, Ordering::Relaxed);
+        let bytes = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        sent.fetch_add(bytes, Ordering::Relaxed);
     });
     Part::stream_with_length(reqwest::Body::wrap_stream(counted), length)
 }

@@ -46,7 +46,9 @@ async fn a_file_is_uploaded_and_again_after_it_was_throttled() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.jsonl");
     std::fs::File::create(&path).unwrap().write_all(&content).unwrap();
-    client(&server).files().upload(&path, FilePurpose::FineTune).await.unwrap();
+    let (files, bytes) = (client(&server).files(), std::sync::Arc::default());
+    files.upload_counted(&path, FilePurpose::FineTune, std::sync::Arc::clone(&bytes)).await.unwrap();
+    assert_eq!(bytes.load(std::sync::atomic::Ordering::Relaxed), content.len() as u64, "of the last attempt");
     let sent = requests(&server).await;
     assert_eq!(sent.len(), 2);
     carries(&sent[0], "data.jsonl", &content);
