@@ -5,7 +5,19 @@ use azure_finetuning::{Client, CreateJob, FilePurpose, FollowOptions, MethodKind
 use futures_util::TryStreamExt as _;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> std::process::ExitCode {
+    let Err(error) = begin().await else { return std::process::ExitCode::SUCCESS };
+    eprintln!("{}", told(&*error));
+    std::process::ExitCode::FAILURE
+}
+
+/// An error and its causes on one line: each says its own part only.
+pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+async fn begin() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("which training data? `full_run train.jsonl`")?;
     // AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY, or the variables of an Entra identity.
     let client = Client::from_env()?;

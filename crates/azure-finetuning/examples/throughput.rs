@@ -19,7 +19,19 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const SERVE: &str = "serve";
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> std::process::ExitCode {
+    let Err(error) = run().await else { return std::process::ExitCode::SUCCESS };
+    eprintln!("{}", told(&*error));
+    std::process::ExitCode::FAILURE
+}
+
+/// An error and its causes on one line: each says its own part only.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+async fn run() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [serve, folder] = &*arguments
         && serve == SERVE

@@ -27,6 +27,14 @@ async fn run(data: &str, speed: f64) -> (Result<(), String>, Vec<String>, usize)
     (result.map_err(|error| error.to_string()), lines, service.journal().len())
 }
 
+#[tokio::test]
+async fn an_error_is_told_with_its_causes() {
+    let client = Client::builder().endpoint("http://127.0.0.1:1").api_key("key".to_owned().into()).build().unwrap();
+    let error = client.files().upload("/nowhere", azure_finetuning::FilePurpose::FineTune).await.unwrap_err();
+    let told = "`files.upload` could not use a local file: No such file or directory (os error 2)";
+    assert_eq!(example::told(&error), told);
+}
+
 fn examples(count: usize) -> String {
     let line = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#;
     format!("{line}\n").repeat(count)
