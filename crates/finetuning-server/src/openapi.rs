@@ -14,6 +14,8 @@ use azure_finetuning::ApiSurface;
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) operations: BTreeMap<String, Operation>,
+    /// The names of those that cannot be served, though the document is right: their parameters refer to themselves.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// Why a document cannot be used.
@@ -29,6 +31,8 @@ pub enum InvalidDocument {
     ForeignReference { at: String, target: String },
     #[error("`{at}` refers to `{target}`, which does not exist")]
     DeadReference { at: String, target: String },
+    #[error("`{at}` refers to `{target}`, which refers to itself")]
+    Recursive { at: String, target: String },
     #[error("`{0}` is nested too deeply, or refers to itself")]
     TooDeep(String),
     #[error("`{0}` and the operations before it are too large, once their references are written out")]

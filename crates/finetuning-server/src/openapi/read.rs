@@ -35,7 +35,7 @@ pub(super) fn document(text: &str, surface: &ApiSurface) -> Result<Document, Inv
     let root = &source.root;
     let base = base(root);
     let paths = root.get("paths").and_then(Value::as_object).ok_or(InvalidDocument::NoPaths)?;
-    let mut operations = BTreeMap::new();
+    let (mut operations, mut left_out) = (BTreeMap::new(), Vec::new());
     for (path, item) in paths {
         let item = resolved(root, item, path)?;
         for (key, method) in &METHODS {
@@ -44,7 +44,19 @@ pub(super) fn document(text: &str, surface: &ApiSurface) -> Result<Document, Inv
             if operation.get("deprecated") == Some(&Value::Bool(true)) {
                 continue;
             }
-            let Some(operation) = one(&source, &base, path, method, &item, &operation, surface)? else { continue };
+            let name = name_of(&operation, method, path);
+            let left = source.left.get();
+            let operation = match one(&source, &base, path, method, &item, &operation, surface) {
+                Ok(Some(operation)) => operation,
+                Ok(None) => continue,
+                Err(why @ InvalidDocument::Recursive { .. }) => {
+                    tracing::warn!(operation = name, %why, "an operation of the OpenAPI document is left out");
+                    source.left.set(left);
+                    left_out.push(name);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if operations.len() >= MOST {
                 return Err(InvalidDocument::TooMany(MOST));
             }
@@ -53,7 +65,7 @@ pub(super) fn document(text: &str, surface: &ApiSurface) -> Result<Document, Inv
             }
         }
     }
-    Ok(Document { operations })
+    Ok(Document { operations, left_out })
 }
 
 /// The path of the server, whose host is not ours to choose.
@@ -86,13 +98,13 @@ fn one(
     surface: &ApiSurface,
 ) -> Result<Option<Operation>, InvalidDocument> {
     let text = |name: &str| operation.get(name).and_then(Value::as_str);
-    let name = sanitised(text("operationId").unwrap_or(&format!("{method}_{path}").to_lowercase()));
+    let name = name_of(operation, method, path);
     let at = format!("{method} {path}");
     let (mut properties, mut required) = (Map::new(), Vec::new());
     let (mut parameters, mut version): (Vec<Parameter>, Option<Option<String>>) = (Vec::new(), None);
     let listed = [operation, item].into_iter().filter_map(|of| of.get("parameters").and_then(Value::as_array));
     for parameter in listed.flatten() {
-        let parameter = inlined(source, parameter, &at, 0)?;
+        let parameter = inlined(source, parameter, &at, &Within::default())?;
         let field = |name: &str| parameter.get(name).and_then(Value::as_str).unwrap_or_default();
         let (name, place) = (field("name").to_owned(), field("in"));
         let is_required = place == "path" || parameter.get("required") == Some(&Value::Bool(true));
@@ -116,7 +128,7 @@ fn one(
         }
     }
     if let Some(body) = operation.get("requestBody") {
-        let body = inlined(source, body, &at, 0)?;
+        let body = inlined(source, body, &at, &Within::default())?;
         properties
             .insert("body".to_owned(), body.pointer("/content/application~1json/schema").cloned().unwrap_or(json!({})));
         required.extend((body.get("required") == Some(&Value::Bool(true))).then(|| "body".to_owned()));
@@ -170,6 +182,11 @@ fn segments(base: &str, path: &str) -> Result<Vec<Segment>, InvalidDocument> {
     };
     let whole = format!("{base}/{}", path.trim_start_matches('/'));
     whole.trim_matches('/').split('/').map(segment).collect()
+}
+
+fn name_of(operation: &Value, method: &HttpMethod, path: &str) -> String {
+    let given = operation.get("operationId").and_then(Value::as_str);
+    sanitised(given.unwrap_or(&format!("{method}_{path}").to_lowercase()))
 }
 
 /// Runs of anything but letters, digits and `_` become one `_`.
@@ -230,28 +247,47 @@ fn target_of<'r>(root: &'r Value, target: &str, at: &str) -> Result<&'r Value, I
     }
 }
 
+/// Where a value stands: how deep, and inside which references.
+#[derive(Clone, Copy, Default)]
+struct Within<'w> {
+    depth: u32,
+    reference: Option<(&'w str, &'w Within<'w>)>,
+}
+
+impl Within<'_> {
+    fn has(&self, target: &str) -> bool {
+        self.reference.is_some_and(|(reference, outside)| reference == target || outside.has(target))
+    }
+}
+
 /// A value with all its references replaced by what they stand for.
-fn inlined(source: &Source, value: &Value, at: &str, depth: u32) -> Result<Value, InvalidDocument> {
-    if depth > DEEPEST {
+fn inlined(source: &Source, value: &Value, at: &str, within: &Within<'_>) -> Result<Value, InvalidDocument> {
+    if within.depth > DEEPEST {
         return Err(InvalidDocument::TooDeep(at.to_owned()));
     }
+    let deeper = Within { depth: within.depth + 1, ..*within };
     // Ten references to what has ten references, and so on: a small document can stand for a large one.
     let left = source.left.get().checked_sub(1).ok_or_else(|| InvalidDocument::TooLarge(at.to_owned()))?;
     source.left.set(left);
     match value {
         Value::Object(members) => match members.get("$ref").and_then(Value::as_str) {
-            Some(target) => inlined(source, target_of(&source.root, target, at)?, at, depth + 1),
+            Some(target) if within.has(target) => {
+                Err(InvalidDocument::Recursive { at: at.to_owned(), target: target.to_owned() })
+            }
+            Some(target) => {
+                let inside = Within { reference: Some((target, within)), ..deeper };
+                inlined(source, target_of(&source.root, target, at)?, at, &inside)
+            }
             None => {
                 let inline =
-                    |(name, value): (&String, &Value)| Ok((name.clone(), inlined(source, value, at, depth + 1)?));
+                    |(name, value): (&String, &Value)| Ok((name.clone(), inlined(source, value, at, &deeper)?));
                 members.iter().map(inline).collect::<Result<Map<_, _>, _>>().map(Value::Object)
             }
         },
-        Value::Array(items) => items
-            .iter()
-            .map(|item| inlined(source, item, at, depth + 1))
-            .collect::<Result<Vec<_>, _>>()
-            .map(Value::Array),
+        Value::Array(items) => {
+            let items = items.iter().map(|item| inlined(source, item, at, &deeper));
+            items.collect::<Result<Vec<_>, _>>().map(Value::Array)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(value.clone()),
     }
 }

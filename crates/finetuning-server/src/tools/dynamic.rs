@@ -48,7 +48,7 @@ fn allowed(settings: &Settings) -> impl Iterator<Item = &Operation> {
 pub(super) fn list(settings: &Settings) -> Value {
     let tools: Vec<Value> = allowed(settings).map(Operation::shown).collect();
     // Where the service is, is the operator's to know; paths are enough for a caller.
-    json!({ "total_tools": tools.len(), "tools": tools, "base_url": "" })
+    json!({ "total_tools": tools.len(), "tools": tools, "base_url": "", "left_out": settings.document.left_out })
 }
 
 pub(super) async fn execute(settings: &Settings, args: &Args) -> Answer {
