@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use azure_finetuning::{Client, Error, Job, JobId, JobStatus};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::TryStreamExt as _;
 use serde_json::json;
 
 use super::known::{brief, listed, page};
@@ -119,9 +119,17 @@ pub(super) async fn find(client: &Client, args: &Args) -> Answer {
             && args.text("model").is_none_or(|model| job.model.as_ref().is_some_and(|found| found.as_str() == model))
             && args.text("status").is_none_or(|status| job.status.as_str() == status)
     };
-    let searched: Vec<Job> = client.jobs().list().page_size(100).stream().take(SEARCHED).try_collect().await?;
+    let mut pages = client.jobs().list().page_size(100).pages();
+    let (mut searched, mut unreadable): (Vec<Job>, usize) = (Vec::new(), 0);
+    while searched.len() < SEARCHED
+        && let Some(page) = pages.try_next().await?
+    {
+        unreadable += page.unreadable.len();
+        searched.extend(page.data);
+    }
+    searched.truncate(SEARCHED);
     let found: Vec<_> = searched.iter().filter(|job| fits(job)).map(brief).collect();
-    Ok(json!({ "count": found.len(), "jobs": found, "searched": searched.len() }))
+    Ok(json!({ "count": found.len(), "jobs": found, "searched": searched.len(), "unreadable": unreadable }))
 }
 
 /// Looks less and less often. What fails in a way that passes was retried by the client already, so it ends the wait.

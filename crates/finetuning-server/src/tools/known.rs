@@ -1,6 +1,10 @@
 //! The tools that people know from mcp-foundry: same names, same arguments, at least the same members in the answer.
 
-use azure_finetuning::{Client, Event, File, FilePurpose, Job, JobStatus, List, Listed, Page, StepMetrics};
+use azure_finetuning::{
+    ApiSurface, Client, Event, File, FileId, FilePurpose, Job, JobStatus, List, Listed, Measured, MetricsTable, Page,
+    StepMetrics,
+};
+use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 
 use super::{Answer, Definition};
@@ -11,6 +15,8 @@ use crate::schema::{id, input, list_of, nullable, output, paging, plain, text};
 const LARGEST_CSV: usize = 256 << 10;
 /// Rows of metrics that are given; beyond that every n-th, the last always.
 const MOST_ROWS: usize = 500;
+/// Events that are read of a job without a result file, newest first.
+const MOST_EVENTS: usize = 5_000;
 
 pub(super) fn definitions() -> Vec<Definition> {
     let job = ("job_id", id("the job's id, such as ftjob-0a1b2c3d"));
@@ -67,7 +73,7 @@ pub(super) fn definitions() -> Vec<Definition> {
         },
         Definition {
             name: "get_finetuning_metrics",
-            description: "Losses and accuracies of a fine-tuning job that has succeeded, with a summary; for others, why there are none.",
+            description: "Losses and accuracies of a fine-tuning job, with a summary: from its result file when it has succeeded, before that from its events (`is_live`); otherwise why there are none.",
             input: input(&[job, ("ctx?", json!({ "description": "ignored; some clients send it" }))]),
             output: output(&[("job_id", plain("string")), ("status", plain("string"))]),
             is_idempotent: true,
@@ -90,18 +96,16 @@ pub(super) fn definitions() -> Vec<Definition> {
 
 pub(super) async fn status(client: &Client, args: &Args) -> Answer {
     let job = client.jobs().get(&args.parse("job_id")?).await?;
-    let as_json = json!(job);
-    let member = |name: &str| as_json.get(name).cloned().unwrap_or_default();
-    let listed = |name: &str| member(name).as_str().map(|file| vec![file.to_owned()]).unwrap_or_default();
+    let listed = |file: &Option<FileId>| file.iter().cloned().collect::<Vec<_>>();
     Ok(json!({
-        "job_id": job.id, "status": job.status, "model": member("model"), "created_at": member("created_at"),
-        "finished_at": member("finished_at"), "hyperparameters": hyperparameters(&as_json),
-        "fine_tuned_model": member("fine_tuned_model"), "trained_tokens": member("trained_tokens"),
+        "job_id": job.id, "status": job.status, "model": job.model, "created_at": job.created_at,
+        "finished_at": job.finished_at, "hyperparameters": hyperparameters(&json!(job)),
+        "fine_tuned_model": job.fine_tuned_model, "trained_tokens": job.trained_tokens,
         "result_files": job.result_files,
         // The service's names are singular, mcp-foundry's plural.
-        "training_files": listed("training_file"), "validation_files": listed("validation_file"),
-        "training_file": member("training_file"), "validation_file": member("validation_file"),
-        "estimated_finish": member("estimated_finish"), "error": job.failure(), "suffix": job.suffix(),
+        "training_files": listed(&job.training_file), "validation_files": listed(&job.validation_file),
+        "training_file": job.training_file, "validation_file": job.validation_file,
+        "estimated_finish": job.estimated_finish, "error": job.failure(), "suffix": job.suffix(),
     }))
 }
 
@@ -109,9 +113,9 @@ pub(super) async fn status(client: &Client, args: &Args) -> Answer {
 fn hyperparameters(job: &Value) -> Value {
     let within = || {
         let method = job.get("method")?;
-        method.get(method.get("type")?.as_str()?)?.get("hyperparameters").cloned()
+        method.get(method.get("type")?.as_str()?)?.get("hyperparameters").filter(|found| found.is_object()).cloned()
     };
-    job.get("hyperparameters").filter(|found| !found.is_null()).cloned().or_else(within).unwrap_or_default()
+    job.get("hyperparameters").filter(|found| found.is_object()).cloned().or_else(within).unwrap_or_default()
 }
 
 /// One page of a list, and whether more follows.
@@ -122,10 +126,16 @@ pub(super) async fn page<T: Listed>(list: List<T>, args: &Args) -> Result<(Page<
         None => list,
     };
     let page = list.page().await?;
-    let more = json!({
+    let mut more = json!({
         "count": page.data.len(), "has_more": page.has_more.unwrap_or(false),
-        "last_id": page.data.last().map(Listed::cursor),
+        "last_id": page.last_id(),
     });
+    // One that is odd does not cost the others; that there is one is said.
+    if !page.unreadable.is_empty()
+        && let Some(members) = more.as_object_mut()
+    {
+        members.insert("unreadable".to_owned(), json!(page.unreadable.len()));
+    }
     Ok((page, more))
 }
 
@@ -143,11 +153,9 @@ pub(super) async fn jobs(client: &Client, args: &Args) -> Answer {
 }
 
 pub(super) fn brief(job: &Job) -> Value {
-    let all = json!(job);
-    let member = |name: &str| all.get(name).cloned().unwrap_or_default();
     json!({
-        "job_id": job.id, "status": job.status, "model": member("model"), "fine_tuned_model": member("fine_tuned_model"),
-        "created_at": member("created_at"), "suffix": job.suffix(),
+        "job_id": job.id, "status": job.status, "model": job.model, "fine_tuned_model": job.fine_tuned_model,
+        "created_at": job.created_at, "suffix": job.suffix(),
     })
 }
 
@@ -166,11 +174,9 @@ pub(super) async fn files(client: &Client, args: &Args) -> Answer {
     let purpose = args.text("purpose").unwrap_or("fine-tune");
     let (page, more) = page(client.files().list(Some(FilePurpose::from(purpose))), args).await?;
     let shown = |file: &File| {
-        let all = json!(file);
-        let member = |name: &str| all.get(name).cloned().unwrap_or_default();
         json!({
-            "file_id": file.id, "filename": member("filename"), "purpose": member("purpose"), "bytes": member("bytes"),
-            "created_at": member("created_at"), "status": member("status"),
+            "file_id": file.id, "filename": file.filename, "purpose": file.purpose, "bytes": file.bytes,
+            "created_at": file.created_at, "status": file.status,
         })
     };
     let mut answer = listed("files", page.data.iter().map(shown).collect(), more);
@@ -183,24 +189,49 @@ pub(super) async fn files(client: &Client, args: &Args) -> Answer {
 pub(super) async fn metrics(client: &Client, args: &Args) -> Answer {
     let job = client.jobs().get(&args.parse("job_id")?).await?;
     let Some(file) = job.result_files.first().filter(|_| job.status == JobStatus::Succeeded) else {
-        let message = if job.status == JobStatus::Succeeded {
-            "The job has succeeded, but has no result file.".to_owned()
-        } else {
-            format!("There are no metrics yet: the job is {}.", job.status)
-        };
-        return Ok(json!({ "job_id": job.id, "status": job.status, "message": message }));
+        return without_file(client, &job).await;
     };
     let table = client.jobs().metrics(&job).await?;
     let (csv, is_whole) = csv(&table.columns, &table.rows);
-    let kept = table.rows.len().div_ceil(MOST_ROWS).max(1);
-    let rows = table.rows.iter().enumerate();
-    let rows = rows.filter(|(number, _)| number % kept == 0 || number + 1 == table.rows.len()).map(|(_, row)| row);
+    let base = if matches!(client.surface(), ApiSurface::Dated(_)) { "/openai" } else { "/openai/v1" };
     Ok(json!({
         "job_id": job.id, "status": job.status, "result_file_id": file,
-        "result_file_url": format!("/openai/files/{file}/content"),
+        "result_file_url": format!("{base}/files/{file}/content"),
         "result_csv_content": csv, "result_csv_is_whole": is_whole,
-        "summary": summary(&table.rows), "metrics": rows.collect::<Vec<_>>(),
+        "summary": summary(&table), "metrics": thinned(&table.rows),
     }))
+}
+
+/// What the events of a job tell that has not written its result file yet; otherwise why there are no metrics.
+async fn without_file(client: &Client, job: &Job) -> Answer {
+    let none = |message: String| Ok(json!({ "job_id": job.id, "status": job.status, "message": message }));
+    if job.status == JobStatus::Succeeded {
+        return none("The job has succeeded, but has no result file.".to_owned());
+    }
+    let mut pages = client.jobs().events(&job.id).page_size(100).pages();
+    let mut events: Vec<Event> = Vec::new();
+    while events.len() < MOST_EVENTS
+        && let Some(page) = pages.try_next().await?
+    {
+        events.extend(page.data);
+    }
+    let table = MetricsTable::from_events(&events);
+    if table.rows.is_empty() {
+        let yet = if job.status.is_terminal() { "" } else { " yet" };
+        return none(format!("There are no metrics{yet}: the job is {}.", job.status));
+    }
+    let message = format!("The job is {}: these are its metrics so far, from its events.", job.status);
+    Ok(json!({
+        "job_id": job.id, "status": job.status, "message": message, "is_live": true,
+        "summary": summary(&table), "metrics": thinned(&table.rows),
+    }))
+}
+
+/// Not more than [`MOST_ROWS`] or one more.
+fn thinned(rows: &[StepMetrics]) -> Vec<&StepMetrics> {
+    let kept = rows.len().div_ceil(MOST_ROWS).max(1);
+    let is_kept = |(number, _): &(usize, &StepMetrics)| number % kept == 0 || number + 1 == rows.len();
+    rows.iter().enumerate().filter(is_kept).map(|(_, row)| row).collect()
 }
 
 /// The table as text again, cut after a line when it is too long.
@@ -238,21 +269,40 @@ fn quoted(cell: String) -> String {
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
-fn summary(rows: &[StepMetrics]) -> Value {
-    let with_loss = || rows.iter().filter_map(|row| Some((row.step?, row.train_loss?)));
-    let best_valid = rows.iter().filter_map(|row| Some((row.step?, row.full_valid_loss.or(row.valid_loss)?)));
-    let point = |(step, loss): (i64, f64)| json!({ "step": step, "loss": loss });
+fn summary(table: &MetricsTable) -> Value {
+    let found = table.summary();
+    let point = |at: Option<Measured>| at.map(|at| json!({ "step": at.step, "loss": at.value }));
     json!({
-        "steps": rows.len(),
-        "first_train_loss": with_loss().next().map(point),
-        "last_train_loss": with_loss().next_back().map(point),
-        "best_valid_loss": best_valid.min_by(|a, b| a.1.total_cmp(&b.1)).map(point),
+        "steps": table.rows.len(),
+        "first_train_loss": point(found.first_train_loss), "last_train_loss": point(found.last_train_loss),
+        "best_train_loss": point(found.best_train_loss), "best_valid_loss": point(found.best_valid_loss),
+        "last_valid_loss": point(found.last_valid_loss), "may_overfit": found.may_overfit,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_odd_member_does_not_break_the_shape_of_an_answer() {
+        let odd = json!({ "id": "ftjob-1", "status": "running", "model": [5], "created_at": "soon", "suffix": {} });
+        let shown = brief(&serde_json::from_value(odd).unwrap());
+        for name in ["model", "created_at", "suffix"] {
+            assert_eq!(shown[name], Value::Null, "{shown}");
+        }
+        assert_eq!(hyperparameters(&json!({ "hyperparameters": "auto" })), Value::Null);
+    }
+
+    #[test]
+    fn a_batch_is_not_compared_with_the_whole_validation_file() {
+        let (mut batch, mut full) = (StepMetrics::default(), StepMetrics::default());
+        (batch.step, batch.valid_loss) = (Some(1), Some(0.1));
+        (full.step, full.valid_loss, full.full_valid_loss) = (Some(2), Some(0.2), Some(3.0));
+        let mut table = MetricsTable::default();
+        table.rows = vec![batch, full];
+        assert_eq!(summary(&table)["best_valid_loss"], json!({ "step": 2, "loss": 3.0 }));
+    }
 
     #[test]
     fn a_cell_stays_one_cell() {

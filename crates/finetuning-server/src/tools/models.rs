@@ -1,7 +1,7 @@
 //! Models of the resource.
 
-use azure_finetuning::Client;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use azure_finetuning::{Client, Model};
+use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 
 use super::{Answer, Definition};
@@ -39,12 +39,14 @@ pub(super) fn definitions() -> Vec<Definition> {
 pub(super) async fn list(client: &Client, args: &Args) -> Answer {
     let tuned_only = args.get("tuned_only").and_then(Value::as_bool).unwrap_or(false);
     let limit = args.whole("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(100);
-    let models = client.models().list().stream();
-    let wanted = models.try_filter(|model| {
-        let wanted = !tuned_only || model.id.as_str().contains(".ft-");
-        async move { wanted }
-    });
-    let mut found: Vec<_> = wanted.take(limit + 1).try_collect().await?;
+    let mut pages = client.models().list().pages();
+    let mut found: Vec<Model> = Vec::new();
+    // One that cannot be read does not cost the others.
+    while found.len() <= limit
+        && let Some(page) = pages.try_next().await?
+    {
+        found.extend(page.data.into_iter().filter(|model| !tuned_only || model.id.as_str().contains(".ft-")));
+    }
     let has_more = found.len() > limit;
     found.truncate(limit);
     Ok(json!({ "count": found.len(), "models": found, "has_more": has_more }))

@@ -54,9 +54,37 @@ async fn metrics_know_their_job_and_never_ask_for_a_file_that_is_none() {
     let csv = metrics["result_csv_content"].as_str().unwrap();
     assert!(csv.starts_with("step,train_loss,") && csv.lines().count() == 40, "{csv}");
     assert_eq!(metrics["summary"]["last_train_loss"]["step"], 39);
-    let none = stand.call("get_finetuning_metrics", json!({ "job_id": demo::RUNNING_JOB })).await;
-    assert_eq!(none["message"], "There are no metrics yet: the job is running.");
+    let none = stand.call("get_finetuning_metrics", json!({ "job_id": demo::FAILED_JOB })).await;
+    assert_eq!(none["message"], "There are no metrics: the job is failed.");
     assert!(stand.asked().iter().all(|asked| !asked.contains("None")));
+}
+
+#[tokio::test]
+async fn the_validation_loss_of_a_summary_is_of_one_kind() {
+    let stand = stand().await;
+    let metrics = stand.call("get_finetuning_metrics", json!({ "job_id": demo::SUCCEEDED_JOB })).await;
+    assert_eq!(metrics["result_file_url"].as_str().unwrap().split('/').take(4).last(), Some("files"), "{metrics}");
+    let rows = metrics["metrics"].as_array().unwrap();
+    let full: Vec<&Value> = rows.iter().filter(|row| row.get("full_valid_loss").is_some()).collect();
+    let best =
+        full.iter().min_by(|a, b| a["full_valid_loss"].as_f64().partial_cmp(&b["full_valid_loss"].as_f64()).unwrap());
+    let best = best.unwrap();
+    let summary = &metrics["summary"];
+    assert_eq!(summary["best_valid_loss"], json!({ "step": best["step"], "loss": best["full_valid_loss"] }));
+    let last = full.last().unwrap();
+    assert_eq!(summary["last_valid_loss"], json!({ "step": last["step"], "loss": last["full_valid_loss"] }));
+    assert_eq!((&summary["steps"], &summary["may_overfit"]), (&json!(39), &json!(false)));
+}
+
+#[tokio::test]
+async fn a_running_job_has_metrics_from_its_events() {
+    let stand = stand().await;
+    let metrics = stand.call("get_finetuning_metrics", json!({ "job_id": demo::RUNNING_JOB })).await;
+    let rows = metrics["metrics"].as_array().unwrap();
+    assert_eq!((&metrics["is_live"], &metrics["summary"]["steps"]), (&json!(true), &json!(rows.len())), "{metrics}");
+    assert_eq!(rows[0]["step"], 1);
+    assert_eq!(metrics["summary"]["last_train_loss"]["step"], rows.len());
+    assert_eq!(metrics["message"], "The job is running: these are its metrics so far, from its events.");
 }
 
 #[tokio::test]
