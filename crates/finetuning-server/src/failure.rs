@@ -33,7 +33,8 @@ impl Failure {
     }
 }
 
-fn of_service(error: &Error) -> Value {
+/// What is told of an error of the client's.
+pub(crate) fn of_service(error: &Error) -> Value {
     let code = match error {
         Error::Api(api) => api.code.clone().unwrap_or_else(|| api.status.to_string()),
         Error::Auth { .. } => "unauthorised".to_owned(),
@@ -41,7 +42,7 @@ fn of_service(error: &Error) -> Value {
         Error::Deadline { .. } => "deadline".to_owned(),
         Error::Ambiguous { .. } => "ambiguous".to_owned(),
         Error::Decode { .. } | Error::Csv { .. } => "unintelligible_answer".to_owned(),
-        Error::TooLarge { .. } => "too_large".to_owned(),
+        Error::TooLarge { .. } | Error::TableTooLarge { .. } => "too_large".to_owned(),
         Error::Unsupported { .. } => "unsupported".to_owned(),
         Error::InvalidId(_) => "invalid_argument".to_owned(),
         // And whatever a later version of the crate may add.

@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use super::{Answer, Definition};
 use crate::Settings;
 use crate::args::Args;
-use crate::failure::Failure;
+use crate::failure::{Failure, of_service};
 use crate::progress::Progress;
 use crate::schema::{id, input, output, plain, text, whole};
 
-const LOOK: Duration = Duration::from_secs(3);
+/// The first delay between two looks; each next is half as long again.
+const LOOK: Duration = Duration::from_millis(500);
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
 pub(super) fn definitions() -> Vec<Definition> {
     let name = ("deployment_name", id("the deployment's name"));
@@ -26,7 +28,7 @@ pub(super) fn definitions() -> Vec<Definition> {
     vec![
         Definition {
             name: "deploy_finetuned_model",
-            description: "Deploys a tuned model, which costs by the hour until the deployment is deleted.",
+            description: "Deploys a tuned model, which costs by the hour until the deployment is deleted. With `wait_error` in the answer it was created, but could not be looked at while waiting.",
             input: with_account(&[
                 name.clone(),
                 ("model", id("the tuned model, or a checkpoint")),
@@ -81,18 +83,25 @@ pub(super) async fn deploy(settings: &Settings, args: &Args, progress: &Progress
     let mut deployment = deployments.create(&name, &model, sku, capacity).await?;
     let Some(seconds) = args.whole("wait_seconds") else { return Ok(json!(deployment)) };
     let waiting = async {
+        let mut delay = LOOK;
         while !is_settled(&deployment) {
             progress.say(format!("the deployment is {}", state(&deployment))).await;
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(delay).await;
+            delay = delay.mul_f64(1.5).min(LONGEST_LOOK);
             deployment = deployments.get(&name).await?;
         }
         Ok::<_, azure_finetuning::Error>(())
     };
-    // Time that is up is no failure: the deployment goes on, and its state says how far it is.
-    if let Ok(waited) = tokio::time::timeout(Duration::from_secs(seconds), waiting).await {
-        waited?;
+    // Time that is up is no failure: the deployment goes on, and its state says how far it is. Nor is a look that failed: the
+    // deployment is there, it costs, and whoever called has to know.
+    let waited = tokio::time::timeout(Duration::from_secs(seconds), waiting).await;
+    let mut answer = json!(deployment);
+    if let Ok(Err(error)) = waited
+        && let Some(members) = answer.as_object_mut()
+    {
+        members.insert("wait_error".to_owned(), of_service(&error));
     }
-    Ok(json!(deployment))
+    Ok(answer)
 }
 
 fn is_settled(deployment: &Deployment) -> bool {

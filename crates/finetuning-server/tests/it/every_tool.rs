@@ -131,6 +131,31 @@ async fn deployments_go_through_the_management_plane() {
 }
 
 #[tokio::test]
+async fn a_deployment_that_cannot_be_looked_at_was_still_made() {
+    let service = Emulator::builder().manual_clock().start().await.unwrap();
+    let identity =
+        azure_finetuning::ManagedIdentity::machine_at(&format!("{}/metadata/identity/oauth2/token", service.url()))
+            .unwrap();
+    let client = azure_finetuning::Client::builder().endpoint(service.url()).management_endpoint(service.url());
+    let settings = finetuning_server::Settings::new(client.token_provider(identity).build().unwrap()).unwrap();
+    service.inject(azure_emulator::Fault {
+        method: Some("GET".parse().unwrap()),
+        path: "/deployments/".to_owned(),
+        times: 1,
+        action: azure_emulator::FaultAction::Status(403),
+    });
+    let stand = crate::support::before(service, settings).await;
+    let new = json!({
+        "deployment_name": "d1", "subscription_id": "s", "resource_group": "g", "account": "a",
+        "model": "gpt-4.1-mini-2025-04-14", "wait_seconds": 60,
+    });
+    let deployed = stand.call("deploy_finetuned_model", new).await;
+    check_schema(&stand, "deploy_finetuned_model", &deployed).await;
+    assert_eq!((&deployed["name"], &deployed["properties"]["provisioningState"]), (&json!("d1"), &json!("Creating")));
+    assert_eq!(deployed["wait_error"]["status"], 403, "{deployed}");
+}
+
+#[tokio::test]
 async fn a_key_deploys_nothing_and_says_why() {
     let stand = stand().await;
     let account = json!({ "deployment_name": "d", "subscription_id": "s", "resource_group": "g", "account": "a" });
