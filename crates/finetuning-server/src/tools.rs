@@ -68,7 +68,7 @@ pub(crate) async fn run(settings: &Settings, name: &str, args: &Args, progress: 
         "get_checkpoint_copy_status" => jobs::copy_status(client, args).await,
         "get_finetuning_file" => Ok(json!(client.files().get(&args.parse("file_id")?).await?)),
         "get_file_content" => files::content(client, args).await,
-        "upload_finetuning_file" => files::upload(settings, args).await,
+        "upload_finetuning_file" => files::upload(settings, args, progress).await,
         "validate_training_data" => files::validate(settings, args).await,
         "import_finetuning_file" => files::import(client, args).await,
         "delete_file" => files::delete(client, args).await,

@@ -2,8 +2,11 @@
 
 use std::io::BufReader;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use azure_finetuning::{Client, DataProblem, FileId, FilePurpose, MethodKind, validate_jsonl};
+use azure_finetuning::{Client, DataProblem, File, FileId, FilePurpose, Files, MethodKind, validate_jsonl};
 use futures_util::StreamExt as _;
 use serde_json::json;
 
@@ -11,10 +14,13 @@ use super::{Answer, Definition};
 use crate::Settings;
 use crate::args::Args;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::schema::{id, input, list_of, nullable, one_of, output, plain, text, whole};
 
 const PIECE: u64 = 32 << 10;
 const LARGEST_PIECE: u64 = 256 << 10;
+/// How often a long upload is told of.
+const TELL: Duration = Duration::from_secs(2);
 /// What is read of a file to get to a piece of it.
 const FARTHEST: u64 = 512 << 20;
 
@@ -145,18 +151,36 @@ pub(super) async fn content(client: &Client, args: &Args) -> Answer {
     }))
 }
 
-pub(super) async fn upload(settings: &Settings, args: &Args) -> Answer {
+pub(super) async fn upload(settings: &Settings, args: &Args, progress: &Progress) -> Answer {
     let files = settings.client.files();
     let file = match (args.text("content"), args.text("path")) {
         (Some(content), None) => {
             let filename = args.needed("filename")?.to_owned();
             files.upload_bytes(filename, content.to_owned().into_bytes(), purpose(args)).await?
         }
-        (None, Some(path)) => files.upload(local(settings, path).await?, purpose(args)).await?,
+        (None, Some(path)) => told(&files, local(settings, path).await?, purpose(args), progress).await?,
         (Some(_), Some(_)) => return Err(Failure::argument("path", "give either `content` or `path`")),
         (None, None) => return Err(Failure::argument("content", "give either `content` or `path`")),
     };
     Ok(json!(file))
+}
+
+/// Uploads a file, and says every now and then how much of it is sent.
+async fn told(files: &Files, path: PathBuf, purpose: FilePurpose, progress: &Progress) -> Result<File, Failure> {
+    let total = tokio::fs::metadata(&path).await.map_or(0, |found| found.len());
+    let sent = Arc::new(AtomicU64::new(0));
+    let tell = || progress.say(format!("{} of {total} bytes are sent", sent.load(Ordering::Relaxed)));
+    tell().await;
+    let upload = files.upload_counted(path, purpose, Arc::clone(&sent));
+    tokio::pin!(upload);
+    let uploaded = loop {
+        match tokio::time::timeout(TELL, &mut upload).await {
+            Ok(uploaded) => break uploaded?,
+            Err(_) => tell().await,
+        }
+    };
+    tell().await;
+    Ok(uploaded)
 }
 
 pub(super) async fn validate(settings: &Settings, args: &Args) -> Answer {

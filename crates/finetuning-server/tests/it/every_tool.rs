@@ -234,3 +234,15 @@ async fn a_wait_that_takes_too_long_says_how_far_it_is() {
         stand.call("wait_for_finetuning_job", json!({ "job_id": demo::RUNNING_JOB, "timeout_seconds": 1 })).await;
     assert_eq!((waited["status"].as_str(), waited["done"].as_bool()), (Some("running"), Some(false)));
 }
+
+#[tokio::test]
+async fn an_upload_tells_how_far_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("train.jsonl"), "x".repeat(200_000)).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let stand = crate::support::with(Emulator::builder().manual_clock(), &[("FINETUNING_UPLOAD_DIR", folder)]).await;
+    stand.call("upload_finetuning_file", json!({ "path": "train.jsonl", "purpose": "batch" })).await;
+    let told = stand.client.service().0.lock().unwrap().clone();
+    assert_eq!(told.first().map(String::as_str), Some("0 of 200000 bytes are sent"), "{told:?}");
+    assert_eq!(told.last().map(String::as_str), Some("200000 of 200000 bytes are sent"), "{told:?}");
+}
