@@ -55,7 +55,7 @@ impl Jobs {
     /// differ): rather one too many here than a training twice.
     ///
     /// # Errors
-    /// [`Error`], as for any list.
+    /// [`Error`], as for any list; [`Error::Decode`] for a job that cannot be read and is not older, for it may be the one.
     pub async fn find_recent(&self, job: &CreateJob, since: SystemTime) -> Result<Vec<Job>, Error> {
         recent::find(self, job, since).await
     }

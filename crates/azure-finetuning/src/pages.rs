@@ -95,7 +95,7 @@ impl<T: Listed> List<T> {
 }
 
 /// Why an item cannot be read.
-fn unreadable<T: Listed>(operation: &'static str, item: &Value) -> Option<Error> {
+pub(crate) fn unreadable<T: Listed>(operation: &'static str, item: &Value) -> Option<Error> {
     let source = T::deserialize(item).err()?;
     Some(Error::Decode { operation, snippet: snippet(&item.to_string()), request_id: None, source })
 }

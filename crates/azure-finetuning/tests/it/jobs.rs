@@ -220,3 +220,19 @@ async fn an_odd_job_costs_a_list_itself_alone() {
     assert!(matches!(&items[1], Err(Error::Decode { snippet, .. }) if snippet.contains("b a d")));
     assert_eq!(lines(&server).await[1], "GET /openai/v1/fine_tuning/jobs?after=b+a+d");
 }
+
+#[tokio::test]
+async fn an_odd_job_is_in_the_way_of_the_search_only_if_it_is_new() {
+    let server = MockServer::start().await;
+    let list = |created: &str| {
+        let odd = format!(r#"{{"id":"b a d","created_at":{created}}}"#);
+        json(200, &format!(r#"{{"data":[{odd},{{"id":"ftjob-1","status":"pending","created_at":2000}}]}}"#))
+    };
+    answers(&server, vec![list("1000"), list("2000"), list("null")]).await;
+    let (jobs, since) = (client(&server).jobs(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_900));
+    assert_eq!(ids(&jobs.find_recent(&create(), since).await.unwrap()), ["ftjob-1"]);
+    for _ in 0..2 {
+        let error = jobs.find_recent(&create(), since).await.unwrap_err();
+        assert!(matches!(error, Error::Decode { operation: "jobs.list", .. }), "{error}");
+    }
+}
