@@ -67,6 +67,18 @@ fn what_is_no_policy_text_stays_as_it_is() {
 }
 
 #[test]
+fn shipped_policies_are_laid_out() {
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let folders = std::fs::read_dir(shipped).unwrap().map(|entry| entry.unwrap().path());
+    let files = folders.flat_map(|folder| ["policy.json", "catalog.json"].map(|name| folder.join(name)));
+    let files = files.filter(|file| file.exists()).map(|file| file.display().to_string()).collect::<Vec<_>>();
+    let files = files.iter().map(String::as_str).collect::<Vec<_>>();
+    assert!(files.len() >= 4);
+    let (code, stdout, stderr, _) = with(&[], &[&["fmt", "--check"], files.as_slice()].concat());
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "", ""));
+}
+
+#[test]
 fn the_schemas_are_the_published_ones() {
     let published = |name: &str| {
         std::fs::read_to_string(format!("{}/../../docs/schema/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()

@@ -178,6 +178,8 @@ async fn the_emulator_runs_alone_and_says_how_to_use_it() {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Catalogue {
+    #[serde(rename = "$schema")]
+    _schema: String,
     version: String,
     server: String,
     tools: BTreeMap<String, Classified>,
