@@ -1,21 +1,20 @@
 //! What a call costs where its arguments say so. A cost that cannot be read, or that is above its limit's `max`, is refused.
 
-use std::borrow::Cow;
-
 use crate::check::Facts;
 use crate::counter::Priced;
+use crate::owing::Owing;
 use crate::path::Found;
-use crate::{Denial, DenyCode, Owed};
+use crate::{Denial, DenyCode};
 
 /// What a call owes, and which limit refuses what it costs; first those in force, then those in shadow.
 pub(crate) struct Bill<'p> {
-    pub(crate) owed: Cow<'p, [Owed]>,
+    pub(crate) owed: Owing<'p>,
     pub(crate) refused: Option<Denial>,
     pub(crate) shadow: Option<Denial>,
 }
 
 impl<'p> Bill<'p> {
-    pub(crate) fn new(mut owed: Cow<'p, [Owed]>, facts: &Facts<'_>) -> Self {
+    pub(crate) fn new(mut owed: Owing<'p>, facts: &Facts<'_>) -> Self {
         let (mut refused, mut shadow) = (None, None);
         if owed.iter().any(|owed| !owed.priced.is_empty()) {
             for owed in owed.to_mut() {

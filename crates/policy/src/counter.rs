@@ -1,9 +1,10 @@
 //! What a permitted call still owes: counters, the limits on them, and who shares a count. Counts nothing itself.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use smallvec::SmallVec;
 
 use crate::RulePointer;
 use crate::path::Path;
@@ -54,15 +55,18 @@ pub enum Algorithm {
     Smooth,
 }
 
+/// Few: most counters have one limit.
+pub(crate) type Indices = SmallVec<[usize; 2]>;
+
 /// A counter that a permitted call must feed, with how much, and which of its limits must hold for the call to go ahead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owed {
     /// Index into `Policy::counters`.
     pub counter: usize,
     /// Indices into the counter's limits, ascending. Empty where the call only shares the counter's name.
-    pub enforced: Box<[usize]>,
+    pub enforced: Indices,
     /// Of the limits, those in shadow: what they would say is worth a record, and no refusal. Ascending.
-    pub shadowed: Box<[usize]>,
+    pub shadowed: Indices,
     /// In millionths; the largest, where limits on the same counter name different costs.
     pub cost: u64,
     /// What stands in the arguments comes on top of it in the end.
@@ -84,12 +88,17 @@ impl Owed {
         self.enforced = united(&self.enforced, &other.enforced);
         self.shadowed = united(&self.shadowed, &other.shadowed);
         self.cost = self.cost.max(other.cost);
-        self.priced = self.priced.iter().chain(&other.priced).cloned().collect();
+        if !other.priced.is_empty() {
+            self.priced = self.priced.iter().chain(&other.priced).cloned().collect();
+        }
     }
 }
 
-fn united(a: &[usize], b: &[usize]) -> Box<[usize]> {
-    a.iter().chain(b).copied().collect::<BTreeSet<_>>().into_iter().collect()
+fn united(a: &[usize], b: &[usize]) -> Indices {
+    let mut all: Indices = a.iter().chain(b).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 impl CounterName {

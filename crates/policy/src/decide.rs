@@ -1,12 +1,12 @@
 //! Decides a call. `Permitted` is the proof that a policy allowed this very call: only `Policy::decide` makes one.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use crate::bill::Bill;
 use crate::check::{Check, Effect, Facts};
+use crate::owing::Owing;
 use crate::ruling::{Mode, Rule, Ruling};
 use crate::space::Judgement;
 use crate::{Approval, Call, Owed, Policy, RulePointer, Subject};
@@ -22,7 +22,7 @@ pub enum Decision<'a> {
 ///
 /// ```compile_fail,E0451
 /// # fn forge<'a>(call: policy::Call<'a>, rule: &'a policy::RulePointer) -> policy::Permitted<'a> {
-/// policy::Permitted { call, rule, owed: std::borrow::Cow::Borrowed(&[]), shadow: None }
+/// policy::Permitted { call, rule, owed: panic!(), shadow: None }
 /// # }
 /// ```
 ///
@@ -37,7 +37,7 @@ pub enum Decision<'a> {
 pub struct Permitted<'a> {
     call: Call<'a>,
     rule: &'a RulePointer,
-    owed: Cow<'a, [Owed]>,
+    owed: Owing<'a>,
     shadow: Option<Denial>,
 }
 

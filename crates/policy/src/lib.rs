@@ -32,6 +32,7 @@ mod lint;
 mod literal;
 mod moment;
 mod needs;
+mod owing;
 mod path;
 mod pattern;
 mod pointer;

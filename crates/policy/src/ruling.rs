@@ -1,10 +1,9 @@
 //! Which rule wins when several match: `Ruling::of` is the order of the policy language, the only place that has it.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::Check;
+use crate::owing::Owing;
 use crate::pattern::Pattern;
 use crate::source::{Action, Fallback};
 use crate::{Approval, Owed, RulePointer};
@@ -101,19 +100,7 @@ impl<R> Ruling<R> {
     }
 }
 
-/// Everything that the matching rules ask for, by counter.
-pub(crate) fn owed<'p>(matching: &[&'p Arc<Rule>]) -> Cow<'p, [Owed]> {
-    let mut asking = matching.iter().map(|rule| &*rule.owed).filter(|owed| !owed.is_empty());
-    let Some(first) = asking.next() else {
-        return Cow::Borrowed(&[]);
-    };
-    let mut rest = asking.peekable();
-    if rest.peek().is_none() {
-        return Cow::Borrowed(first);
-    }
-    let mut merged = BTreeMap::<usize, Owed>::new();
-    for owed in first.iter().chain(rest.flatten()) {
-        merged.entry(owed.counter).and_modify(|sum| sum.add(owed)).or_insert_with(|| owed.clone());
-    }
-    Cow::Owned(merged.into_values().collect())
+/// Everything that the matching rules ask for.
+pub(crate) fn owed<'p>(matching: &[&'p Arc<Rule>]) -> Owing<'p> {
+    Owing::sum(matching.iter().map(|rule| &*rule.owed).filter(|owed| !owed.is_empty()))
 }

@@ -1,11 +1,11 @@
 //! The rules of one kind of name (tools, resources or prompts), ready to be asked.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::Owed;
 use crate::globs::{Globs, Matching};
+use crate::owing::Owing;
 use crate::ruling::{Mode, Rule, Ruling, owed};
 use crate::source::Fallback;
 
@@ -39,7 +39,7 @@ pub(crate) struct Judgement<'p> {
     pub(crate) ruling: Ruling<&'p Arc<Rule>>,
     /// The ruling if nothing were in shadow, where something is.
     pub(crate) strict: Option<Ruling<&'p Arc<Rule>>>,
-    pub(crate) owed: Cow<'p, [Owed]>,
+    pub(crate) owed: Owing<'p>,
     /// The matching rules that look at the call itself, the more particular first.
     pub(crate) asking: Matching<'p>,
 }
@@ -59,18 +59,18 @@ impl Space {
             let (ruling, strict) = rulings(&matching, default, shadow);
             let (ruling, strict) = (ruling.map(Arc::clone), strict.map(|strict| strict.map(Arc::clone)));
             let asking = matching.iter().filter(|rule| rule.asks()).map(|rule| Arc::clone(rule)).collect();
-            (name.into(), Verdict { ruling, strict, owed: owed(&matching).into(), asking })
+            (name.into(), Verdict { ruling, strict, owed: owed(&matching).to_vec().into(), asking })
         };
         let exact = named.into_iter().map(judge).collect();
         let on_all = rules.iter().filter(|rule| owes_always(rule)).collect::<Vec<_>>();
         let with = |rule: &Arc<Rule>| {
             let mut together = on_all.clone();
             together.insert(together.partition_point(|other| other.rank < rule.rank), rule);
-            (rule.rank, owed(&together).into())
+            (rule.rank, owed(&together).to_vec().into())
         };
         let others = rules.iter().filter(|rule| rule.pattern.is_glob() && !rule.owed.is_empty() && !owes_always(rule));
         let owed_with = if on_all.is_empty() { HashMap::new() } else { others.map(with).collect() };
-        let owed_by_all = owed(&on_all).into();
+        let owed_by_all = owed(&on_all).to_vec().into();
         Self { exact, globs, owed_with, owed_by_all, default, rules: rules.into(), shadow }
     }
 
@@ -96,7 +96,7 @@ impl Space {
     pub(crate) fn judge(&self, name: &str) -> Judgement<'_> {
         if let Some(Verdict { ruling, strict, owed, asking }) = self.exact.get(name) {
             let (ruling, strict) = (ruling.as_ref(), strict.as_ref().map(Ruling::as_ref));
-            return Judgement { ruling, strict, owed: Cow::Borrowed(owed), asking: asking.iter().collect() };
+            return Judgement { ruling, strict, owed: Owing::Said(owed), asking: asking.iter().collect() };
         }
         let mut matching = self.globs.matching(name);
         let (ruling, strict) = rulings(&matching, self.default, self.shadow);
@@ -105,11 +105,11 @@ impl Space {
         Judgement { ruling, strict, owed, asking: matching }
     }
 
-    fn owed<'p>(&'p self, matching: &[&'p Arc<Rule>]) -> Cow<'p, [Owed]> {
+    fn owed<'p>(&'p self, matching: &[&'p Arc<Rule>]) -> Owing<'p> {
         let mut others = matching.iter().filter(|rule| !rule.owed.is_empty() && !owes_always(rule));
         match (others.next(), others.next()) {
-            (None, _) => Cow::Borrowed(&self.owed_by_all),
-            (Some(rule), None) => Cow::Borrowed(self.owed_with.get(&rule.rank).unwrap_or(&rule.owed)),
+            (None, _) => Owing::Said(&self.owed_by_all),
+            (Some(rule), None) => Owing::Said(self.owed_with.get(&rule.rank).unwrap_or(&rule.owed)),
             (Some(_), Some(_)) => owed(matching),
         }
     }

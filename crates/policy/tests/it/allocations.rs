@@ -1,5 +1,4 @@
-//! A permit that asks no condition takes nothing from the heap. One exception is left: where several globs with limits match
-//! a name that is not written out, what they owe together is summed for each call.
+//! A permit that asks no condition takes nothing from the heap.
 
 use policy::{Decision, Subject};
 
@@ -14,6 +13,7 @@ const POLICY: &str = r#"{
         "get_limited": { "rate_limit": "10/minute" },
         "get_*": { "limits": [{ "counter": "reads", "max": 100, "window": "1h" }] },
         "list_*": {},
+        "*_issues": { "rate_limit": "10/minute" },
         "list_?*": { "limits": [{ "counter": "reads", "max": 50, "window": "1h", "cost": 2 }], "except": ["list_a"] }
     },
     "resources": { "docs://*": {}, "docs://readme": {} },
@@ -37,7 +37,10 @@ fn a_permit_without_conditions_allocates_nothing() {
     check(POLICY, Subject::Tool("get_limited"));
     check(POLICY, Subject::Tool("get_pull"));
     check(POLICY, Subject::Tool("list_a"));
+    check(POLICY, Subject::Tool("list_pulls"));
+    // What several globs ask for is summed for each call, also where they share a counter.
     check(POLICY, Subject::Tool("list_issues"));
+    check(POLICY, Subject::Tool("get_list_issues"));
     check(POLICY, Subject::Resource("docs://readme"));
     check(POLICY, Subject::Resource("docs://a/b"));
     check(POLICY, Subject::Prompt("review"));
