@@ -49,6 +49,11 @@ fn limits(names: &NameClass, [old, new]: [Vec<LimitTerms>; 2]) -> Vec<(Direction
     weaker.chain(stricter).collect()
 }
 
+/// Whether other rules may limit the same count.
+fn is_named(counter: &CounterName) -> bool {
+    !counter.as_str().starts_with('/')
+}
+
 fn terms(policy: &Policy, subject: Subject<'_>) -> Vec<LimitTerms> {
     let mut terms = Vec::new();
     for owed in policy.judge(subject).owed.iter() {
@@ -73,12 +78,15 @@ fn terms(policy: &Policy, subject: Subject<'_>) -> Vec<LimitTerms> {
     terms
 }
 
-/// The place of a limit in its list says nothing about it; the rule does, for all its names share the count.
+/// Of a limit without a name, the rule: its place in there says nothing, for all names of the rule share the count. `*` is
+/// another word for `all_tools`.
 fn named(name: &CounterName) -> CounterName {
-    let text = name.as_str();
-    let ends = ["/limits/", "/rate_limit"].into_iter().filter_map(|end| text.rfind(end)).max();
-    let rule = ends.filter(|_| text.starts_with('/')).and_then(|end| text.get(..end));
-    rule.map_or_else(|| name.clone(), CounterName::new)
+    let parts = name.as_str().split('/').collect::<Vec<_>>();
+    match parts.as_slice() {
+        ["", "all_tools", ..] | ["", "tools", "*", ..] => CounterName::new("/all_tools"),
+        ["", space, rule, ..] => CounterName::new(&format!("/{space}/{rule}")),
+        _ => name.clone(),
+    }
 }
 
 impl LimitTerms {
@@ -86,11 +94,11 @@ impl LimitTerms {
     fn implies(&self, other: &Self) -> bool {
         let counts =
             self.per == other.per || self.per == Per::Gateway || (self.per, other.per) == (Per::Agent, Per::Session);
-        // In what both count: as if a call had the cost of both. Costs that the arguments say are the same for both.
-        let (own, others) = (
-            u128::from(self.max) * u128::from(other.cost.max(1)),
-            u128::from(other.max) * u128::from(self.cost.max(1)),
-        );
+        // In what both count: as if a call had the cost of both. Costs that the arguments say are the same for both. A count
+        // with a name may be fed by other tools, at other costs, so there nothing can be made up for by a smaller cost.
+        let is_shared = is_named(&self.counter);
+        let [cost, others_cost] = [self.cost, other.cost].map(|cost| u128::from(if is_shared { 1 } else { cost.max(1) }));
+        let (own, others) = (u128::from(self.max) * others_cost, u128::from(other.max) * cost);
         let (window, longer) = (self.window.as_nanos().max(1), other.window.as_nanos());
         let spans = longer.div_ceil(window);
         let fits = match (self.algorithm, other.algorithm) {
@@ -103,7 +111,8 @@ impl LimitTerms {
         };
         // A priced call may cost anything up to the maximum, but no more: so a smaller maximum also refuses more calls.
         let same_prices = self.priced == other.priced && (self.priced.is_empty() || self.cost == other.cost);
-        self.counter == other.counter && counts && same_prices && fits
+        let feeds_enough = !is_shared || self.cost >= other.cost;
+        self.counter == other.counter && counts && same_prices && feeds_enough && fits
     }
 
     /// The limit that most likely is this one, as the other policy has it.

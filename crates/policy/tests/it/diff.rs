@@ -368,6 +368,32 @@ fn limits() {
 }
 
 #[test]
+fn a_count_with_a_name_is_fed_by_others() {
+    let limited = |a: &str, b: &str| format!(r#""tools": {{ "a": {{ "limits": [{a}] }}, "b": {{ "limits": [{b}] }} }}"#);
+    let limit = |max: u32, cost: u32| format!(r#"{{ "counter": "x", "max": {max}, "window": "1d", "cost": {cost} }}"#);
+    // Three calls of `b` leave one of `a`, or seven.
+    check(
+        &limited(&limit(10, 1), &limit(9, 3)),
+        &limited(&limit(10, 1), &limit(3, 1)),
+        &[
+            "+ tool `b`: at most 9 in 86400s per agent on x, a call costs 3 -> at most 3 in 86400s per agent on x",
+            "- tool `b`: at most 9 in 86400s per agent on x, a call costs 3 -> at most 3 in 86400s per agent on x",
+        ],
+    );
+    // Nobody else feeds a count without a name.
+    let own = |max: u32, cost: u32| format!(r#"{{ "max": {max}, "window": "1d", "cost": {cost} }}"#);
+    check(&limited(&limit(10, 1), &own(9, 3)), &limited(&limit(10, 1), &own(3, 1)), &[]);
+}
+
+#[test]
+fn a_limit_is_the_same_wherever_its_rule_has_it() {
+    let rules = r#""tools": { "t": { "rules": [{ "rate_limit": "5/minute" }] }, "*": { "rate_limit": "9/minute" } }"#;
+    let native = r#""all_tools": { "rate_limit": "9/minute" },
+        "tools": { "t": { "limits": [{ "max": 5, "window": "1m", "per": "server" }] } }"#;
+    check(rules, native, &[]);
+}
+
+#[test]
 fn approvals() {
     let t = |approval: &str| {
         format!(r#""tools": {{ "t": {{ "action": "require_approval", "approval": {{ {approval} }} }} }}"#)
