@@ -79,6 +79,11 @@ impl Space {
         self.rules.iter().filter(|rule| rule.pattern.matches(name)).collect()
     }
 
+    /// All of them, the more particular first.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().map(|rule| &**rule)
+    }
+
     /// Every name that is written out in the policy.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.exact.keys().map(|name| &**name)

@@ -55,6 +55,8 @@ fn class(names: &NameClass, policies: [&Policy; 2], known: &mut Known, diff: &mu
         diff.unknown.push(Unknown { direction, names, kind, old, new, reasons });
     }
     if !before.surely_refuses() && !after.surely_refuses() {
-        owed::compare(names, policies).into_iter().for_each(|(direction, what)| diff.add(direction, what));
+        let changes = owed::compare(names, policies);
+        diff.unknown.extend(owed::unsure(names, policies, &changes));
+        changes.into_iter().for_each(|(direction, what)| diff.add(direction, what));
     }
 }

@@ -1,14 +1,16 @@
 //! Compares what a permitted call owes: its limits and its approvals. These are compared as they stand, without a call.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::names::NameClass;
-use super::{Direction, What};
+use super::names::{Kind, NameClass};
+use super::witness::Verdict;
+use super::{Direction, Unknown, What};
 use crate::check::Effect;
 use crate::path::Path;
 use crate::ruling::{Rule, Ruling};
 use crate::space::Judgement;
-use crate::{Algorithm, Approval, CounterName, Per, Policy, RulePointer, Subject};
+use crate::{Algorithm, Approval, CounterName, Owed, Per, Policy, RulePointer, Subject};
 
 /// A limit as it bears on some names, with what a call of them costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,71 @@ fn is_named(counter: &CounterName) -> bool {
     !counter.as_str().starts_with('/')
 }
 
+/// What may change without a call that shows it: in calls of these names, for other calls, or for those who consent.
+pub(super) fn unsure(names: &NameClass, policies: [&Policy; 2], told: &[(Direction, What)]) -> Vec<Unknown> {
+    let mut unsure = Vec::new();
+    let mut add = |direction, [old, new]: [Verdict; 2], reason: &str| {
+        let (names, kind, reasons) = (Some(names.clone()), names.kind(), vec![reason.to_owned()]);
+        unsure.push(Unknown { direction, names, kind, old, new, reasons });
+    };
+    let [before, after] = policies.map(|policy| feeds(policy, names.subject()));
+    let less = |fed: &BTreeMap<CounterName, Feed>, by: &BTreeMap<CounterName, Feed>, direction| {
+        let mut less = fed.iter().filter(|(name, feed)| {
+            let is_less = by.get(*name).is_none_or(|other| other.1 != feed.1 || other.0 < feed.0);
+            is_less && !is_told(name, direction, told) && policies.iter().all(|policy| is_enforced(policy, name))
+        });
+        less.next().is_some()
+    };
+    let other = "a count that limits other calls is fed otherwise";
+    if less(&before, &after, Direction::Widened) {
+        add(Direction::Widened, [Verdict::Refused, Verdict::Permitted], other);
+    }
+    if less(&after, &before, Direction::Narrowed) {
+        add(Direction::Narrowed, [Verdict::Permitted, Verdict::Refused], other);
+    }
+    let [old, new] = policies.map(|policy| policy.judge(names.subject()));
+    let several = |judgement: &Judgement<'_>| judgement.approvals().len() > 1;
+    if several(&old) && old.approvals() == new.approvals() && old.asking_approval() != new.asking_approval() {
+        for direction in [Direction::Widened, Direction::Narrowed] {
+            add(direction, [Verdict::NeedsApproval; 2], "other calls may be for others to approve");
+        }
+    }
+    unsure
+}
+
+/// The cost that is written down, and where the arguments say more of it.
+type Feed = (u64, Vec<Path>);
+
+/// The counts with a name that calls of this subject add to, whether or not a limit on them is in force for these.
+fn feeds(policy: &Policy, subject: Subject<'_>) -> BTreeMap<CounterName, Feed> {
+    let mut feeds = BTreeMap::new();
+    for owed in policy.judge(subject).owed.iter() {
+        let name = policy.counters().get(owed.counter).map(|counter| &counter.name);
+        if let Some(name) = name.filter(|name| is_named(name)) {
+            let mut priced = owed.priced.iter().map(|priced| priced.path.clone()).collect::<Vec<_>>();
+            priced.dedup();
+            feeds.insert(name.clone(), (owed.cost, priced));
+        }
+    }
+    feeds
+}
+
+fn is_told(counter: &CounterName, direction: Direction, told: &[(Direction, What)]) -> bool {
+    told.iter().any(|(told, what)| match what {
+        What::Limit { old, new, .. } if *told == direction => {
+            old.iter().chain(new).any(|limit| limit.counter == *counter)
+        }
+        _ => false,
+    })
+}
+
+/// Whether a limit on this count is in force for any name.
+fn is_enforced(policy: &Policy, counter: &CounterName) -> bool {
+    let is_this = |owed: &Owed| policy.counters().get(owed.counter).is_some_and(|other| other.name == *counter);
+    let mut rules = Kind::ALL.into_iter().flat_map(|kind| kind.space(policy).rules());
+    rules.any(|rule| rule.owed.iter().any(|owed| !owed.enforced.is_empty() && is_this(owed)))
+}
+
 fn terms(policy: &Policy, subject: Subject<'_>) -> Vec<LimitTerms> {
     let mut terms = Vec::new();
     for owed in policy.judge(subject).owed.iter() {
@@ -97,7 +164,8 @@ impl LimitTerms {
         // In what both count: as if a call had the cost of both. Costs that the arguments say are the same for both. A count
         // with a name may be fed by other tools, at other costs, so there nothing can be made up for by a smaller cost.
         let is_shared = is_named(&self.counter);
-        let [cost, others_cost] = [self.cost, other.cost].map(|cost| u128::from(if is_shared { 1 } else { cost.max(1) }));
+        let [cost, others_cost] =
+            [self.cost, other.cost].map(|cost| u128::from(if is_shared { 1 } else { cost.max(1) }));
         let (own, others) = (u128::from(self.max) * others_cost, u128::from(other.max) * cost);
         let (window, longer) = (self.window.as_nanos().max(1), other.window.as_nanos());
         let spans = longer.div_ceil(window);
@@ -146,6 +214,14 @@ fn is_as_strict(one: &Approval, other: &Approval) -> bool {
 }
 
 impl Judgement<'_> {
+    /// Which conditions ask for an approval by whom, in the order in which they are asked.
+    fn asking_approval(&self) -> Vec<String> {
+        let asking = self.asking.iter().filter(|rule| !rule.shadow);
+        let checks = asking.flat_map(|rule| rule.checks.iter().map(move |check| (&rule.approval, check)));
+        let holding = checks.filter(|(_, check)| check.effect == Effect::ApproveIf);
+        holding.map(|(approval, check)| format!("{approval:?} {:?}", check.condition)).collect()
+    }
+
     /// What each rule that may hold a call for approval wants of it, in order and once each.
     fn approvals(&self) -> Vec<Approval> {
         let of =

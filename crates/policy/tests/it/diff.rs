@@ -369,7 +369,8 @@ fn limits() {
 
 #[test]
 fn a_count_with_a_name_is_fed_by_others() {
-    let limited = |a: &str, b: &str| format!(r#""tools": {{ "a": {{ "limits": [{a}] }}, "b": {{ "limits": [{b}] }} }}"#);
+    let limited =
+        |a: &str, b: &str| format!(r#""tools": {{ "a": {{ "limits": [{a}] }}, "b": {{ "limits": [{b}] }} }}"#);
     let limit = |max: u32, cost: u32| format!(r#"{{ "counter": "x", "max": {max}, "window": "1d", "cost": {cost} }}"#);
     // Three calls of `b` leave one of `a`, or seven.
     check(
@@ -380,6 +381,15 @@ fn a_count_with_a_name_is_fed_by_others() {
             "- tool `b`: at most 9 in 86400s per agent on x, a call costs 3 -> at most 3 in 86400s per agent on x",
         ],
     );
+    // What is in shadow is counted all the same, and so is what another `per` of the same name adds.
+    let two = |b: &str| format!(r#""tools": {{ "a": {{ "limits": [{}] }}, "b": {b} }}"#, limit(3, 1));
+    let shadow = |cost: u32| format!(r#"{{ "mode": "shadow", "limits": [{}] }}"#, limit(3, cost));
+    let wide = "? tool `b`: Refused -> Permitted: a count that limits other calls is fed otherwise";
+    check(&two(&shadow(1)), &two("{}"), &[wide]);
+    check(&two(&shadow(2)), &two(&shadow(1)), &[wide]);
+    check(&two(&shadow(1)), &two(&shadow(1)), &[]);
+    let nobody = |b: &str| format!(r#""tools": {{ "a": {{}}, "b": {b} }}"#);
+    check(&nobody(&shadow(1)), &nobody("{}"), &[]);
     // Nobody else feeds a count without a name.
     let own = |max: u32, cost: u32| format!(r#"{{ "max": {max}, "window": "1d", "cost": {cost} }}"#);
     check(&limited(&limit(10, 1), &own(9, 3)), &limited(&limit(10, 1), &own(3, 1)), &[]);
@@ -425,6 +435,20 @@ fn approvals() {
     );
     check(&t(""), r#""tools": { "t": "require_approval" }"#, &[]);
     check(&t(approvers), r#""tools": { "t": "deny" }"#, &["- tool `t`: approval.required -> denied.rule {}"]);
+}
+
+#[test]
+fn who_approves_hangs_on_which_rule_asks_first() {
+    let rule = |amount: u32, who: &str| {
+        format!(
+            r#"{{ "approve_if": [{{ "conditions": [{{ "path": "args.n", "op": "gt", "value": {amount} }}] }}], "approval": {{ "approvers": ["{who}"] }} }}"#
+        )
+    };
+    let both = |t: u32, all: u32| format!(r#""tools": {{ "t": {}, "t*": {} }}"#, rule(t, "lead"), rule(all, "boss"));
+    let unsure = "? tool `t`: NeedsApproval -> NeedsApproval: other calls may be for others to approve";
+    check(&both(50, 100), &both(50, 100), &[]);
+    let (old, new) = (policy(&both(50, 100)), policy(&both(100, 50)));
+    assert!(shown(&diff(&old, &new)).iter().filter(|line| *line == unsure).count() == 2);
 }
 
 #[test]
