@@ -17,6 +17,9 @@ use crate::{Algorithm, Code, Per};
 pub(super) const RULE: Keys =
     Keys { of: "a rule of `rules`", known: &["action", "conditions", "name", "on_deny", "rate_limit", "state"] };
 
+/// A condition on a count.
+const BOUND: Keys = Keys { of: "a condition", known: &["op", "path", "value"] };
+
 pub(super) const STATE: Keys = Keys { of: "`state`", known: &["counter", "increment", "increment_from", "window"] };
 
 /// By whether it is denied.
@@ -125,7 +128,10 @@ fn rule(
             untold(object, findings);
         }
     } else if denied {
-        entry.action = Action::Deny;
+        // What is hidden stays hidden: a denial would tell that it is there.
+        if entry.action != Action::Hide {
+            entry.action = Action::Deny;
+        }
         entry.reason = entry.reason.take().or(on_deny);
     } else if counts && on_deny.is_some() {
         untold(object, findings);
@@ -201,6 +207,7 @@ fn state_path<'v>(element: &'v Value<'_>) -> Option<&'v str> {
 
 fn bound(element: &Value<'_>, path: &str, tool: &str, place: Place, findings: &mut Findings) -> Option<Bound> {
     let object = element.as_object()?;
+    members(object, &BOUND, findings);
     let here = member(object, "path").map_or(brace(object), |path| span(path.range()));
     let own = path.rsplit_once('.').filter(|(of, _)| *of == tool || tool == "*" && *of == "_global");
     let Some((_, counter)) = own else {

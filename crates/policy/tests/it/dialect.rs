@@ -89,6 +89,21 @@ fn what_is_a_little_different_is_said() {
 }
 
 #[test]
+fn what_is_hidden_stays_hidden() {
+    let policy =
+        parse("{ version: '1', tools: { t: { action: hide, rules: [{ action: deny, on_deny: No. }] }, u: {} } }");
+    assert_eq!(ask_with(&policy, "t", "{}"), "hidden (hidden)");
+}
+
+#[test]
+fn a_condition_on_a_count_has_no_other_keys() {
+    let text = "{ version: '1', tools: { t: { rules: [{ conditions: [{ path: state.t.n, op: lte, value: 5, vale: 1 }], state: { counter: n, window: day } }] } } }";
+    let errors = Policy::parse("policy.yaml", text).unwrap_err();
+    let shown = errors.iter().map(|error| error.message()).collect::<Vec<_>>();
+    assert_eq!(shown, ["unknown key `vale` in a condition"]);
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused() {
     let errors = Policy::parse(
         "policy.yaml",
