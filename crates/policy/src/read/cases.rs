@@ -199,6 +199,13 @@ fn expect(value: &Value<'_>, findings: &mut Findings) -> Expected {
 
 fn approval(value: &Value<'_>, findings: &mut Findings) -> Option<ExpectedApproval> {
     let object = expect_object(value, "approval", findings)?;
+    // Nothing would be compared, and a call that needs no approval would be as expected.
+    if object.properties.is_empty() {
+        findings
+            .error(Code::MissingKey, brace(object), "`approval` must name what is expected of it")
+            .label("nothing in here")
+            .advise("write { \"quorum\": 1 }, or only \"outcome\": \"approve\"");
+    }
     let mut expected = ExpectedApproval::default();
     for (key, value) in members(object, &APPROVAL, findings) {
         match key {

@@ -108,6 +108,8 @@ fn what_is_wrong_is_shown_at_its_place() {
         "[{ \"tool\": \"t\", \"expect\": {} },\n 5]",
         &[(1, 27, "`expect` must name what is expected"), (2, 2, "`each of cases` must be an object")],
     );
+    let text = r#"[{ "tool": "t", "expect": { "approval": {} } }]"#;
+    wrong("cases.json", text, &[(1, 41, "`approval` must name what is expected of it")]);
     let two = r#"[{ "tool": "t", "prompt": "p", "expect": { "outcome": "permit" } }]"#;
     wrong("cases.json", two, &[(1, 2, "a case must name one of `tool`, `resource` and `prompt`")]);
 }
