@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::check::{Check, Effect, Facts};
 use crate::condition::{Asked, Condition, Stance};
+use crate::counter::Priced;
 use crate::diagnostics::quoted;
 use crate::path::Found;
 use crate::ruling::{Rule, Ruling};
@@ -176,7 +177,9 @@ impl Story<'_> {
 
     fn limits(&self) -> Step {
         let Decision::Permit(permitted) = self.policy.decide(self.facts.call) else {
-            return Step::leaf("limits".to_owned(), "the cost cannot be read, or is above a limit".to_owned());
+            let judgement = self.policy.judge(self.facts.call.subject);
+            let because = judgement.owed.iter().flat_map(|owed| self.too_dear(owed)).collect();
+            return Step::new("limits", "the cost cannot be read, or is above a limit".to_owned(), because);
         };
         let because = permitted.owed().iter().flat_map(|owed| self.owed(owed)).collect::<Vec<_>>();
         let answer = match because.len() {
@@ -185,6 +188,27 @@ impl Story<'_> {
             several => format!("all {several} must have room; what is counted is not known here"),
         };
         Step::new("limits", answer, because)
+    }
+
+    /// The limits that refuse what the call costs, with what was seen.
+    fn too_dear(&self, owed: &Owed) -> Vec<Step> {
+        let refusing = owed.priced.iter().filter(|priced| !priced.shadow && priced.cost(&self.facts).is_none());
+        let told = |priced: &Priced| {
+            let mut seen = String::new();
+            priced.path.any(&self.facts, |found| {
+                seen = shown(&found);
+                true
+            });
+            let path = written::path(&priced.path);
+            Step::leaf(
+                priced.pointer.to_string(),
+                format!(
+                    "{path} must be from 0 to {}, of at most six digits after the point: {seen}",
+                    amount(priced.max)
+                ),
+            )
+        };
+        refusing.map(told).collect()
     }
 
     fn owed(&self, owed: &Owed) -> Vec<Step> {
