@@ -8,7 +8,7 @@ use crate::condition::{Asked, Condition};
 use crate::decimal::Decimal;
 use crate::literal::{Literal, Value};
 use crate::path::{Part, Path, Step};
-use crate::test::{Relation, Test};
+use crate::test::{Relation, Test, Type};
 
 /// Why the conditions, all together, can never hold; none where they may.
 pub(crate) fn why(condition: &Condition) -> Option<String> {
@@ -50,6 +50,11 @@ fn together(first: &Asked, tests: &[&Asked]) -> Option<String> {
         let meets = |value: &Literal| same.iter().all(|test| holds(test, value));
         return (!values.iter().any(meets)).then(|| format!("`{path}` is never so: {}", domain(&first.path)));
     }
+    if is_text(&first.path) {
+        if let Some(why) = same.iter().find_map(|test| no_text(test)) {
+            return Some(format!("`{path}` is never {why}"));
+        }
+    }
     if matches!(&first.path, Path::Args(steps) if steps.contains(&Step::Each)) {
         return None; // In `deny_if`, one element may meet one test, and another the next.
     }
@@ -62,6 +67,43 @@ fn together(first: &Asked, tests: &[&Asked]) -> Option<String> {
         }
         None => bounds(&same).then(|| format!("no number is within these bounds of `{path}`")),
     }
+}
+
+/// Whether the path leads to a string, or to nothing.
+fn is_text(path: &Path) -> bool {
+    matches!(
+        path,
+        Path::AgentId | Path::Label(_) | Path::ServerId | Path::ToolName | Path::Category | Path::Risk | Path::Time(..)
+    )
+}
+
+/// Why no string meets the test, or what it names is no day.
+fn no_text(asked: &Asked) -> Option<String> {
+    let is_date = matches!(asked.path, Path::Time(Part::Date, _));
+    let listed = listed(&asked.test).unwrap_or_default();
+    let text = |literal: &Literal| matches!(literal, Literal::String(text) if !is_date || is_a_date(text));
+    let odd = listed.iter().find(|literal| !text(literal)).filter(|_| is_date);
+    if let Some(odd) = odd {
+        // One word too many in a list of days is a day on which nothing happens.
+        return Some(format!("{}: a day is written as \"2026-11-23\"", crate::written::literal(odd).line()));
+    }
+    let never = match &asked.test {
+        Test::Compare(..) => true,
+        Test::Type(wanted) => (*wanted == Type::String) == asked.negated,
+        Test::Equals(_) | Test::OneOf(_) => !asked.negated && !listed.is_empty() && !listed.iter().any(text),
+        _ => false,
+    };
+    never.then(|| format!("so: {}", domain(&asked.path)))
+}
+
+/// `2026-11-23`. Which months are short is left to the calendar.
+fn is_a_date(text: &str) -> bool {
+    let parts = text.split('-').collect::<Vec<_>>();
+    let number =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<u32>().ok()).flatten();
+    let [year, month, day] = parts.as_slice() else { return false };
+    let in_year = |part: &str, most| part.len() == 2 && number(part).is_some_and(|number| (1..=most).contains(&number));
+    year.len() >= 4 && number(year).is_some() && in_year(month, 12) && in_year(day, 31)
 }
 
 /// The values that it must be one of.
@@ -98,12 +140,8 @@ fn domain(path: &Path) -> &'static str {
         Path::Risk => "it is Low, Medium, High or Critical",
         Path::Time(Part::Hour, _) => "it is a number from 0 to 23",
         Path::Time(Part::Weekday, _) => "it is a number from 1, Monday, to 7",
-        Path::Args(_)
-        | Path::AgentId
-        | Path::Label(_)
-        | Path::ServerId
-        | Path::ToolName
-        | Path::Time(Part::Date, _) => "it is a string",
+        Path::Time(Part::Date, _) => "it is a string, such as \"2026-11-23\"",
+        Path::Args(_) | Path::AgentId | Path::Label(_) | Path::ServerId | Path::ToolName => "it is a string",
     }
 }
 

@@ -153,10 +153,9 @@ fn conditions(rule: &RuleEntry, findings: &mut Findings) {
 fn impossible(rule: &RuleEntry, findings: &mut Findings) {
     for predicate in rule.predicates() {
         if let Some(why) = impossible::why(&predicate.condition) {
-            findings
-                .warn(Code::Impossible, predicate.span.clone(), why)
-                .label("no value meets this")
-                .advise("a `require` of it denies every call, and a `deny_if` of it none that has such a value");
+            findings.warn(Code::Impossible, predicate.span.clone(), why).label("never so").advise(
+                "a `require` of it denies every call, and a `deny_if` of it none but what is of the wrong type",
+            );
         }
     }
 }

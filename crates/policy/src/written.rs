@@ -114,7 +114,7 @@ fn operator(asked: &Asked) -> (&'static str, Tree, bool) {
     }
 }
 
-fn literal(value: &Literal) -> Tree {
+pub(crate) fn literal(value: &Literal) -> Tree {
     match value {
         Literal::Null => Tree::Text("null".to_owned()),
         Literal::Bool(value) => Tree::Text(value.to_string()),

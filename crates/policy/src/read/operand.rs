@@ -170,6 +170,11 @@ fn folders(value: &Value<'_>, findings: &mut Findings) -> Option<Vec<Folder>> {
             .advise("write `/` for the root, `.` for the folder a path starts in");
         return None;
     }
+    if let Some(text) = texts.iter().find(|text| text.contains('*')) {
+        let message = format!("`*` means nothing but itself in the folder {}", quoted(text));
+        let finding = findings.warn(Code::NotAGlob, opening(value), message);
+        finding.label("a folder of this very name").advise("write the folder; all that is below it is inside");
+    }
     Some(texts.into_iter().map(Folder::new).collect())
 }
 

@@ -50,6 +50,16 @@ fn what_no_value_meets() {
         &test("time.weekday", "eq", "\"Monday\""),
         Some("`time.weekday` is never so: it is a number from 1, Monday, to 7"),
     );
+    let no_date = r#"`time.date` is never so: it is a string, such as "2026-11-23""#;
+    check(&test("time.date", "gte", "20261123"), Some(no_date));
+    check(&test("time.date", "eq", "\"2026-11-23\""), None);
+    let no_day = r#"`time.date` is never "2026-1-1": a day is written as "2026-11-23""#;
+    check(&test("time.date", "in", r#"["2026-12-25", "2026-1-1"]"#), Some(no_day));
+    check(&test("time.date", "not_in", r#"["2026-12-25", "2026-1-1"]"#), Some(no_day));
+    check(&test("time.date", "starts_with", "\"2026-\""), None);
+    check(&test("agent.id", "eq", "7"), Some("`agent.id` is never so: it is a string"));
+    check(&test("agent.id", "neq", "7"), None);
+    check(&test("agent.labels.level", "gte", "3"), Some("`agent.labels.level` is never so: it is a string"));
     check(&format!(r#"{{ "any": [{}, {}] }}"#, n("in", "[]"), n("lt", "5")), None);
     check(
         &format!(r#"{{ "any": [{}, {{ "all": [{}, {}] }}] }}"#, n("in", "[]"), n("lt", "5"), n("gt", "6")),
@@ -58,6 +68,19 @@ fn what_no_value_meets() {
     check(r#"{ "any": [] }"#, Some("an empty `any` never holds"));
     // One element may be small and another large.
     check(&[test("args.l[*]", "lt", "5"), test("args.l[*]", "gt", "5")].join(","), None);
+}
+
+#[test]
+fn a_folder_is_no_glob() {
+    let policy = |folder: &str| {
+        let condition = format!(r#"{{ "path": "args.path", "op": "path_within", "value": {folder} }}"#);
+        parse(&format!(
+            r#"{{ "version": "1", "tools": {{ "t": {{ "deny_if": [{{ "conditions": [{condition}] }}] }} }} }}"#
+        ))
+    };
+    let said = ["not_a_glob: `*` means nothing but itself in the folder `/etc/*`"];
+    assert_eq!(shown(policy(r#"["/srv", "/etc/*"]"#).warnings()), said);
+    assert_eq!(shown(policy(r#""/etc/""#).warnings()), [""; 0]);
 }
 
 #[test]
