@@ -17,6 +17,9 @@ pub(crate) fn lint(document: &Document, findings: &mut Findings) {
         lists_nothing(rules, document.default, others_list, findings);
         rules.iter().for_each(|keyed| excepted_wholly(keyed, findings));
     }
+    for (rules, what) in [(&document.resources, "a resource"), (&document.prompts, "a prompt")] {
+        rules.iter().for_each(|keyed| no_tool(&keyed.rule, what, findings));
+    }
     document.rules().for_each(|rule| limits(rule, findings));
     document.rules().for_each(|rule| conditions(rule, findings));
     document.rules().for_each(|rule| impossible(rule, findings));
@@ -150,6 +153,16 @@ fn conditions(rule: &RuleEntry, findings: &mut Findings) {
     }
 }
 
+fn no_tool(rule: &RuleEntry, what: &str, findings: &mut Findings) {
+    let asks = |path: &Path| matches!(path, Path::ToolName | Path::Category | Path::Risk);
+    for predicate in rule.predicates().filter(|predicate| predicate.condition.any_path(asks)) {
+        findings
+            .warn(Code::Impossible, predicate.span.clone(), format!("{what} has no name, category or risk of a tool"))
+            .label("never there")
+            .advise("write the names that are meant as the key of a rule");
+    }
+}
+
 fn impossible(rule: &RuleEntry, findings: &mut Findings) {
     for predicate in rule.predicates() {
         if let Some(why) = impossible::why(&predicate.condition) {
@@ -183,6 +196,8 @@ pub(crate) fn critical(document: &Document, classes: &Classes, compiled: &Space,
 }
 
 fn names(document: &Document, findings: &mut Findings) {
+    let keyed = document.tools.iter().chain(&document.resources).chain(&document.prompts);
+    keyed.for_each(|keyed| lists_all(&keyed.pattern, findings));
     let excepted = document.rules().flat_map(|rule| &rule.except);
     let named = document.tools.iter().chain(&document.prompts).map(|keyed| &keyed.pattern);
     for pattern in document.hide.iter().chain(excepted).chain(named) {
@@ -200,6 +215,17 @@ fn non_ascii(pattern: &Spanned<Pattern>, findings: &mut Findings) {
             .warn(Code::NonAscii, pattern.span.clone(), format!("{name} is not plain ASCII"))
             .label(format!("has U+{:04X}", u32::from(c)))
             .advise("names are compared byte for byte; one that only looks the same is another name");
+    }
+}
+
+/// `*` as a key lists nothing, so whoever writes `**` may think the same of it.
+fn lists_all(pattern: &Spanned<Pattern>, findings: &mut Findings) {
+    let text = pattern.value.as_str();
+    if text.len() > 1 && text.bytes().all(|byte| byte == b'*') {
+        findings
+            .warn(Code::NotAGlob, pattern.span.clone(), format!("{} lists every name, as `*` does not", quoted(text)))
+            .label("allows what its rule does not deny")
+            .advise("write \"*\" to add to listed names only, or \"default\": \"allow\"");
     }
 }
 

@@ -84,6 +84,30 @@ fn a_folder_is_no_glob() {
 }
 
 #[test]
+fn what_only_tools_have() {
+    let policy = |space: &str| {
+        parse(&format!(
+            r#"{{ "version": "1", "{space}": {{ "x*": {{ "deny_if": [{{ "conditions": [{{ "path": "tool.name", "op": "eq", "value": "xy" }}] }}] }} }} }}"#
+        ))
+    };
+    assert_eq!(shown(policy("tools").warnings()), [""; 0]);
+    assert_eq!(
+        shown(policy("resources").warnings()),
+        ["impossible: a resource has no name, category or risk of a tool"]
+    );
+    assert_eq!(shown(policy("prompts").warnings()), ["impossible: a prompt has no name, category or risk of a tool"]);
+}
+
+#[test]
+fn two_stars_list_everything() {
+    let said = ["not_a_glob: `**` lists every name, as `*` does not"];
+    let policy =
+        |pattern: &str| parse(&format!(r#"{{ "version": "1", "tools": {{ "{pattern}": {{}}, "a": {{}} }} }}"#));
+    assert_eq!(shown(policy("**").warnings()), said);
+    assert_eq!(shown(policy("a**").warnings()), [""; 0]);
+}
+
+#[test]
 fn critical_tools_ask_something() {
     let catalogue = r#"{ "version": "1", "tools": {
         "wipe": { "category": "Destructive", "risk": "Critical" }, "read": { "category": "Read", "risk": "Low" } } }"#;
