@@ -44,6 +44,13 @@ pub(crate) fn tokens<'t>(text: &'t str, findings: &mut Findings) -> Option<Vec<T
 }
 
 fn sound<'t>(text: &'t str, findings: &mut Findings) -> Option<ParseResult<'t>> {
+    if text.starts_with('\u{feff}') {
+        findings
+            .error(Code::Syntax, 0..'\u{feff}'.len_utf8(), "the file begins with a byte order mark, which nobody sees")
+            .label("before this")
+            .advise("save it as UTF-8 without one");
+        return None;
+    }
     let parsed = match parse_to_ast(text, &COLLECT, &STRICT) {
         Ok(parsed) => parsed,
         Err(error) => {

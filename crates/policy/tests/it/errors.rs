@@ -26,6 +26,7 @@ fn in_limit(members: &str, expected: &[&str]) {
 fn documents() {
     check("", &["syntax "]);
     check("// nothing", &["syntax "]);
+    check("\u{feff}{ \"version\": \"1\" }", &["syntax \u{feff}"]);
     check("null", &["wrong_type null"]);
     check("[]", &["wrong_type []"]);
     check("{", &["syntax {"]);
