@@ -13,6 +13,7 @@ use crate::{Approval, Call, Owed, Policy, RulePointer, Subject};
 
 /// What a policy says to a call.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a call; a box would take from the heap what is kept off it")]
 pub enum Decision<'a> {
     Permit(Permitted<'a>),
     Deny(Denial),

@@ -50,10 +50,10 @@ fn together(first: &Asked, tests: &[&Asked]) -> Option<String> {
         let meets = |value: &Literal| same.iter().all(|test| holds(test, value));
         return (!values.iter().any(meets)).then(|| format!("`{path}` is never so: {}", domain(&first.path)));
     }
-    if is_text(&first.path) {
-        if let Some(why) = same.iter().find_map(|test| no_text(test)) {
-            return Some(format!("`{path}` is never {why}"));
-        }
+    if is_text(&first.path)
+        && let Some(why) = same.iter().find_map(|test| no_text(test))
+    {
+        return Some(format!("`{path}` is never {why}"));
     }
     if matches!(&first.path, Path::Args(steps) if steps.contains(&Step::Each)) {
         return None; // In `deny_if`, one element may meet one test, and another the next.
@@ -91,7 +91,15 @@ fn no_text(asked: &Asked) -> Option<String> {
         Test::Compare(..) => true,
         Test::Type(wanted) => (*wanted == Type::String) == asked.negated,
         Test::Equals(_) | Test::OneOf(_) => !asked.negated && !listed.is_empty() && !listed.iter().any(text),
-        _ => false,
+        Test::Exists
+        | Test::Contains(_)
+        | Test::StartsWith(_)
+        | Test::EndsWith(_)
+        | Test::Glob(_)
+        | Test::Regex(_)
+        | Test::Within(_)
+        | Test::HostIn(_)
+        | Test::Length(..) => false,
     };
     never.then(|| format!("so: {}", domain(&asked.path)))
 }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::Owed;
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "what is summed is to stay off the heap")]
 pub(crate) enum Owing<'p> {
     Said(&'p [Owed]),
     Summed(SmallVec<[Owed; 3]>),

@@ -37,7 +37,8 @@ impl fmt::Display for Human<'_> {
         )?;
         match bad {
             0 => writeln!(f),
-            _ => writeln!(f, "; {} could not be played", counted(bad, "policy").replace("policys", "policies")),
+            1 => writeln!(f, "; 1 policy could not be played"),
+            several => writeln!(f, "; {several} policies could not be played"),
         }
     }
 }

@@ -106,12 +106,10 @@ fn feeds(policy: &Policy, subject: Subject<'_>) -> BTreeMap<CounterName, Feed> {
 }
 
 fn is_told(counter: &CounterName, direction: Direction, told: &[(Direction, What)]) -> bool {
-    told.iter().any(|(told, what)| match what {
-        What::Limit { old, new, .. } if *told == direction => {
-            old.iter().chain(new).any(|limit| limit.counter == *counter)
-        }
-        _ => false,
-    })
+    let is_of = |limit: &LimitTerms| limit.counter == *counter;
+    told.iter().filter(|(told, _)| *told == direction).any(
+        |(_, what)| matches!(what, What::Limit { old, new, .. } if old.iter().chain(new).any(|limit| is_of(limit))),
+    )
 }
 
 /// Whether a limit on this count is in force for any name.
