@@ -1,16 +1,14 @@
 //! Says why a call is decided as it is: every step of the language in order, with the rules that matched and the values
 //! that conditions saw. The decision itself is that of `decide`; this only tells its story.
 
-use std::fmt;
+mod show;
+mod told;
+
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
-use crate::check::{Check, Effect, Facts};
-use crate::condition::{Asked, Condition, Stance};
+use crate::check::{Effect, Facts};
 use crate::counter::Priced;
 use crate::diagnostics::quoted;
-use crate::path::Found;
 use crate::ruling::{Rule, Ruling};
 use crate::source::Action;
 use crate::written;
@@ -43,9 +41,6 @@ pub struct Step {
     pub answer: String,
     pub because: Vec<Step>,
 }
-
-/// More elements of a list than this are not shown one by one.
-const MOST_VALUES: usize = 8;
 
 impl Policy {
     /// Why `decide` says what it says to this call.
@@ -196,7 +191,7 @@ impl Story<'_> {
         let told = |priced: &Priced| {
             let mut seen = String::new();
             priced.path.any(&self.facts, |found| {
-                seen = shown(&found);
+                seen = told::shown(&found);
                 true
             });
             let path = written::path(&priced.path);
@@ -270,96 +265,6 @@ impl Rule {
     }
 }
 
-impl Check {
-    fn told(&self, facts: &Facts<'_>, stops: bool, shadow: bool) -> Step {
-        let (stance, answer) = match (self.effect, stops) {
-            (Effect::Require, true) => (Stance::Require, "does not hold, so the call is denied"),
-            (Effect::Require, false) => (Stance::Require, "holds, as it must"),
-            (Effect::DenyIf, true) => (Stance::Beware, "holds, so the call is denied"),
-            (Effect::ApproveIf, true) => (Stance::Beware, "holds, so a person must consent"),
-            (Effect::DenyIf | Effect::ApproveIf, false) => (Stance::Beware, "does not hold"),
-        };
-        let mut answer = answer.to_owned();
-        if stops {
-            answer.extend(self.reason.as_deref().map(|reason| format!(": {}", quoted(reason))));
-        }
-        if shadow {
-            answer.push_str(" (in shadow: only recorded)");
-        }
-        let because = self.condition.parts().iter().map(|part| part.told(facts, stance)).collect();
-        Step::new(self.pointer.as_str(), answer, because)
-    }
-}
-
-impl Condition {
-    fn told(&self, facts: &Facts<'_>, stance: Stance) -> Step {
-        let answer = if self.holds(facts, stance) { "yes" } else { "no" };
-        let each = |parts: &[Self]| parts.iter().map(|part| part.told(facts, stance)).collect();
-        match self {
-            Self::All(parts) => Step::new("all of", answer.to_owned(), each(parts)),
-            Self::Any(parts) => Step::new("any of", answer.to_owned(), each(parts)),
-            Self::Test(asked) => asked.told(facts, stance, answer),
-        }
-    }
-}
-
-impl Asked {
-    fn told(&self, facts: &Facts<'_>, stance: Stance, answer: &str) -> Step {
-        let mut seen = Vec::new();
-        let mut more = 0_usize;
-        self.path.any(facts, |found| {
-            if seen.len() < MOST_VALUES {
-                let mut said = shown(&found);
-                if self.is_wrong_for(&found) {
-                    said.push_str(", which is of the wrong type");
-                }
-                seen.push((said, self.says(found, stance)));
-            } else {
-                more += 1;
-            }
-            false
-        });
-        let asked = written::sentence(self);
-        let tail = |more: usize| format!("and {more} more");
-        match seen.as_slice() {
-            [] => Step::leaf(asked, format!("{answer}: the list is empty")),
-            [(value, _)] => Step::leaf(asked, format!("{answer}: {value}")),
-            several => {
-                let told = |(value, yes): &(String, bool)| {
-                    Step::leaf(value.clone(), if *yes { "yes" } else { "no" }.to_owned())
-                };
-                let mut because = several.iter().map(told).collect::<Vec<_>>();
-                because.extend((more > 0).then(|| Step::leaf(tail(more), "not shown".to_owned())));
-                Step::new(&asked, answer.to_owned(), because)
-            }
-        }
-    }
-
-    fn is_wrong_for(&self, found: &Found<'_>) -> bool {
-        matches!(found, Found::Value(value) if self.test.ask(value).is_err())
-    }
-}
-
-fn shown(found: &Found<'_>) -> String {
-    use crate::literal::Value;
-    match found {
-        Found::Missing => "it is missing".to_owned(),
-        Found::WrongType => "the way there leads into a value of the wrong type".to_owned(),
-        Found::Value(Value::Null) => "it is null".to_owned(),
-        Found::Value(Value::Bool(value)) => format!("it is {value}"),
-        Found::Value(Value::Number(number)) => format!("it is {}", clipped(&number.to_string())),
-        Found::Value(Value::String(text)) => {
-            format!("it is {}", clipped(&serde_json::Value::from(&**text).to_string()))
-        }
-        Found::Value(Value::Array(json) | Value::Object(json)) => format!("it is {}", clipped(json.text())),
-    }
-}
-
-/// On one line, and not too long.
-fn clipped(text: &str) -> String {
-    quoted(text).trim_matches('`').to_owned()
-}
-
 impl Verdict {
     fn of(decision: &Decision<'_>) -> Self {
         match decision {
@@ -390,49 +295,5 @@ impl Step {
             self.answer = format!("no: {otherwise}");
         }
         self
-    }
-
-    fn to_json(&self) -> Value {
-        let because = self.because.iter().map(Self::to_json).collect::<Value>();
-        json!({ "asked": self.asked, "answer": self.answer, "because": because })
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>, before: &str, last: bool) -> fmt::Result {
-        let (branch, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        writeln!(f, "{before}{branch}{}: {}", self.asked, self.answer)?;
-        write_all(f, &self.because, &format!("{before}{below}"))
-    }
-}
-
-fn write_all(f: &mut fmt::Formatter<'_>, steps: &[Step], before: &str) -> fmt::Result {
-    let last = steps.len().saturating_sub(1);
-    steps.iter().enumerate().try_for_each(|(number, step)| step.write(f, before, number == last))
-}
-
-impl Explanation {
-    /// `{"decision": {"code", "rule", "reason", "shadow": {"code", "rule"}}, "steps": [{"asked", "answer", "because": [steps]}]}`;
-    /// `reason` and `shadow` are null where there is none.
-    pub fn to_json(&self) -> Value {
-        let Verdict { code, rule, reason, shadow } = &self.verdict;
-        let shadow = shadow.as_ref().map(|(code, rule)| json!({ "code": code, "rule": rule.as_str() }));
-        json!({
-            "decision": { "code": code, "rule": rule.as_str(), "reason": reason.as_deref(), "shadow": shadow },
-            "steps": self.steps.iter().map(Step::to_json).collect::<Value>(),
-        })
-    }
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdict { code, rule, reason, shadow } = &self.verdict;
-        write!(f, "{code} by {rule}")?;
-        if let Some(reason) = reason {
-            write!(f, ": {reason}")?;
-        }
-        if let Some((code, rule)) = shadow {
-            write!(f, "; without shadow it would be {code} by {rule}")?;
-        }
-        writeln!(f)?;
-        write_all(f, &self.steps, "")
     }
 }

@@ -45,96 +45,111 @@ struct Bound {
     span: Span,
 }
 
-/// `tool` is the key whose list this is; its own state is all that a condition may look at.
+/// A list, as far as it was read.
+struct Reading<'r> {
+    /// The key whose list this is; its own state is all that a condition may look at.
+    tool: &'r str,
+    entry: &'r mut RuleEntry,
+    states: Vec<State>,
+    bounds: Vec<Bound>,
+}
+
+/// Adds to what the rule's other keys say.
 pub(super) fn rules(value: &Value<'_>, tool: &str, entry: &mut RuleEntry, findings: &mut Findings) {
     let Some(array) = expect_array(value, "rules", findings) else {
         return;
     };
-    let (mut states, mut bounds) = (Vec::new(), Vec::new());
+    let mut reading = Reading { tool, entry, states: Vec::new(), bounds: Vec::new() };
     for (number, element) in array.elements.iter().enumerate() {
         if let Some(object) = expect_object(element, "each of rules", findings) {
-            rule(object, number, tool, entry, &mut states, &mut bounds, findings);
+            reading.rule(object, number, findings);
         }
     }
-    for bound in bounds {
-        entry.limits.extend(limit(&bound, tool, &mut states, findings));
-    }
-    for state in states.iter().filter(|state| !state.used) {
-        findings
-            .warn(Code::NeverApplies, state.span.clone(), format!("nothing limits {}", quoted(&state.counter)))
-            .label("counted, and never asked")
-            .advise(format!("add the condition {{ path: state.{tool}.{}, op: lte, value: 10 }}", state.counter));
-    }
+    reading.finish(findings);
 }
 
-fn rule(
-    object: &Object<'_>,
-    number: usize,
-    tool: &str,
-    entry: &mut RuleEntry,
-    states: &mut Vec<State>,
-    bounds: &mut Vec<Bound>,
-    findings: &mut Findings,
-) {
-    let mut denied = false;
-    let mut on_deny = None;
-    let mut conditions = None;
-    let mut counts = false;
-    for (key, value) in members(object, &RULE, findings) {
-        match key {
-            "name" => drop(expect_string(value, key, findings)),
-            "action" => denied = one_of(value, key, &ACTIONS, findings).unwrap_or_default(),
-            "on_deny" => on_deny = expect_string(value, key, findings).map(str::to_owned),
-            "conditions" => conditions = Some(value),
-            "rate_limit" => {
-                counts = true;
-                let limit = rate_limit(value, Place::Below("rules", number, "rate_limit"), findings);
-                entry.limits.extend(limit.map(|limit| LimitEntry { per: Per::Server, ..limit }));
-                calendar(value, findings);
+impl Reading<'_> {
+    fn rule(&mut self, object: &Object<'_>, number: usize, findings: &mut Findings) {
+        let (mut denied, mut on_deny, mut conditions) = (false, None, None);
+        let limits = self.entry.limits.len() + self.bounds.len();
+        for (key, value) in members(object, &RULE, findings) {
+            match key {
+                "name" => drop(expect_string(value, key, findings)),
+                "action" => denied = one_of(value, key, &ACTIONS, findings).unwrap_or_default(),
+                "on_deny" => on_deny = expect_string(value, key, findings).map(str::to_owned),
+                "conditions" => conditions = Some(value),
+                "rate_limit" => self.rate_limit(value, number, findings),
+                "state" => self.state(value, findings),
+                _ => {}
             }
-            "state" => {
-                if let Some(state) = state(value, findings) {
-                    twice(&state, states, findings);
-                    states.push(state);
-                }
-            }
-            _ => {}
+        }
+        if denied {
+            return self.deny(conditions, on_deny, findings);
+        }
+        let asked = conditions.map(|value| self.conditions(value, number, findings)).unwrap_or_default();
+        let counts = self.entry.limits.len() + self.bounds.len() > limits;
+        if !asked.is_empty() {
+            let (span, place) = (brace(object), Place::InList("rules", number));
+            self.entry.require.push(PredicateEntry { span, place, condition: Condition::All(asked), on_deny });
+        } else if counts && on_deny.is_some() {
+            untold(object, findings);
         }
     }
-    if let Some(value) = conditions {
-        if denied {
+
+    fn deny(&mut self, conditions: Option<&Value<'_>>, on_deny: Option<String>, findings: &mut Findings) {
+        if let Some(value) = conditions {
             findings
                 .error(Code::Conflict, span(value.range()), "a rule that denies cannot have conditions")
                 .label("asked, and denied anyway")
                 .advise("leave out `action` for a rule whose conditions must hold, or leave out the conditions");
         }
+        // What is hidden stays hidden: a denial would tell that it is there.
+        if self.entry.action != Action::Hide {
+            self.entry.action = Action::Deny;
+        }
+        self.entry.reason = self.entry.reason.take().or(on_deny);
+    }
+
+    fn rate_limit(&mut self, value: &Value<'_>, number: usize, findings: &mut Findings) {
+        let limit = rate_limit(value, Place::Below("rules", number, "rate_limit"), findings);
+        self.entry.limits.extend(limit.map(|limit| LimitEntry { per: Per::Server, ..limit }));
+        calendar(value, findings);
+    }
+
+    fn state(&mut self, value: &Value<'_>, findings: &mut Findings) {
+        if let Some(state) = state(value, findings) {
+            twice(&state, &self.states, findings);
+            self.states.push(state);
+        }
+    }
+
+    /// Those that ask about the call. Those on the state are kept for later: what they bound may be counted further down.
+    fn conditions(&mut self, value: &Value<'_>, number: usize, findings: &mut Findings) -> Vec<Condition> {
         let elements = expect_array(value, "conditions", findings).map(|array| array.elements.as_slice());
         let mut asked = Vec::new();
         for (index, element) in elements.unwrap_or_default().iter().enumerate() {
             match state_path(element) {
                 Some(path) => {
-                    counts = true;
                     let place = Place::Condition("rules", number, index);
-                    bounds.extend(bound(element, path, tool, place, findings));
+                    self.bounds.extend(bound(element, path, self.tool, place, findings));
                 }
                 None => asked.extend(condition(element, "each of conditions", findings)),
             }
         }
-        if !asked.is_empty() {
-            let (place, on_deny) = (Place::InList("rules", number), on_deny.clone());
-            let condition = Condition::All(asked);
-            entry.require.push(PredicateEntry { span: brace(object), place, condition, on_deny });
-        } else if counts && on_deny.is_some() {
-            untold(object, findings);
+        asked
+    }
+
+    fn finish(mut self, findings: &mut Findings) {
+        for bound in &self.bounds {
+            self.entry.limits.extend(limit(bound, self.tool, &mut self.states, findings));
         }
-    } else if denied {
-        // What is hidden stays hidden: a denial would tell that it is there.
-        if entry.action != Action::Hide {
-            entry.action = Action::Deny;
+        for state in self.states.iter().filter(|state| !state.used) {
+            let Self { tool, .. } = self;
+            findings
+                .warn(Code::NeverApplies, state.span.clone(), format!("nothing limits {}", quoted(&state.counter)))
+                .label("counted, and never asked")
+                .advise(format!("add the condition {{ path: state.{tool}.{}, op: lte, value: 10 }}", state.counter));
         }
-        entry.reason = entry.reason.take().or(on_deny);
-    } else if counts && on_deny.is_some() {
-        untold(object, findings);
     }
 }
 
