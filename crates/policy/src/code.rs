@@ -43,7 +43,8 @@ pub enum Code {
     BadCost,
     /// Error: a rule by category or risk, where no catalogue says which tools have one.
     NoCatalogue,
-    /// Note: what another dialect says means something a little different here.
+    /// Note: what another dialect says means something a little different here. Warning: what other readers of YAML take
+    /// for a boolean.
     Lowered,
     /// Warning: tools are hidden where all others are denied anyway.
     HidesOnly,

@@ -14,10 +14,13 @@ use serde_saphyr::{Location, Spanned};
 
 use super::syntax::root_object;
 use crate::Code;
-use crate::diagnostics::Findings;
+use crate::diagnostics::{Findings, quoted};
 
 /// Deeper than any policy, and no deeper than a small stack bears.
 const DEPTH: usize = 40;
+
+/// Plain words that YAML 1.1 takes for true or false.
+const BOOLEAN_TO_SOME: [&str; 6] = ["yes", "no", "on", "off", "y", "n"];
 
 pub(super) fn parse<'t>(text: &'t str, findings: &mut Findings) -> Option<Object<'t>> {
     value(text, findings).and_then(|root| root_object(root, findings))
@@ -58,7 +61,20 @@ fn tree<'t>(node: Spanned<Node>, text: &'t str, findings: &mut Findings) -> Valu
     match node.value {
         Node::Null => Value::NullKeyword(NullKeyword { range }),
         Node::Bool(value) => Value::BooleanLit(BooleanLit { range, value }),
-        Node::Text(value) => Value::StringLit(StringLit { range, value: value.into() }),
+        Node::Text(value) => {
+            let is_plain = text.get(bytes(&node.defined)).is_some_and(|written| written.trim() == value);
+            if is_plain && BOOLEAN_TO_SOME.contains(&value.to_ascii_lowercase().as_str()) {
+                findings
+                    .warn(
+                        Code::Lowered,
+                        here,
+                        format!("{} is a text here, and a boolean to some readers", quoted(&value)),
+                    )
+                    .label("a text")
+                    .advise("write true or false, or put it between quotation marks");
+            }
+            Value::StringLit(StringLit { range, value: value.into() })
+        }
         Node::Number => {
             let written = text.get(bytes(&node.defined)).unwrap_or_default().trim();
             let is_json = serde_json::from_str::<serde_json::Number>(written).is_ok();

@@ -41,6 +41,20 @@ tools:
     check(r#"{ "version": "1", "tools": { "a": {} } }"#, r#"{ "version": "1", "tools": { "a": {} } }"#);
 }
 
+#[test]
+fn what_is_a_boolean_to_some_is_said_to_be_text() {
+    let warned = |value: &str| {
+        let text = format!(
+            "{{ version: '1', tools: {{ yes: {{ deny_if: [{{ conditions: [{{ path: args.force, op: eq, value: {value} }}] }}] }} }} }}"
+        );
+        let policy = Policy::parse("policy.yaml", &text).unwrap();
+        policy.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(warned("Yes"), ["`Yes` is a text here, and a boolean to some readers"]);
+    assert_eq!(warned("'yes'"), [""; 0]);
+    assert_eq!(warned("true"), [""; 0]);
+}
+
 #[track_caller]
 fn refuses(yaml: &str, expected: &[&str]) {
     let errors = Policy::parse("policy.yml", yaml).err().into_iter().flat_map(|errors| {
