@@ -60,6 +60,8 @@ pub enum Code {
     UnknownArgument,
     /// Warning: `deny_if` or `approve_if` on an argument that a call may leave out.
     OptionalArgument,
+    /// Warning: a rule in shadow that lets through what would be denied without it.
+    ShadowAllows,
     /// Warning: a limit that lets no call through.
     NeverPasses,
     /// Warning: an approval that nobody may give.
@@ -103,6 +105,7 @@ impl Code {
             Self::UnknownTool => "policy::unknown_tool",
             Self::UnknownArgument => "policy::unknown_argument",
             Self::OptionalArgument => "policy::optional_argument",
+            Self::ShadowAllows => "policy::shadow_allows",
             Self::NeverPasses => "policy::never_passes",
             Self::NobodyApproves => "policy::nobody_approves",
             Self::ListsNothing => "policy::lists_nothing",

@@ -10,6 +10,8 @@ use crate::literal::{Literal, Value};
 use crate::path::{Part, Path, Step};
 use crate::test::{Relation, Test, Type};
 
+const MOST_TESTS: usize = 1_000;
+
 /// Why the conditions, all together, can never hold; none where they may.
 pub(crate) fn why(condition: &Condition) -> Option<String> {
     match condition {
@@ -20,7 +22,8 @@ pub(crate) fn why(condition: &Condition) -> Option<String> {
         }
         Condition::All(_) | Condition::Test(_) => {
             let parts = condition.parts();
-            let tests = parts.iter().filter_map(asked).collect::<Vec<_>>();
+            // More than anybody writes: each is held against each.
+            let tests = parts.iter().filter_map(asked).take(MOST_TESTS).collect::<Vec<_>>();
             let alone = parts.iter().filter(|part| asked(part).is_none()).find_map(nested);
             alone.or_else(|| tests.iter().find_map(|test| together(test, &tests)))
         }

@@ -12,6 +12,7 @@ use crate::{Code, ONE, impossible};
 pub(crate) fn lint(document: &Document, findings: &mut Findings) {
     hides_only(document, findings);
     hidden_keys(document, findings);
+    shadow_allows(document, findings);
     let classes = !document.categories.is_empty() || !document.risks.is_empty();
     for (rules, others_list) in [(&document.tools, classes), (&document.resources, false), (&document.prompts, false)] {
         lists_nothing(rules, document.default, others_list, findings);
@@ -69,7 +70,36 @@ fn hides_only(document: &Document, findings: &mut Findings) {
     }
 }
 
+/// Lints that hold each against each are for documents that people write.
+const MOST_PAIRS: usize = 1_000_000;
+
+/// A rule in shadow lists its names, which the default would deny without it.
+fn shadow_allows(document: &Document, findings: &mut Findings) {
+    if document.default == Fallback::Allow || document.shadow {
+        return;
+    }
+    let keyed = [&document.tools, &document.resources, &document.prompts].into_iter().flatten();
+    for KeyedRule { pattern, rule } in keyed.filter(|keyed| keyed.lists() && keyed.rule.shadow) {
+        if rule.action != Action::Allow {
+            findings
+                .warn(
+                    Code::ShadowAllows,
+                    pattern.span.clone(),
+                    format!(
+                        "in shadow, rule {} lets calls pass that would be denied without it",
+                        quoted(pattern.value.as_str())
+                    ),
+                )
+                .label("counts as a rule that allows")
+                .advise("leave out `mode` to refuse them, or the rule to have them denied by default");
+        }
+    }
+}
+
 fn hidden_keys(document: &Document, findings: &mut Findings) {
+    if document.tools.len().saturating_mul(document.hide.len()) > MOST_PAIRS {
+        return;
+    }
     for key in document.tools.iter().map(|keyed| &keyed.pattern) {
         if let Some(hide) = document.hide.iter().find(|hide| hide.value.covers(&key.value)) {
             findings

@@ -1,12 +1,15 @@
 //! `toolgate explain`: why a policy decides a call as it does.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
 use policy::{Call, Context, Subject};
-use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::cli::{self, Format};
@@ -55,7 +58,81 @@ pub(crate) fn run(args: &cli::Explain) -> anyhow::Result<ExitCode> {
     Ok(if told.verdict.code == "permit" { exit::OK } else { exit::FINDINGS }.into())
 }
 
+/// An object without two equal keys at any depth: the gateway refuses others before a rule is asked.
+struct Lawful;
+
+impl<'de> Deserialize<'de> for Lawful {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Keys).map(|()| Self)
+    }
+}
+
+struct Any;
+
+impl<'de> Deserialize<'de> for Any {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Keys).map(|()| Self)
+    }
+}
+
+struct Keys;
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while elements.next_element::<Any>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some((key, _)) = members.next_entry::<String, Any>()? {
+            if !seen.insert(key.clone()) {
+                return Err(A::Error::custom(format!("key `{key}` stands twice in the same object")));
+            }
+        }
+        Ok(())
+    }
+}
+
 fn asked(args: &cli::Explain) -> anyhow::Result<Asked> {
+    let asked = written(args)?;
+    if let Some(arguments) = &asked.arguments {
+        serde_json::from_str::<Lawful>(arguments.get()).context("no tool can be called with these arguments")?;
+    }
+    Ok(asked)
+}
+
+fn written(args: &cli::Explain) -> anyhow::Result<Asked> {
     let Some(call) = &args.call else {
         let arguments =
             args.arguments.clone().map(RawValue::from_string).transpose().context("the arguments are not JSON")?;

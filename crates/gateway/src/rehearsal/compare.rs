@@ -52,6 +52,9 @@ pub(super) fn compare(expected: &Expected, answer: &Answer) -> Vec<Mismatch> {
     }
     if let Some(ExpectedApproval { approvers, quorum }) = approval {
         let got = answer.approval.as_deref();
+        if got.is_none() {
+            differ("approval", "some".to_owned(), NONE.to_owned());
+        }
         if let Some(approvers) = approvers {
             let got = got.map(|approval| list(approval.approvers.iter().map(String::as_str)));
             differ("approvers", list(approvers.iter().map(String::as_str)), got.unwrap_or_else(|| NONE.to_owned()));

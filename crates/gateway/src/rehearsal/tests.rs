@@ -113,6 +113,7 @@ fn everything_that_can_be_expected() {
         &ask(r#""approval": { "approvers": [], "quorum": 1 }"#),
         &["ask/1: approvers none is boss, leads; quorum 1 is 2"],
     );
+    check(r#"{ "tool": "get", "expect": { "approval": { "approvers": [] } } }"#, &["get/1: approval some is none"]);
     check(&ask(r#""outcome": "deny", "code": "approval.required""#), &[]);
     check(&ask(r#""outcome": "deny""#), &["ask/1: outcome deny is approve"]);
     check(

@@ -18,6 +18,9 @@ use crate::{Policy, Subject};
 /// More classes than this are not looked at.
 pub(super) const MOST: usize = 4_096;
 
+/// How more patterns than this overlap is not worked out.
+const MOST_GLOBS: usize = 500;
+
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -112,10 +115,14 @@ pub(super) fn classes(kind: Kind, policies: [&Policy; 2]) -> (Vec<NameClass>, Op
         let _ = texts.add(test);
     }
     sorting.exact.iter().for_each(|name| texts.add_literal(name));
-    let (mut examples, mut open) = texts.examples();
+    let (mut examples, mut open) = if sorting.globs.len() > MOST_GLOBS {
+        (Vec::new(), Some("there are too many patterns"))
+    } else {
+        texts.examples()
+    };
     if open.is_some() {
         let seen = examples.iter().map(|name| sorting.way(name)).collect();
-        examples.extend(sorting.guesses(seen));
+        examples.extend(sorting.guesses(kind, policies, seen));
     }
     let mut classes = Vec::new();
     let exact = sorting.exact.iter().filter(|name| !name.is_empty() && !name.contains(char::is_control));
@@ -135,6 +142,7 @@ impl Sorting {
     fn new(kind: Kind, policies: [&Policy; 2]) -> Self {
         let (mut exact, mut globs, mut tests) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         for policy in policies {
+            let mut own = BTreeSet::new();
             let space = kind.space(policy);
             exact.extend(space.names().map(str::to_owned));
             if kind == Kind::Tool {
@@ -145,7 +153,7 @@ impl Sorting {
                     std::iter::once(&rule.pattern).chain(&rule.except).filter(|pattern| !pattern.is_everything())
                 {
                     if pattern.is_glob() {
-                        globs.insert(pattern.clone());
+                        own.insert(pattern.clone());
                     } else {
                         exact.insert(pattern.as_str().to_owned());
                     }
@@ -154,6 +162,7 @@ impl Sorting {
                     rule.checks.iter().for_each(|check| names_asked(&check.condition, &mut tests));
                 }
             }
+            globs.append(&mut own);
         }
         for literal in tests.iter().flat_map(Test::literals) {
             if let Literal::String(name) = literal {
@@ -172,12 +181,18 @@ impl Sorting {
         globs.chain(self.tests.iter().map(holds)).collect()
     }
 
-    /// Where not every class is known, one name for each pattern at least.
-    fn guesses(&self, mut seen: HashSet<Vec<bool>>) -> Vec<String> {
+    /// Where not every class is known, one name for each pattern, as far as there is time; first those that fare otherwise.
+    fn guesses(&self, kind: Kind, policies: [&Policy; 2], mut seen: HashSet<Vec<bool>>) -> Vec<String> {
         let plain = |glob: &Pattern| ["", "x"].map(|run| glob.as_str().replace('*', run).replace('?', "x"));
         let names = self.globs.iter().flat_map(plain).chain(["x".to_owned(), "xyz".to_owned()]);
-        let names = names.filter(|name| !name.is_empty() && !self.exact.contains(name));
-        names.filter(|name| seen.insert(self.way(name))).collect()
+        let mut names = names.filter(|name| !name.is_empty() && !self.exact.contains(name)).collect::<Vec<_>>();
+        names.sort_by_cached_key(|name| {
+            let [old, new] = policies.map(|policy| kind.space(policy).judge(name).ruling.map(|rule| &rule.pointer));
+            format!("{old:?}") == format!("{new:?}")
+        });
+        names.truncate(2 * MOST_GLOBS);
+        names.retain(|name| seen.insert(self.way(name)));
+        names
     }
 }
 

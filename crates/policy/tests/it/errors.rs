@@ -338,6 +338,8 @@ fn warnings() {
     warns(r#""tools": { "a": { "limits": [{ "max": 4, "window": 1, "cost": 5 }] } }"#, &["never_passes {"]);
     warns(r#""tools": { "a": { "limits": [{ "max": 0.5, "window": 1, "cost": "args.a" }] } }"#, &[]);
     warns(r#""tools": { "a": { "approval": { "quorum": 2 } } }"#, &["nobody_approves {"]);
+    warns(r#""tools": { "a": { "action": "deny", "mode": "shadow" } }"#, &["shadow_allows \"a\""]);
+    warns(r#""tools": { "a": { "action": "deny", "mode": "shadow" } }, "default": "allow""#, &[]);
     warns(r#""tools": { "*": {} }"#, &["lists_nothing \"*\""]);
     warns(r#""tools": { "*": {}, "a": {} }"#, &["lists_nothing \"*\""]);
     warns(r#""tools": { "*": { "rate_limit": "1/minute" }, "a": {} }"#, &[]);

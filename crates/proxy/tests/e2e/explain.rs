@@ -41,6 +41,11 @@ fn calls_as_json() {
     assert_eq!(first(&["--call", r#"{"method": "ping", "params": {}}"#]).0, 2);
     assert_eq!(first(&["--call", "{"]).0, 2);
     assert_eq!(first(&["refund", "--arguments", "{"]).0, 2);
+    // The gateway refuses such calls before any rule is asked.
+    let (code, said) = first(&["refund", "--arguments", r#"{"amount": 1, "x": [{"a": 1, "a": 2}]}"#]);
+    assert!(code == 2 && said.contains("key `a` stands twice"), "{said}");
+    let (code, said) = first(&["--call", r#"{"name": "refund", "arguments": [1]}"#]);
+    assert!(code == 2 && said.contains("expected a JSON object"), "{said}");
 }
 
 #[test]
