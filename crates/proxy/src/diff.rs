@@ -9,7 +9,7 @@ use policy::Policy;
 
 use crate::cli::{self, Format, Gate};
 use crate::document::Document;
-use crate::exit;
+use crate::{document, exit};
 
 pub(crate) fn run(args: &cli::Diff) -> anyhow::Result<ExitCode> {
     let (Some(old), Some(new)) = (read(&args.old)?, read(&args.new)?) else {
@@ -35,7 +35,7 @@ fn read(path: &Path) -> anyhow::Result<Option<Policy>> {
     match Document::read(path, None)?.policy() {
         Ok(policy) => Ok(Some(policy)),
         Err(errors) => {
-            eprintln!("{:?}", miette::Report::new(errors));
+            document::complain(&errors);
             Ok(None)
         }
     }

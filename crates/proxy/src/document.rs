@@ -35,6 +35,11 @@ impl Document {
     }
 }
 
+/// Shows all that is wrong with a policy, each with its place.
+pub(crate) fn complain(errors: &PolicyErrors) {
+    errors.iter().for_each(|error| eprintln!("{:?}", miette::Report::new(error.clone())));
+}
+
 fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
 }

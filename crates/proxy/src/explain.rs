@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::{self, Format};
 use crate::document::Document;
-use crate::exit;
+use crate::{document, exit};
 
 /// The parameters of a call, or a whole JSON-RPC request of one. Members that say nothing to a policy are left aside.
 #[derive(Default, Deserialize)]
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &cli::Explain) -> anyhow::Result<ExitCode> {
     let policy = match document.policy() {
         Ok(policy) => policy,
         Err(errors) => {
-            eprintln!("{:?}", miette::Report::new(errors));
+            document::complain(&errors);
             return Ok(exit::USAGE.into());
         }
     };

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::{cli, exit};
+use crate::{cli, document, exit};
 
 /// What became of a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ fn format(path: &Path, check: bool) -> anyhow::Result<Outcome> {
     let formatted = match policy::format(&file, &text) {
         Ok(formatted) => formatted,
         Err(errors) => {
-            eprintln!("{:?}", miette::Report::new(errors));
+            document::complain(&errors);
             return Ok(Outcome::Bad);
         }
     };
