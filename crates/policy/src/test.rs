@@ -54,6 +54,22 @@ pub(crate) enum Type {
 pub(crate) struct WrongType;
 
 impl Test {
+    /// The types of JSON Schema that it can be asked of; none for any.
+    pub(crate) fn types(&self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Compare(..) => Some(&["number", "integer"]),
+            Self::StartsWith(_)
+            | Self::EndsWith(_)
+            | Self::Glob(_)
+            | Self::Regex(_)
+            | Self::Within(_)
+            | Self::HostIn(_) => Some(&["string"]),
+            Self::Contains(_) => Some(&["string", "array"]),
+            Self::Length(..) => Some(&["string", "array", "object"]),
+            Self::Equals(_) | Self::OneOf(_) | Self::Exists | Self::Type(_) => None,
+        }
+    }
+
     pub(crate) fn ask(&self, value: &Value<'_>) -> Result<bool, WrongType> {
         match self {
             Self::Equals(literal) => Ok(literal.equals(value)),

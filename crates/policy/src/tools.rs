@@ -124,6 +124,7 @@ fn argument(asked: &Asked, steps: &[Step], effect: Effect, schemas: &[&Value], h
     if seen().all(|seen| seen == Seen::Unknown) {
         return no_argument(&path, steps, schemas, here.clone(), findings);
     }
+    suits(asked, steps, &path, schemas, here, findings);
     let holds_when_missing = asked.negated || matches!(asked.test, Test::Exists);
     if effect != Effect::Require && !holds_when_missing && seen().any(|seen| seen == Seen::Optional) {
         findings
@@ -131,6 +132,41 @@ fn argument(asked: &Asked, steps: &[Step], effect: Effect, schemas: &[&Value], h
             .label("passes without it")
             .advise(format!("add {{ \"path\": \"{path}\", \"op\": \"exists\", \"value\": false }} as another predicate, if that must not pass"));
     }
+}
+
+/// Whether what the tool takes there can be asked so.
+fn suits(asked: &Asked, steps: &[Step], path: &str, schemas: &[&Value], here: &Span, findings: &mut Findings) {
+    let Some(wanted) = asked.test.types() else {
+        return;
+    };
+    let types = schemas.iter().map(|schema| types(schema, steps)).collect::<Option<Vec<_>>>();
+    let taken = types.into_iter().flatten().flatten().collect::<Vec<_>>();
+    if !taken.is_empty() && !taken.iter().any(|taken| wanted.contains(taken)) {
+        findings
+            .warn(
+                Code::Impossible,
+                here.clone(),
+                format!("the tool takes {} at `{path}`, and this asks of {}", taken.join(" or "), wanted.join(" or ")),
+            )
+            .label("of the wrong type")
+            .advise("a `require` of it denies every call, and so does a `deny_if`");
+    }
+}
+
+/// None where the schema does not say.
+fn types<'s>(schema: &'s Value, steps: &[Step]) -> Option<Vec<&'s str>> {
+    let Some((step, rest)) = steps.split_first() else {
+        let types = schema.get("type")?;
+        return match types.as_str() {
+            Some(one) => Some(vec![one]),
+            None => types.as_array()?.iter().map(Value::as_str).collect(),
+        };
+    };
+    let below = match step {
+        Step::Each => schema.get("items"),
+        Step::Key(key) => properties(schema)?.get(&**key),
+    };
+    types(below?, rest)
 }
 
 fn no_argument(path: &str, steps: &[Step], schemas: &[&Value], here: Span, findings: &mut Findings) {

@@ -176,6 +176,15 @@ fn tools_and_arguments_that_are_not_there() {
         &rule("create_refund", "approve_if", "args.items[*].price", "gt"),
         &["optional_argument: a call may leave `args.items[*].price` out, and then this does not hold"],
     );
+    check(
+        &rule("create_refund", "require", "args.note", "lt"),
+        &["impossible: the tool takes string at `args.note`, and this asks of number or integer"],
+    );
+    check(&rule("create_refund", "require", "args.items[*].price", "gt"), &[]);
+    check(
+        &rule("create_refund", "require", "args.amount", "len_lt"),
+        &["impossible: the tool takes number at `args.amount`, and this asks of string or array or object"],
+    );
     check(&rule("get_me", "deny_if", "args.anything", "eq"), &[]);
     check(&rule("odd", "deny_if", "args.anything", "eq"), &[]);
     check(&rule("*", "require", "args.amount", "lt"), &[]);
