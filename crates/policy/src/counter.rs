@@ -12,6 +12,13 @@ use crate::path::Path;
 /// What a call costs, in millionths: every amount is whole in this unit.
 pub const ONE: u64 = 1_000_000;
 
+/// An amount in millionths as people write it: `2.5`, `10`.
+pub fn amount(millionths: u64) -> String {
+    let (whole, fraction) = (millionths / ONE, millionths % ONE);
+    let text = format!("{whole}.{fraction:06}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// One count: every limit of a policy that looks at the same number, for the same kind of key.
 #[derive(Clone, Debug)]
 pub struct Counter {

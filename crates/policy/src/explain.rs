@@ -12,7 +12,7 @@ use crate::diagnostics::quoted;
 use crate::ruling::{Rule, Ruling};
 use crate::source::Action;
 use crate::written;
-use crate::{Call, Decision, Denial, Owed, Policy, RulePointer, Subject};
+use crate::{Call, Decision, Denial, Owed, Policy, RulePointer, Subject, amount};
 
 /// The story of one decision. Shows as a tree; [`Explanation::to_json`] has the same structure.
 #[derive(Clone, Debug)]
@@ -219,10 +219,6 @@ impl Story<'_> {
         };
         limits.map(told).collect()
     }
-}
-
-fn amount(millionths: u64) -> String {
-    crate::print::amount(millionths).line()
 }
 
 fn window(window: std::time::Duration) -> String {

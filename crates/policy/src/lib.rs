@@ -53,7 +53,7 @@ pub use call::{Call, Context, Reverse, Subject};
 pub use cases::{Case, Cases, Expected, ExpectedApproval, Named, Outcome};
 pub use catalogue::Catalogue;
 pub use code::Code;
-pub use counter::{Algorithm, Counter, CounterName, Limit, ONE, Owed, Per};
+pub use counter::{Algorithm, Counter, CounterName, Limit, ONE, Owed, Per, amount};
 pub use decide::{Decision, Denial, DenyCode, Permitted};
 pub use diagnostics::{Finding, PolicyErrors};
 pub use diff::{Diff, diff};

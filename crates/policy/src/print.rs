@@ -7,7 +7,7 @@ use crate::diagnostics::Findings;
 use crate::source::{Action, Classified, Cost, Document, Fallback, KeyedRule, LimitEntry, Place, PredicateEntry};
 use crate::source::{ReverseEntry, RuleEntry, Spanned};
 use crate::written::{Tree, condition, path, text};
-use crate::{Algorithm, Approval, ONE, Per, PolicyErrors, read};
+use crate::{Algorithm, Approval, ONE, Per, PolicyErrors, amount, read};
 
 /// The document as JSON with the language's own keys: dialects lowered, short forms written out. Comments are not kept.
 /// Says everything that is wrong with it, if anything is. `name` as for `Policy::parse`.
@@ -118,24 +118,16 @@ fn rate_limit(entries: &[LimitEntry]) -> Option<(String, Tree)> {
 }
 
 fn limit(entry: &LimitEntry) -> Tree {
-    let mut members = vec![member("max", amount(entry.max)), member("window", window(entry.window))];
+    let mut members = vec![member("max", Tree::Text(amount(entry.max))), member("window", window(entry.window))];
     members.extend(entry.counter.as_deref().map(|name| member("counter", text(name))));
     members.extend((entry.per != Per::Agent).then(|| member("per", text(entry.per.as_str()))));
     match &entry.cost {
         Cost::Fixed(ONE) => {}
-        Cost::Fixed(cost) => members.push(member("cost", amount(*cost))),
+        Cost::Fixed(cost) => members.push(member("cost", Tree::Text(amount(*cost)))),
         Cost::At(at) => members.push(member("cost", text(&path(at)))),
     }
     members.extend((entry.algorithm == Algorithm::Smooth).then(|| member("algorithm", text("smooth"))));
     Tree::Map(members)
-}
-
-/// From millionths.
-pub(crate) fn amount(millionths: u64) -> Tree {
-    let (whole, fraction) = (millionths / ONE, millionths % ONE);
-    let fraction = format!("{fraction:06}");
-    let fraction = fraction.trim_end_matches('0');
-    Tree::Text(if fraction.is_empty() { whole.to_string() } else { format!("{whole}.{fraction}") })
 }
 
 pub(crate) fn window(window: Duration) -> Tree {

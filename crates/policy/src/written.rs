@@ -21,7 +21,7 @@ pub(crate) fn text(text: &str) -> Tree {
     Tree::Text(quoted(text))
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

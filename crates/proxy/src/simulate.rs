@@ -10,14 +10,14 @@ use gateway::PolicyTrouble;
 use gateway::replay::{Only, Replay, Summary};
 
 use crate::cli::{self, FailOn, Format};
-use crate::exit;
+use crate::{document, exit};
 
 pub(crate) fn run(args: &cli::Simulate) -> anyhow::Result<ExitCode> {
     let only = Only { server: args.server.clone(), since: args.since };
     let replay = match Replay::new(&args.new, args.old.as_deref(), only) {
         Ok(replay) => replay,
         Err(PolicyTrouble::Invalid { source, .. }) => {
-            source.iter().for_each(|error| eprintln!("{:?}", miette::Report::new(error.clone())));
+            document::complain(&source);
             return Ok(exit::FINDINGS.into());
         }
         Err(error) => return Err(error.into()),

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use gateway::rehearsal::{self, Ending, NoScript, Report};
 
 use crate::cli::{self, TestFormat};
-use crate::exit;
+use crate::{document, exit};
 
 pub(crate) fn run(args: &cli::Test) -> anyhow::Result<ExitCode> {
     let scripts = match rehearsal::find(&paths(args)) {
@@ -23,8 +23,7 @@ pub(crate) fn run(args: &cli::Test) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     let shown = match args.format {
         TestFormat::Human => {
-            let errors = report.errors().flat_map(policy::PolicyErrors::iter);
-            errors.for_each(|error| eprintln!("{:?}", miette::Report::new(error.clone())));
+            report.errors().for_each(document::complain);
             write!(out, "{}", report.human())
         }
         TestFormat::Json => writeln!(out, "{}", report.json()),

@@ -1,9 +1,8 @@
 //! What was expected of a call, against what became of it.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use policy::{Expected, ExpectedApproval, Outcome, RulePointer};
+use policy::{Expected, ExpectedApproval, Outcome, RulePointer, amount};
 
 use crate::stage::Answer;
 
@@ -87,16 +86,4 @@ fn list<'t>(texts: impl Iterator<Item = &'t str>) -> String {
 pub(super) fn shown(wait: Duration) -> String {
     let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     humantime::format_duration(Duration::from_millis(millis)).to_string()
-}
-
-/// Millionths as a decimal.
-pub(super) fn amount(units: u64) -> String {
-    let (whole, rest) = (units / policy::ONE, units % policy::ONE);
-    let mut text = whole.to_string();
-    if rest > 0 {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ".{rest:06}");
-        text.truncate(text.trim_end_matches('0').len());
-    }
-    text
 }

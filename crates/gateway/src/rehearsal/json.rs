@@ -1,9 +1,8 @@
 //! A report for programs.
 
-use policy::{Finding, PolicyErrors};
+use policy::{Finding, PolicyErrors, amount};
 use serde_json::{Value, json};
 
-use super::compare::amount;
 use super::{Ending, Rehearsed, Report, Tried, Unplayable};
 use crate::policies::PolicyTrouble;
 use crate::stage::Answer;

@@ -3,9 +3,9 @@
 use super::names::{self, Kind, NameClass};
 use super::search::{Known, Search};
 use super::terms::Terms;
-use super::values::quoted;
 use super::witness::{Verdict, Witness};
 use super::{Diff, Direction, Unknown, What, owed};
+use crate::written::quoted;
 use crate::{Call, Context, Policy};
 
 pub(super) fn compare(old: &Policy, new: &Policy, diff: &mut Diff) {

@@ -2,8 +2,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::values::{Cells, Gathered, MOST, NO_TEXT, Place, fresh, quoted, written};
+use super::values::{Cells, Gathered, MOST, NO_TEXT, Place, fresh, written};
 use crate::literal::Literal;
+use crate::written::quoted;
 
 /// Longer lists are not made.
 const LONGEST: u64 = 5_000;

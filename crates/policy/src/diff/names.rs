@@ -175,7 +175,7 @@ impl Sorting {
     /// How all patterns and tests come out for a name.
     fn way(&self, name: &str) -> Vec<bool> {
         let globs = self.globs.iter().map(|glob| glob.matches(name));
-        let json = super::values::quoted(name);
+        let json = crate::written::quoted(name);
         let value = Value::of(Json::new(&json));
         let holds = |test: &Test| value.as_ref().is_some_and(|value| test.ask(value).unwrap_or_default());
         globs.chain(self.tests.iter().map(holds)).collect()

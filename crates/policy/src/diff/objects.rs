@@ -1,7 +1,8 @@
 //! Objects: their members are independent of each other, so every combination of what members can show can be.
 
-use super::values::{Cell, Gathered, MOST, Place, fresh, quoted};
+use super::values::{Cell, Gathered, MOST, Place, fresh};
 use crate::literal::Literal;
+use crate::written::quoted;
 
 /// Larger objects are not made.
 const LARGEST: u64 = 5_000;

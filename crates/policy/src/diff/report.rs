@@ -4,9 +4,9 @@ use std::fmt;
 
 use super::ask::hour_of;
 use super::json::{asked, mode};
-use super::values::quoted;
 use super::{Change, Diff, Direction, LimitTerms, NameClass, Outcome, Unknown, What, Witness};
-use crate::{Algorithm, Approval, ONE};
+use crate::written::quoted;
+use crate::{Algorithm, Approval, ONE, amount};
 
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,12 +139,6 @@ impl fmt::Display for LimitTerms {
             (_, true) => f.write_str(", a call costs what its arguments say"),
         }
     }
-}
-
-fn amount(millionths: u64) -> String {
-    let (whole, part) = (millionths / ONE, millionths % ONE);
-    let text = format!("{whole}.{part:06}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn approval(approval: &Approval) -> String {

@@ -12,6 +12,7 @@ use super::texts::Texts;
 use crate::literal::Literal;
 use crate::path::Step;
 use crate::test::Test;
+use crate::written::quoted;
 
 /// More ways than this are not told apart at one place.
 pub(super) const MOST: usize = 4_096;
@@ -202,10 +203,6 @@ impl<'a> Gathered<'a> {
     pub(super) fn open(&mut self, reason: &'static str) {
         self.cells.open.get_or_insert(reason);
     }
-}
-
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// As JSON.

@@ -51,7 +51,7 @@ impl Witness {
         for (part, value) in parts {
             match part {
                 Part::Argument(key) => {
-                    members.extend(value.iter().map(|json| format!("{}:{json}", super::values::quoted(key))));
+                    members.extend(value.iter().map(|json| format!("{}:{json}", crate::written::quoted(key))));
                 }
                 Part::Agent => witness.agent = text(value).map(Into::into),
                 Part::Label(key) => witness.labels.extend(text(value).map(|label| (key.clone(), label.into()))),

@@ -16,6 +16,7 @@ use crate::cases::{Case, Cases, Expected, ExpectedApproval, Named, Outcome};
 use crate::decimal::Decimal;
 use crate::diagnostics::Findings;
 use crate::source::Span;
+use crate::written::quoted;
 use crate::{Code, DenyCode};
 
 const DOCUMENT: Keys = Keys { of: "a document of cases", known: &["$schema", "cases", "description", "version"] };
@@ -345,7 +346,7 @@ fn write(value: &Value<'_>, to: &mut String) {
         Value::NullKeyword(_) => to.push_str("null"),
         Value::BooleanLit(boolean) => to.push_str(if boolean.value { "true" } else { "false" }),
         Value::NumberLit(number) => to.push_str(number.value),
-        Value::StringLit(text) => quote(&text.value, to),
+        Value::StringLit(text) => to.push_str(&quoted(&text.value)),
         Value::Array(array) => {
             to.push('[');
             for (number, element) in array.elements.iter().enumerate() {
@@ -358,15 +359,11 @@ fn write(value: &Value<'_>, to: &mut String) {
             to.push('{');
             for (number, property) in object.properties.iter().enumerate() {
                 to.push_str(if number == 0 { "" } else { "," });
-                quote(property.name.as_str(), to);
+                to.push_str(&quoted(property.name.as_str()));
                 to.push(':');
                 write(&property.value, to);
             }
             to.push('}');
         }
     }
-}
-
-fn quote(text: &str, to: &mut String) {
-    to.push_str(&serde_json::Value::from(text).to_string());
 }
