@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
-use hyper::body::Incoming;
 use mcp::{Method, Object, Revision, ServerMessage, Verdict};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::answering::{Answering, Piece};
 use crate::upstream::{MCP_METHOD, PROTOCOL_VERSION, Upstream, UpstreamError, is_type};
 
 /// A server that spoke only legacy is asked again after this long: it may have been replaced.
@@ -108,19 +108,19 @@ pub(crate) fn error_code(error: &str) -> Option<i64> {
 }
 
 /// The first event that is an answer.
-pub(crate) async fn first_answer(upstream: &Upstream, mut body: Incoming) -> Result<Vec<u8>, UpstreamError> {
+pub(crate) async fn first_answer(upstream: &Upstream, mut body: Answering) -> Result<Vec<u8>, UpstreamError> {
     let mut reader = mcp::sse::Reader::new(upstream.bounds.event);
-    let mut found = None;
-    while let Some(data) = upstream.next(&mut body).await? {
-        let pushed = reader.push(&data, |event| {
-            let data = event.data.unwrap_or_default();
-            if found.is_none() && matches!(ServerMessage::read(&data), Some(ServerMessage::Answer(_))) {
-                found = Some(data);
-            }
-        });
-        pushed.map_err(|_| UpstreamError::TooLarge(upstream.bounds.event))?;
-        if let Some(found) = found.take() {
-            return Ok(found);
+    while let Some(piece) = upstream.next(&mut body).await? {
+        let mut events = Vec::new();
+        match piece {
+            Piece::Event(event) => events.push(event),
+            Piece::Bytes(data) => reader
+                .push(&data, |event| events.push(event))
+                .map_err(|_| UpstreamError::TooLarge(upstream.bounds.event))?,
+        }
+        let answers = |data: &Vec<u8>| matches!(ServerMessage::read(data), Some(ServerMessage::Answer(_)));
+        if let Some(answer) = events.into_iter().filter_map(|event| event.data).find(answers) {
+            return Ok(answer);
         }
     }
     Err(UpstreamError::NotAnAnswer)

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode};
-use hyper::body::Incoming;
 use mcp::{Era, Notice, Params, Revision, Writer};
 use policy::Reverse;
 
+use crate::answering::Answering;
 use crate::exchange::{Exchange, session_headers};
 use crate::head::{self, one};
 use crate::modern::Claim;
@@ -39,7 +39,7 @@ impl Pipeline {
         mut exchange: Exchange,
         wanted: Revision,
         offered: Box<[Reverse]>,
-        response: http::Response<Incoming>,
+        response: http::Response<Answering>,
     ) -> Result<Reply, Refused> {
         let Some(call) = &exchange.call else { return Err(Refusal::NoSession.into()) };
         let to = call.to.clone();
@@ -87,8 +87,11 @@ impl Pipeline {
 
     /// Sends what has no answer.
     pub(crate) async fn tell(&self, entry: &Entry, session: &Arc<Session>, message: Vec<u8>) -> Result<Reply, Refused> {
-        let response =
-            self.upstream(&entry.server).post(session_headers(session), message, None).await.map_err(Refusal::from)?;
+        let response = self
+            .upstream(&entry.server, &session.agent)
+            .post(session_headers(session), message, None)
+            .await
+            .map_err(Refusal::from)?;
         match response.status() {
             StatusCode::NOT_FOUND if session.upstream.is_some() => {
                 self.shared.sessions.remove(&session.id);
@@ -105,7 +108,7 @@ impl Pipeline {
             return Err(Refusal::NotAcceptable.into());
         }
         let session = self.session_or_no_stream(entry)?;
-        let upstream = self.upstream(&entry.server);
+        let upstream = self.upstream(&entry.server, &session.agent);
         let mut headers = session_headers(&session);
         if let Some(last) = one(&entry.headers, &LAST_EVENT_ID)? {
             headers.insert(LAST_EVENT_ID, last.clone());
@@ -142,7 +145,7 @@ impl Pipeline {
         let session = self.session_or_no_stream(entry)?;
         self.shared.sessions.remove(&session.id);
         if session.upstream.is_some() {
-            let ended = self.upstream(&entry.server).delete(session_headers(&session)).await;
+            let ended = self.upstream(&entry.server, &session.agent).delete(session_headers(&session)).await;
             if let Err(error) = ended {
                 tracing::warn!(server = %entry.server.id, error = %crate::policies::chain(&error), "the upstream's session was not ended");
             }

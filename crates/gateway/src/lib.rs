@@ -2,6 +2,7 @@
 
 mod admin;
 mod agent;
+mod answering;
 mod batch;
 mod body;
 mod builtin;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::agent::Agent;
+use crate::answering::Answering;
 use crate::catalogue::Asking;
 use crate::config::Bounds;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
@@ -217,7 +218,7 @@ impl Pipeline {
     /// 4 to 8. Decide, owe, record, forward, relay: by one snapshot of the policy.
     async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
         let bound = entry.server.policy.current();
-        let upstream = self.upstream(&entry.server);
+        let upstream = self.upstream(&entry.server, &lawful.agent);
         restrict(&bound, lawful.method, &mut lawful.params);
         let asked = Asked::of(lawful.method, &lawful.params);
         let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
@@ -326,7 +327,11 @@ impl Pipeline {
     }
 
     /// 8. Relay: one JSON message, or a stream of them.
-    pub(crate) async fn relay(&self, exchange: Exchange, response: http::Response<Incoming>) -> Result<Reply, Refused> {
+    pub(crate) async fn relay(
+        &self,
+        exchange: Exchange,
+        response: http::Response<Answering>,
+    ) -> Result<Reply, Refused> {
         let status = response.status();
         if status == StatusCode::NOT_FOUND
             && let Some(session) = exchange.session.as_ref().filter(|session| session.upstream.is_some())
@@ -393,17 +398,18 @@ impl Pipeline {
         self.shared.sessions.find(id, &entry.server.id).ok_or(Refusal::SessionGone)
     }
 
-    pub(crate) fn upstream(&self, server: &Arc<Server>) -> Upstream {
+    pub(crate) fn upstream(&self, server: &Arc<Server>, agent: &Agent) -> Upstream {
         Upstream {
             client: self.client.clone(),
             server: Arc::clone(server),
+            agent: Arc::clone(&agent.key),
             bounds: Arc::clone(&self.shared.bounds),
             deadline: Instant::now() + self.shared.bounds.call_timeout,
         }
     }
 
     /// A stream that waits for events: silence is lawful, and only the client, the server or a drain ends it.
-    pub(crate) fn listening(&self, upstream: Incoming, exchange: Exchange) -> Relay {
+    pub(crate) fn listening(&self, upstream: Answering, exchange: Exchange) -> Relay {
         Relay::new(upstream, exchange, self.times(None)).until(self.shared.draining.clone())
     }
 

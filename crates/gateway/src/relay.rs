@@ -9,16 +9,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Incoming};
 use mcp::sse;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
+use crate::answering::{Answering, Piece};
 use crate::exchange::{Exchange, Passed};
 use crate::upstream::UpstreamError;
 
 pub(crate) struct Relay {
-    upstream: Option<Incoming>,
+    upstream: Option<Answering>,
     reader: sse::Reader,
     exchange: Exchange,
     out: Vec<u8>,
@@ -50,7 +50,7 @@ impl Times {
 }
 
 impl Relay {
-    pub(crate) fn new(upstream: Incoming, exchange: Exchange, times: Times) -> Self {
+    pub(crate) fn new(upstream: Answering, exchange: Exchange, times: Times) -> Self {
         let now = Instant::now();
         Self {
             upstream: Some(upstream),
@@ -84,13 +84,10 @@ impl Relay {
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(None);
             };
-            match Pin::new(upstream).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.heard(&data);
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => self.end(UpstreamError::Body(error)),
+            match upstream.poll(cx) {
+                Poll::Ready(Some(Ok(Piece::Bytes(data)))) => self.heard(&data),
+                Poll::Ready(Some(Ok(Piece::Event(event)))) => self.take(event),
+                Poll::Ready(Some(Err(error))) => self.end(error),
                 Poll::Ready(None) => self.end(UpstreamError::NotAnAnswer),
                 Poll::Pending => {
                     if self.closing.as_mut().is_some_and(|closing| closing.as_mut().poll(cx).is_ready()) {
@@ -106,19 +103,21 @@ impl Relay {
     }
 
     fn heard(&mut self, bytes: &[u8]) {
-        self.last_heard = Instant::now();
-        let (exchange, out) = (&self.exchange, &mut self.out);
-        let (answered, resumable) = (&mut self.answered, &mut self.resumable);
-        let read = self.reader.push(bytes, |event| {
-            *resumable |= event.id.as_ref().is_some_and(|id| !id.is_empty());
-            if let Some((event, is_answer)) = pass(exchange, event, *resumable, *answered) {
-                *answered |= is_answer;
-                sse::write(&event, out);
-            }
-        });
+        let mut reader = std::mem::replace(&mut self.reader, sse::Reader::new(0));
+        let read = reader.push(bytes, |event| self.take(event));
+        self.reader = reader;
         if read.is_err() {
             self.resumable = false; // the rest of the stream is lost, whatever is asked for
-            self.end(UpstreamError::TooLarge(exchange.upstream.bounds.event));
+            self.end(UpstreamError::TooLarge(self.exchange.upstream.bounds.event));
+        }
+    }
+
+    fn take(&mut self, event: sse::Event) {
+        self.last_heard = Instant::now();
+        self.resumable |= event.id.as_ref().is_some_and(|id| !id.is_empty());
+        if let Some((event, is_answer)) = pass(&self.exchange, event, self.resumable, self.answered) {
+            self.answered |= is_answer;
+            sse::write(&event, &mut self.out);
         }
     }
 

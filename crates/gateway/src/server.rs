@@ -12,21 +12,37 @@ use crate::policies::PolicyFile;
 
 pub(crate) struct Server {
     pub(crate) id: Arc<str>,
-    pub(crate) url: Uri,
-    /// Our own credentials for it; nothing of the client's is ever added.
-    pub(crate) headers: HeaderMap,
+    pub(crate) way: Way,
     pub(crate) policy: Arc<PolicyFile>,
     pub(crate) era: EraCache,
     pub(crate) catalogue: Catalogue,
     next: AtomicU64,
 }
 
+/// How a server is reached. Whichever it is, it looks like Streamable HTTP from here: messages are posted, events come back.
+pub(crate) enum Way {
+    Http(Endpoint),
+}
+
+/// An address that speaks HTTP.
+pub(crate) struct Endpoint {
+    pub(crate) url: Uri,
+    /// Our own credentials for it; nothing of the client's is ever added.
+    pub(crate) headers: HeaderMap,
+}
+
+impl Way {
+    pub(crate) fn http(url: Uri, headers: &UpstreamHeaders) -> Self {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self::Http(Endpoint { url, headers })
+    }
+}
+
 impl Server {
-    pub(crate) fn new(id: &str, url: Uri, headers: &UpstreamHeaders, policy: Arc<PolicyFile>) -> Self {
+    pub(crate) fn new(id: &str, way: Way, policy: Arc<PolicyFile>) -> Self {
         Self {
             id: id.into(),
-            url,
-            headers: headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            way,
             policy,
             era: EraCache::default(),
             catalogue: Catalogue::default(),

@@ -18,7 +18,7 @@ use crate::head::Doors;
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
-use crate::server::Server;
+use crate::server::{Server, Way};
 use crate::session::Sessions;
 use crate::tasks::Tasks;
 use crate::upstream;
@@ -172,11 +172,11 @@ fn servers(config: &Config) -> Result<Servers, StartError> {
             }
         };
         let server = match &server.target {
-            Target::Url(url) => Server::new(id.as_str(), url.clone(), &server.headers, file),
+            Target::Url(url) => Server::new(id.as_str(), Way::http(url.clone(), &server.headers), file),
             Target::Finetuning(settings) => {
                 let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
                 builtins.push(builtin.alive);
-                Server::new(id.as_str(), builtin.url, &builtin.headers, file)
+                Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers), file)
             }
         };
         servers.insert(id.as_str().into(), Arc::new(server));
@@ -221,7 +221,7 @@ async fn sweep(pipeline: Pipeline) {
             };
             // A courtesy: an upstream that is slow to take it holds up nobody, and misses some.
             let Ok(place) = Arc::clone(&farewells).try_acquire_owned() else { continue };
-            let upstream = pipeline.upstream(server);
+            let upstream = pipeline.upstream(server, &session.agent);
             tokio::spawn(async move {
                 _ = upstream.delete(session_headers(&session)).await;
                 drop(place);

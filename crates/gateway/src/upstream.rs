@@ -8,17 +8,17 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
 use http::{HeaderValue, Method as Verb, Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
+use crate::answering::{Answering, Piece};
 use crate::config::Bounds;
 use crate::limits::Held;
-use crate::server::Server;
+use crate::server::{Endpoint, Server, Way};
 
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(crate) const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -86,6 +86,8 @@ pub(crate) enum UpstreamError {
 pub(crate) struct Upstream {
     pub(crate) client: HttpClient,
     pub(crate) server: Arc<Server>,
+    /// For whom: some ways keep a process or a session for each agent.
+    pub(crate) agent: Arc<str>,
     pub(crate) bounds: Arc<Bounds>,
     /// When the call must be over, whatever it still waits for.
     pub(crate) deadline: Instant,
@@ -98,54 +100,57 @@ impl Upstream {
         extra: HeaderMap,
         body: Vec<u8>,
         held: Option<Held>,
-    ) -> Result<Response<Incoming>, UpstreamError> {
-        let mut request = self.request(Verb::POST, extra, Departing { bytes: Some(body.into()), held })?;
-        request.headers_mut().insert(CONTENT_TYPE, JSON);
-        request.headers_mut().insert(ACCEPT, BOTH);
-        self.send(request).await
+    ) -> Result<Response<Answering>, UpstreamError> {
+        match &self.server.way {
+            Way::Http(endpoint) => {
+                let body = Departing { bytes: Some(body.into()), held };
+                let mut request = endpoint.request(Verb::POST, extra, body)?;
+                request.headers_mut().insert(CONTENT_TYPE, JSON);
+                request.headers_mut().insert(ACCEPT, BOTH);
+                self.send(request).await
+            }
+        }
     }
 
     /// Opens an event stream.
-    pub(crate) async fn get(&self, extra: HeaderMap) -> Result<Response<Incoming>, UpstreamError> {
-        let mut request = self.request(Verb::GET, extra, Departing::default())?;
-        request.headers_mut().insert(ACCEPT, EVENTS);
-        self.send(request).await
-    }
-
-    pub(crate) async fn delete(&self, extra: HeaderMap) -> Result<Response<Incoming>, UpstreamError> {
-        let request = self.request(Verb::DELETE, extra, Departing::default())?;
-        self.send(request).await
-    }
-
-    fn request(&self, verb: Verb, extra: HeaderMap, body: Departing) -> Result<Request<Departing>, UpstreamError> {
-        let mut request = Request::builder().method(verb).uri(self.server.url.clone()).body(body)?;
-        let headers = request.headers_mut();
-        *headers = extra;
-        headers.insert(ACCEPT_ENCODING, IDENTITY);
-        headers.insert(USER_AGENT, AGENT);
-        for (name, value) in &self.server.headers {
-            headers.insert(name, value.clone());
+    pub(crate) async fn get(&self, extra: HeaderMap) -> Result<Response<Answering>, UpstreamError> {
+        match &self.server.way {
+            Way::Http(endpoint) => {
+                let mut request = endpoint.request(Verb::GET, extra, Departing::default())?;
+                request.headers_mut().insert(ACCEPT, EVENTS);
+                self.send(request).await
+            }
         }
-        Ok(request)
     }
 
-    async fn send(&self, request: Request<Departing>) -> Result<Response<Incoming>, UpstreamError> {
+    /// Ends a session.
+    pub(crate) async fn delete(&self, extra: HeaderMap) -> Result<Response<Answering>, UpstreamError> {
+        match &self.server.way {
+            Way::Http(endpoint) => {
+                let request = endpoint.request(Verb::DELETE, extra, Departing::default())?;
+                self.send(request).await
+            }
+        }
+    }
+
+    async fn send(&self, request: Request<Departing>) -> Result<Response<Answering>, UpstreamError> {
         match tokio::time::timeout_at(self.deadline, self.client.request(request)).await {
             Err(_) => Err(UpstreamError::Timeout),
             Ok(Err(error)) if error.is_connect() => Err(UpstreamError::Connect(error)),
             Ok(Err(error)) => Err(UpstreamError::Exchange(error)),
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => Ok(response.map(Answering::Http)),
         }
     }
 
     /// Reads an answer whole.
-    pub(crate) async fn read(&self, mut body: Incoming) -> Result<Bytes, UpstreamError> {
+    pub(crate) async fn read(&self, mut body: Answering) -> Result<Bytes, UpstreamError> {
         let mut whole = BytesMut::new();
-        while let Some(data) = self.next(&mut body).await? {
+        while let Some(piece) = self.next(&mut body).await? {
+            let Piece::Bytes(data) = piece else { return Err(UpstreamError::NotAnAnswer) };
             if whole.len() + data.len() > self.bounds.response {
                 return Err(UpstreamError::TooLarge(self.bounds.response));
             }
-            if whole.is_empty() && body.is_end_stream() {
+            if whole.is_empty() && body.is_over() {
                 return Ok(data);
             }
             whole.extend_from_slice(&data);
@@ -153,21 +158,11 @@ impl Upstream {
         Ok(whole.freeze())
     }
 
-    /// The next bytes of an answer, by the deadline, and before the upstream has been silent for too long.
-    pub(crate) async fn next(&self, body: &mut Incoming) -> Result<Option<Bytes>, UpstreamError> {
-        loop {
-            let patience = self.deadline.min(Instant::now() + self.bounds.idle_timeout);
-            let frame = tokio::time::timeout_at(patience, body.frame()).await.map_err(|_| UpstreamError::Timeout)?;
-            match frame {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(UpstreamError::Body(error)),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
-            }
-        }
+    /// The next part of an answer, by the deadline, and before the upstream has been silent for too long.
+    pub(crate) async fn next(&self, body: &mut Answering) -> Result<Option<Piece>, UpstreamError> {
+        let patience = self.deadline.min(Instant::now() + self.bounds.idle_timeout);
+        let piece = tokio::time::timeout_at(patience, body.next()).await.map_err(|_| UpstreamError::Timeout)?;
+        piece.transpose()
     }
 
     /// With the time of a call of its own.
@@ -181,13 +176,27 @@ impl Upstream {
     }
 }
 
+impl Endpoint {
+    fn request(&self, verb: Verb, extra: HeaderMap, body: Departing) -> Result<Request<Departing>, UpstreamError> {
+        let mut request = Request::builder().method(verb).uri(self.url.clone()).body(body)?;
+        let headers = request.headers_mut();
+        *headers = extra;
+        headers.insert(ACCEPT_ENCODING, IDENTITY);
+        headers.insert(USER_AGENT, AGENT);
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        Ok(request)
+    }
+}
+
 /// What a content type is, parameters aside.
-pub(crate) fn is_type(response: &Response<Incoming>, wanted: &str) -> bool {
+pub(crate) fn is_type(response: &Response<Answering>, wanted: &str) -> bool {
     let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted))
 }
 
-pub(crate) fn content_type(response: &Response<Incoming>) -> String {
+pub(crate) fn content_type(response: &Response<Answering>) -> String {
     response.headers().get(CONTENT_TYPE).map_or_else(String::new, |value| format!("{value:?}"))
 }
 

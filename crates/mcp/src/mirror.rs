@@ -98,6 +98,17 @@ impl Mirror {
         }
     }
 
+    /// The header value that a client would send with these arguments; none when there is nothing to mirror.
+    pub fn written(&self, arguments: Option<&str>) -> Option<String> {
+        let argument = self.argument(arguments?)?;
+        match argument.get().as_bytes().first()? {
+            b'"' => text(argument).map(|text| encode(&text).into_owned()),
+            b't' | b'f' => Some(argument.get().to_owned()),
+            b'[' | b'{' => None, // no annotation mirrors these
+            _ => integer(argument.get()).map(|whole| whole.to_string()),
+        }
+    }
+
     fn argument<'a>(&self, arguments: &'a str) -> Option<&'a RawValue> {
         let (last, chain) = self.path.split_last()?;
         let mut object = Object::read(arguments)?;
@@ -166,6 +177,20 @@ mod tests {
         let mirror = read(&definition).unwrap().remove(0);
         let got = mirror.header_value(Some(arguments), given.map(str::as_bytes)).map_err(|fault| fault.to_string());
         assert_eq!(got.as_ref().map(Option::as_deref).map_err(String::as_str), expected, "{arguments} {given:?}");
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_accepted() {
+        let definition = tool(r#"{"v":{"type":"string","x-mcp-header":"V"}}"#);
+        let mirror = read(&definition).unwrap().remove(0);
+        for arguments in [r#"{"v":"eu"}"#, r#"{"v":"ü "}"#, r#"{"v":42.0}"#, r#"{"v":true}"#, r#"{"v":"=?base64?x?="}"#]
+        {
+            let written = mirror.written(Some(arguments)).unwrap();
+            assert_eq!(mirror.header_value(Some(arguments), Some(written.as_bytes())), Ok(Some(written.clone())));
+        }
+        for arguments in ["{}", r#"{"v":null}"#, r#"{"v":[1]}"#, r#"{"v":1.5}"#] {
+            assert_eq!(mirror.written(Some(arguments)), None, "{arguments}");
+        }
     }
 
     #[test]

@@ -29,6 +29,17 @@ impl<'a> Object<'a> {
         self.0.is_empty()
     }
 
+    /// The object written anew: without some members, with others (JSON text) in their place or at the end. Values that stay, stay byte
+    /// for byte.
+    pub fn amended(&self, without: &[&str], with: &[(&str, &str)]) -> String {
+        let replaced = |key: &str| with.iter().find(|(name, _)| *name == key).map(|(_, json)| *json);
+        let kept = self.iter().filter(|(key, _)| !without.contains(key));
+        let kept = kept.map(|(key, value)| (key, replaced(key).unwrap_or(value.get())));
+        let added = with.iter().filter(|(key, _)| self.get(key).is_none()).copied();
+        let members = kept.chain(added).map(|(key, json)| format!("{}:{json}", crate::string(key)));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    }
+
     /// The member as text, when it is a JSON string.
     pub fn text(&self, key: &str) -> Option<Cow<'a, str>> {
         text(self.get(key)?)
@@ -76,5 +87,17 @@ impl<'de> Visitor<'de> for Members {
             all.push((key, members.next_value()?));
         }
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Object;
+
+    #[test]
+    fn what_stays_stays_byte_for_byte() {
+        let object = Object::read(r#"{ "a" : 1.50, "\u0062":[ 1 ], "c":"x" }"#).unwrap();
+        assert_eq!(object.amended(&["c"], &[("b", "2"), ("d \"", "null")]), r#"{"a":1.50,"b":2,"d \"":null}"#);
+        assert_eq!(object.amended(&["a", "b", "c"], &[]), "{}");
     }
 }

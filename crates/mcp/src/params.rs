@@ -10,6 +10,9 @@ use crate::{Id, Kind, Method, Notice, Object, Revision, Writer, object::text, st
 pub mod meta {
     pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
     pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+    pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+    pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
     /// The tasks extension, among the client's `extensions`.
     pub const TASKS: &str = "io.modelcontextprotocol/tasks";
     pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
@@ -87,6 +90,26 @@ impl<'a> Params<'a> {
     /// Adds a member of our own, as JSON text.
     pub fn add(&mut self, member: &'static str, json: String) {
         self.members.push((member, Cow::Owned(json)));
+    }
+
+    /// Takes a member out.
+    pub fn remove(&mut self, member: &str) {
+        self.members.retain(|(name, _)| *name != member);
+    }
+
+    /// Takes `_meta` out.
+    pub fn remove_meta(&mut self) {
+        self.meta = None;
+    }
+
+    /// Params that borrow from nothing: for a request that is written again later.
+    pub fn into_owned(self) -> Params<'static> {
+        let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        Params {
+            name: self.name.map(|(member, name)| (member, owned(name))),
+            members: self.members.into_iter().map(|(member, raw)| (member, owned(raw))).collect(),
+            meta: self.meta.map(owned),
+        }
     }
 
     /// Puts our own JSON text in place of `_meta`.
