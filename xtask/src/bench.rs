@@ -1,9 +1,11 @@
-//! `cargo xtask bench [--smoke] [--seconds N] [--only calls|sessions|decisions] [--engines] [--write]`: what Toolgate costs, as ratios
+//! `cargo xtask bench [--smoke] [--seconds N] [--only PART] [--engines] [--write]`: what Toolgate costs, as ratios
 //! against a bare reverse proxy that runs in alternation with it; or, with `--engines` and never in CI, its decisions beside those of
 //! other engines. `--smoke` only proves that it runs; `--write` puts the result into `docs/benchmarks.md`.
 
+mod aggregate;
 mod calls;
 mod cpu;
+mod crossing;
 mod decisions;
 mod engines;
 mod load;
@@ -11,6 +13,7 @@ mod message;
 mod report;
 mod sessions;
 mod stage;
+mod wrap;
 
 use std::time::Duration;
 
@@ -30,15 +33,22 @@ struct Plan {
     rounds: usize,
     connections: usize,
     sessions: usize,
+    /// Lists that are asked for.
+    lists: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Calls,
+    Crossing,
+    Wrap,
+    Aggregate,
     Sessions,
     Decisions,
     Engines,
 }
+
+const PARTS: &str = "--only calls|crossing|wrap|aggregate|sessions|decisions";
 
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let (plan, write) = read(arguments)?;
@@ -54,6 +64,15 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         if plan.includes(Part::Calls) {
             report.calls = runtime.block_on(calls::measure(&plan, &binaries, &folder))?;
+        }
+        if plan.includes(Part::Crossing) {
+            report.crossings = runtime.block_on(crossing::measure(&plan, &binaries, &folder))?;
+        }
+        if plan.includes(Part::Wrap) {
+            report.wrap = Some(wrap::measure(&plan, &binaries, &folder)?);
+        }
+        if plan.includes(Part::Aggregate) {
+            report.aggregate = Some(runtime.block_on(aggregate::measure(&plan, &binaries, &folder))?);
         }
         if plan.includes(Part::Sessions) {
             report.sessions = Some(runtime.block_on(sessions::measure(&plan, &binaries, &folder))?);
@@ -83,9 +102,7 @@ fn read(arguments: &[String]) -> anyhow::Result<(Plan, bool)> {
             "--smoke" => smoke = true,
             "--write" => write = true,
             "--seconds" => seconds = Some(arguments.next().and_then(|given| given.parse().ok()).unwrap_or(0)),
-            "--only" => {
-                only = Some(arguments.next().and_then(|name| part(name)).context("--only calls|sessions|decisions")?)
-            }
+            "--only" => only = Some(arguments.next().and_then(|name| part(name)).context(PARTS)?),
             "--engines" => only = Some(Part::Engines),
             other => bail!(
                 "unknown argument `{other}`; usage: cargo xtask bench [--smoke] [--seconds N] [--only PART] [--engines] [--write]"
@@ -104,6 +121,7 @@ fn read(arguments: &[String]) -> anyhow::Result<(Plan, bool)> {
             rounds: 1,
             connections: 8,
             sessions: 500,
+            lists: 10,
         },
         false => Plan {
             smoke,
@@ -113,6 +131,7 @@ fn read(arguments: &[String]) -> anyhow::Result<(Plan, bool)> {
             rounds: 7,
             connections: 32,
             sessions: 10_000,
+            lists: 200,
         },
     };
     Ok((plan, write))
@@ -121,6 +140,9 @@ fn read(arguments: &[String]) -> anyhow::Result<(Plan, bool)> {
 fn part(name: &str) -> Option<Part> {
     match name {
         "calls" => Some(Part::Calls),
+        "crossing" => Some(Part::Crossing),
+        "wrap" => Some(Part::Wrap),
+        "aggregate" => Some(Part::Aggregate),
         "sessions" => Some(Part::Sessions),
         "decisions" => Some(Part::Decisions),
         _ => None,

@@ -69,12 +69,12 @@ impl Calls {
     }
 }
 
-fn cpu_per_call(measured: &Measured) -> f64 {
+pub(super) fn cpu_per_call(measured: &Measured) -> f64 {
     measured.cpu.as_secs_f64() * 1e6 / measured.calls as f64
 }
 
 /// The lower one of the two in the middle.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len().saturating_sub(1) / 2;
     values.get(middle).copied().unwrap_or(f64::NAN)

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Plan;
 use super::cpu;
-use super::message::{Era, Writer};
+use super::message::{Era, TOOL, Writer};
 
 /// What every answer to a call has.
 const ANSWERED: &[u8] = br#""content":[{"type":"text""#;
@@ -37,11 +37,22 @@ pub(super) struct Connection {
 
 /// Calls `url` for a while and watches `process`. Only what begins and ends in the counted span counts.
 pub(super) async fn run(plan: &Plan, url: &Uri, era: Era, process: u32) -> anyhow::Result<Measured> {
+    run_tool(plan, url, era, process, TOOL).await
+}
+
+/// The same, for a tool of that name.
+pub(super) async fn run_tool(
+    plan: &Plan,
+    url: &Uri,
+    era: Era,
+    process: u32,
+    tool: &'static str,
+) -> anyhow::Result<Measured> {
     let begin = Instant::now() + plan.warm_up;
     let end = begin + plan.span;
     let mut clients = JoinSet::new();
     for _ in 0..plan.connections {
-        clients.spawn(client(url.clone(), era, begin, end));
+        clients.spawn(client(url.clone(), era, tool, begin, end));
     }
     sleep_until(begin).await;
     let (cpu_before, began) = (cpu::spent(process)?, Instant::now());
@@ -56,8 +67,9 @@ pub(super) async fn run(plan: &Plan, url: &Uri, era: Era, process: u32) -> anyho
     Ok(Measured { calls: latencies.len(), span: ended - began, cpu, latencies })
 }
 
-async fn client(url: Uri, era: Era, begin: Instant, end: Instant) -> anyhow::Result<Vec<Duration>> {
+async fn client(url: Uri, era: Era, tool: &'static str, begin: Instant, end: Instant) -> anyhow::Result<Vec<Duration>> {
     let mut connection = Connection::open(&url, era).await?;
+    connection.writer.tool = tool;
     let mut latencies = Vec::new();
     loop {
         let asked = Instant::now();
@@ -82,7 +94,7 @@ impl Connection {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         let host = HeaderValue::from_str(authority.as_str())?;
-        let writer = Writer { era, host, path: url.path().to_owned(), session: None, id: 0 };
+        let writer = Writer { era, host, path: url.path().to_owned(), session: None, id: 0, tool: TOOL };
         let mut connection = Self { sender, writer };
         if era == Era::Legacy {
             connection.start_session().await?;
@@ -96,6 +108,23 @@ impl Connection {
         self.writer.session = Some(session.context("no session was opened")?);
         self.send(self.writer.initialized()?, StatusCode::ACCEPTED).await?;
         Ok(())
+    }
+
+    /// Reads a whole list of tools, page by page; how long that took.
+    pub(super) async fn list(&mut self, expected: usize) -> anyhow::Result<Duration> {
+        let (asked, mut cursor, mut tools) = (Instant::now(), None, 0);
+        loop {
+            let request = self.writer.list(cursor.as_deref())?;
+            let (_, body) = self.send(request, StatusCode::OK).await?;
+            let page: serde_json::Value = serde_json::from_slice(&body)?;
+            tools += page.pointer("/result/tools").and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+            cursor = page.pointer("/result/nextCursor").and_then(|cursor| cursor.as_str()).map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        ensure!(tools == expected, "{tools} tools instead of {expected}");
+        Ok(asked.elapsed())
     }
 
     async fn call(&mut self) -> anyhow::Result<()> {

@@ -9,6 +9,18 @@ use hyper::header::{HOST, HeaderValue};
 
 const ARGUMENTS: &str = r#"{"owner":"acme","repo":"widgets","number":42,"fields":["title","state","labels"],"since":"2026-11-01T00:00:00Z"}"#;
 
+/// The tool that is called.
+pub(super) const TOOL: &str = "get_issue";
+
+const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+/// What opens a session on stdin, and a call within it.
+pub(super) const ON_STDIO: [&str; 2] = [
+    r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#,
+    r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+];
+pub(super) const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_issue","arguments":{"owner":"acme","repo":"widgets","number":42,"fields":["title","state","labels"],"since":"2026-11-01T00:00:00Z"}}}"#;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Era {
     Modern,
@@ -22,6 +34,7 @@ pub(super) struct Writer {
     pub(super) path: String,
     pub(super) session: Option<HeaderValue>,
     pub(super) id: u64,
+    pub(super) tool: &'static str,
 }
 
 impl fmt::Display for Era {
@@ -38,19 +51,28 @@ impl Writer {
         self.id += 1;
         let id = self.id;
         let meta = match self.era {
-            Era::Modern => {
-                r#","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#
-            }
-            Era::Legacy => "",
+            Era::Modern => format!(",{META}"),
+            Era::Legacy => String::new(),
         };
+        let tool = self.tool;
         let body = format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"get_issue","arguments":{ARGUMENTS}{meta}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{ARGUMENTS}{meta}}}}}"#
         );
         let mut request = self.post(body)?;
         if self.era == Era::Modern {
             request.headers_mut().insert("mcp-method", HeaderValue::from_static("tools/call"));
-            request.headers_mut().insert("mcp-name", HeaderValue::from_static("get_issue"));
+            request.headers_mut().insert("mcp-name", HeaderValue::from_static(tool));
         }
+        Ok(request)
+    }
+
+    /// A modern one.
+    pub(super) fn list(&mut self, cursor: Option<&str>) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+        self.id += 1;
+        let (id, cursor) = (self.id, cursor.map(|cursor| format!(r#""cursor":{cursor:?},"#)).unwrap_or_default());
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{{cursor}{META}}}}}"#);
+        let mut request = self.post(body)?;
+        request.headers_mut().insert("mcp-method", HeaderValue::from_static("tools/list"));
         Ok(request)
     }
 

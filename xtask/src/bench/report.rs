@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use super::aggregate::{self, AggregateCost};
 use super::calls::{Calls, WAYS};
+use super::crossing::Crossing;
 use super::decisions::Decision;
 use super::engines;
 use super::sessions::SessionCost;
+use super::wrap::WrapCost;
 use crate::shell;
 
 const DIRECT: usize = 0;
@@ -21,6 +24,9 @@ const MAX_DECISION_NANOSECONDS: f64 = 1_000.0;
 /// What was not measured is left out.
 pub(super) struct Report {
     pub(super) calls: Vec<Calls>,
+    pub(super) crossings: Vec<Crossing>,
+    pub(super) wrap: Option<WrapCost>,
+    pub(super) aggregate: Option<AggregateCost>,
     pub(super) sessions: Option<SessionCost>,
     pub(super) decisions: Vec<Decision>,
     command: String,
@@ -30,7 +36,15 @@ pub(super) const PAGE: &str = "docs/benchmarks.md";
 
 impl Report {
     pub(super) fn new(command: String) -> Self {
-        Self { calls: Vec::new(), sessions: None, decisions: Vec::new(), command }
+        Self {
+            calls: Vec::new(),
+            crossings: Vec::new(),
+            wrap: None,
+            aggregate: None,
+            sessions: None,
+            decisions: Vec::new(),
+            command,
+        }
     }
 
     pub(super) fn write(&self) -> anyhow::Result<()> {
@@ -73,6 +87,36 @@ impl fmt::Display for Report {
                 out,
                 "\nGoal: at most {MAX_CPU_RATIO} times the CPU of the bare proxy. {}",
                 verdict(ratio <= MAX_CPU_RATIO)
+            )?;
+        }
+        if !self.crossings.is_empty() {
+            writeln!(
+                out,
+                "\n## Between the eras\n\n| client | own era, CPU µs/call | other era, CPU µs/call | ratio |"
+            )?;
+            writeln!(out, "|---|---:|---:|---:|")?;
+        }
+        for crossing in &self.crossings {
+            let ([own, other], ratio) = (crossing.cpu(), crossing.ratio());
+            writeln!(out, "| {} | {own:.1} | {other:.1} | {ratio:.2} |", crossing.client)?;
+        }
+        if let Some(WrapCost { direct, wrapped, ratio }) = self.wrap {
+            writeln!(
+                out,
+                "\n## `toolgate wrap`\n\nOne call after the other: {direct:.0} µs directly, {wrapped:.0} µs wrapped, {ratio:.2} times as long; {:.0} µs a call are added.",
+                wrapped - direct
+            )?;
+        }
+        if let Some(AggregateCost { one, all, call_ratio, grown }) = self.aggregate {
+            let (servers, tools) = (aggregate::SERVERS, aggregate::TOOLS);
+            writeln!(
+                out,
+                "\n## One address for {servers} servers with {tools} tools each\n\n\
+                 A whole list: {} µs; of one server at its own address: {} µs. That is {:.2} times as long for {servers} times as many tools.\n\
+                 A call through it takes {call_ratio:.2} times the CPU of one at the server's own address. The gateway grew by {grown} KiB from its start to the last list.",
+                all.as_micros(),
+                one.as_micros(),
+                all.as_secs_f64() / one.as_secs_f64()
             )?;
         }
         if let Some(SessionCost { sessions, bytes_each }) = self.sessions {

@@ -37,7 +37,27 @@ impl Binaries {
     }
 
     pub(super) fn upstream(&self, logs: &Path) -> anyhow::Result<Server> {
-        Server::start("echo_upstream", &mut Command::new(&self.upstream), logs, "")
+        self.upstream_with(&[], logs)
+    }
+
+    /// The upstream with options of its own.
+    pub(super) fn upstream_with(&self, options: &[&str], logs: &Path) -> anyhow::Result<Server> {
+        Server::start("echo_upstream", Command::new(&self.upstream).args(options), logs, "")
+    }
+
+    /// The upstream as a program that speaks on stdin and stdout.
+    pub(super) fn on_stdio(&self) -> Command {
+        let mut command = Command::new(&self.upstream);
+        command.arg("--stdio");
+        command
+    }
+
+    /// The same program, guarded.
+    pub(super) fn wrapped(&self, folder: &Path) -> anyhow::Result<Command> {
+        let policy = write_policy(folder)?;
+        let mut command = Command::new(&self.toolgate);
+        command.arg("wrap").arg("-p").arg(policy).arg("--").arg(&self.upstream).arg("--stdio");
+        Ok(command)
     }
 
     pub(super) fn bare(&self, upstream: &Server, logs: &Path) -> anyhow::Result<Server> {
@@ -46,19 +66,22 @@ impl Binaries {
 
     /// As an operator would run it: all defaults, decisions logged; only the ports and the server are ours.
     pub(super) fn toolgate(&self, upstream: &Server, folder: &Path) -> anyhow::Result<Server> {
-        // Not beside the log: the folder of a policy is watched.
-        let policies = folder.join("policies");
-        std::fs::create_dir_all(&policies)?;
-        std::fs::write(policies.join("policy.json"), policy())?;
+        self.toolgate_for(&[("bench".to_owned(), upstream)], folder)
+    }
+
+    /// In front of several, by name. The address is the first one's.
+    pub(super) fn toolgate_for(&self, upstreams: &[(String, &Server)], folder: &Path) -> anyhow::Result<Server> {
+        write_policy(folder)?;
         let config = folder.join("toolgate.toml");
-        let text = format!(
-            "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n[servers.bench]\nurl = \"{}\"\npolicy = \"policies/policy.json\"\n",
-            upstream.url
-        );
+        let mut text = "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n".to_owned();
+        for (name, upstream) in upstreams {
+            text += &format!("\n[servers.{name}]\nurl = \"{}\"\npolicy = \"policies/policy.json\"\n", upstream.url);
+        }
         std::fs::write(&config, text)?;
+        let first = upstreams.first().map_or("bench", |(name, _)| name);
         let mut serve = Command::new(&self.toolgate);
         serve.arg("serve").arg("-c").arg(config).current_dir(folder);
-        Server::start("toolgate", &mut serve, folder, "/mcp/bench")
+        Server::start("toolgate", &mut serve, folder, &format!("/mcp/{first}"))
     }
 }
 
@@ -79,6 +102,12 @@ impl Server {
         Ok(server)
     }
 
+    /// Another path of it.
+    pub(super) fn at(&self, path: &str) -> anyhow::Result<Uri> {
+        let authority = self.url.authority().context("an address without a host")?;
+        Ok(format!("http://{authority}{path}").parse()?)
+    }
+
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -92,10 +121,21 @@ impl Drop for Server {
     }
 }
 
+/// Not beside the log: the folder of a policy is watched.
+fn write_policy(folder: &Path) -> anyhow::Result<PathBuf> {
+    let policies = folder.join("policies");
+    std::fs::create_dir_all(&policies)?;
+    let file = policies.join("policy.json");
+    std::fs::write(&file, policy())?;
+    Ok(file)
+}
+
 /// The measured tool with a limit that is counted and never reached, among exact names and globs that do not match it.
 fn policy() -> String {
-    let mut tools = r#""get_issue": { "rate_limit": { "max": 1000000000, "window": "1m" } }"#.to_owned();
-    for number in 1..RULES {
+    let mut tools = r#""get_issue": { "rate_limit": { "max": 1000000000, "window": "1m" } },
+    "get_issue_*": {}"#
+        .to_owned();
+    for number in 2..RULES {
         let name = if number % 2 == 0 { "read_item" } else { "list_kind_*" };
         // Writing to a `String` cannot fail.
         _ = write!(tools, ",\n    \"service_{number}_{name}\": {{}}");

@@ -1,9 +1,11 @@
 //! A very fast MCP server of both eras, for benches: it reads only what it needs and answers from constants.
-//! `echo_upstream` picks a port and says where it listens. Any path is its endpoint.
+//! `echo_upstream` picks a port and says where it listens; any path is its endpoint. `--stdio` speaks on stdin and stdout instead.
+//! `--only legacy|modern` leaves one era out, `--tools N` lists so many tools.
 
 use std::convert::Infallible;
-use std::io::{Result, Write};
+use std::io::{BufRead, Result, Write};
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
@@ -22,13 +24,45 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 const CALLED: &str = r#""content":[{"type":"text","text":"{\"number\":42,\"state\":\"open\",\"title\":\"Widgets turn too fast\",\"comments\":7}"}]"#;
-const LISTED: &str = r#""tools":[{"name":"get_issue","description":"Reads one issue","inputSchema":{"type":"object","properties":{"owner":{"type":"string"},"repo":{"type":"string"},"number":{"type":"integer"}}}}]"#;
+const TOOL: &str = r#""description":"Reads one issue","inputSchema":{"type":"object","properties":{"owner":{"type":"string"},"repo":{"type":"string"},"number":{"type":"integer"}}}}"#;
 const OFFERED: &str = r#""capabilities":{"tools":{}}"#;
 const SERVER: &str = r#"{"name":"echo","version":"1"}"#;
 
 static SESSIONS: AtomicU64 = AtomicU64::new(1);
 
+static OPTIONS: OnceLock<Options> = OnceLock::new();
+
+/// What the command line asks for.
+struct Options {
+    legacy: bool,
+    modern: bool,
+    stdio: bool,
+    listed: String,
+}
+
+impl Options {
+    fn read() -> Self {
+        let arguments: Vec<String> = std::env::args().collect();
+        let after = |name: &str| arguments.iter().skip_while(|given| *given != name).nth(1).map(String::as_str);
+        let tools: usize = after("--tools").and_then(|given| given.parse().ok()).unwrap_or(1);
+        let more = (1..tools).map(|number| format!(r#",{{"name":"get_issue_{number}",{TOOL}"#));
+        Self {
+            legacy: after("--only") != Some("modern"),
+            modern: after("--only") != Some("legacy"),
+            stdio: arguments.iter().any(|given| given == "--stdio"),
+            listed: format!(r#""tools":[{{"name":"get_issue",{TOOL}{}]"#, more.collect::<String>()),
+        }
+    }
+
+    fn given() -> &'static Self {
+        OPTIONS.get_or_init(Self::read)
+    }
+}
+
 fn main() -> Result<()> {
+    if Options::given().stdio {
+        return stdio();
+    }
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
     listener.set_nonblocking(true)?;
     writeln!(std::io::stdout(), "echo_upstream ready http://{}/mcp", listener.local_addr()?)?;
@@ -63,37 +97,75 @@ async fn answer(request: Request<Incoming>) -> std::result::Result<Response<Answ
     }
     let modern = request.headers().get("mcp-protocol-version").is_some_and(|version| version == MODERN);
     let body = request.into_body().collect().await?.to_bytes();
-    let member = |key: &str| member(&body, key).and_then(|value| str::from_utf8(value).ok());
-    let (Some(id), Some(method)) = (member("id"), member("method")) else {
-        return Ok(status(StatusCode::ACCEPTED));
+    let Some(said) = reply(&body, modern) else { return Ok(status(StatusCode::ACCEPTED)) };
+    let mut response = typed(JSON, Answer::Whole(Some(said.message.into())));
+    if said.opens {
+        response.headers_mut().insert("mcp-session-id", HeaderValue::from(SESSIONS.fetch_add(1, Ordering::Relaxed)));
+    }
+    *response.status_mut() = said.status;
+    Ok(response)
+}
+
+/// One line in, one line out, until there is no more.
+fn stdio() -> Result<()> {
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        let modern = holds(&line, MODERN.as_bytes());
+        if let Some(said) = reply(&line, modern) {
+            output.write_all(said.message.as_bytes())?;
+            output.write_all(b"\n")?;
+            output.flush()?;
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+fn holds(line: &[u8], wanted: &[u8]) -> bool {
+    line.windows(wanted.len()).any(|text| text == wanted)
+}
+
+struct Said {
+    message: String,
+    /// A session begins.
+    opens: bool,
+    status: StatusCode,
+}
+
+/// None for what has no answer.
+fn reply(body: &[u8], modern: bool) -> Option<Said> {
+    let options = Options::given();
+    let member = |key: &str| member(body, key).and_then(|value| str::from_utf8(value).ok());
+    let (id, method) = (member("id")?, member("method")?);
+    let error = |status, code| {
+        let message = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":"no"}}}}"#);
+        Some(Said { message, opens: false, status })
     };
+    let spoken = if modern { options.modern } else { options.legacy };
+    if !spoken {
+        return error(StatusCode::BAD_REQUEST, -32000);
+    }
+    let Some(members) = result(method, modern, &options.listed) else {
+        return error(if modern { StatusCode::NOT_FOUND } else { StatusCode::OK }, -32601);
+    };
+    let message = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{{members}}}}}"#);
+    Some(Said { message, opens: method == r#""initialize""#, status: StatusCode::OK })
+}
+
+/// The members of a method's result.
+fn result(method: &str, modern: bool, listed: &str) -> Option<String> {
     let more = if modern { r#""resultType":"complete","# } else { "" };
-    let result = match method {
+    Some(match method {
         r#""tools/call""# => format!("{more}{CALLED}"),
-        r#""tools/list""# if modern => format!(r#"{more}"ttlMs":0,"cacheScope":"private",{LISTED}"#),
-        r#""tools/list""# => LISTED.to_owned(),
+        r#""tools/list""# if modern => format!(r#"{more}"ttlMs":0,"cacheScope":"private",{listed}"#),
+        r#""tools/list""# => listed.to_owned(),
         r#""server/discover""# if modern => format!(
             r#"{more}"ttlMs":0,"cacheScope":"private","supportedVersions":["{MODERN}"],{OFFERED},"_meta":{{"io.modelcontextprotocol/serverInfo":{SERVER}}}"#
         ),
-        r#""initialize""# if !modern => {
-            let result = format!(r#""protocolVersion":"2025-11-25","serverInfo":{SERVER},{OFFERED}"#);
-            let mut response = result_of(id, &result);
-            let session = HeaderValue::from(SESSIONS.fetch_add(1, Ordering::Relaxed));
-            response.headers_mut().insert("mcp-session-id", session);
-            return Ok(response);
-        }
-        _ => {
-            let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"no"}}}}"#);
-            let mut response = typed(JSON, Answer::Whole(Some(error.into())));
-            *response.status_mut() = if modern { StatusCode::NOT_FOUND } else { StatusCode::OK };
-            return Ok(response);
-        }
-    };
-    Ok(result_of(id, &result))
-}
-
-fn result_of(id: &str, members: &str) -> Response<Answer> {
-    typed(JSON, Answer::Whole(Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{{members}}}}}"#).into())))
+        r#""initialize""# if !modern => format!(r#""protocolVersion":"2025-11-25","serverInfo":{SERVER},{OFFERED}"#),
+        _ => return None,
+    })
 }
 
 fn typed(content_type: HeaderValue, answer: Answer) -> Response<Answer> {
