@@ -8,12 +8,13 @@ use serde_json::Value;
 use crate::shell::{cargo, read};
 
 /// What each crate may use of ours. A crate that is not here has no place yet.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("azure-emulator", &[]),
     ("azure-finetuning", &[]),
     ("console", &["gateway", "policy", "store"]),
     ("finetuning-server", &["azure-finetuning"]),
-    ("gateway", &["finetuning-server", "mcp", "policy", "ratelimit", "store"]),
+    ("gateway", &["finetuning-server", "journal", "mcp", "policy", "ratelimit", "store"]),
+    ("journal", &[]),
     ("mcp", &[]),
     ("policy", &[]),
     ("proxy", &["azure-emulator", "console", "finetuning-server", "gateway", "policy"]),

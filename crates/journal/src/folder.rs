@@ -1,0 +1,40 @@
+//! The folder of a journal: which segments are there, in their order.
+
+use std::path::{Path, PathBuf};
+
+const PREFIX: &str = "journal-";
+const SUFFIX: &str = ".jsonl";
+
+/// A file of the journal. Its name carries the number of its first record, so that names sort as records do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Segment {
+    pub first: u64,
+    pub path: PathBuf,
+}
+
+impl Segment {
+    pub(crate) fn at(folder: &Path, first: u64) -> Self {
+        Self { first, path: folder.join(format!("{PREFIX}{first:020}{SUFFIX}")) }
+    }
+
+    /// The name without its folder.
+    pub fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+}
+
+/// All segments in the folder, the oldest first. Other files are not looked at.
+pub(crate) fn segments(folder: &Path) -> std::io::Result<Vec<Segment>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let number = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+        let number = number.filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok());
+        if let Some(first) = number {
+            found.push(Segment { first, path });
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,21 @@
+//! An append-only journal of records, one JSON object a line, each chained to the one before by SHA-256. Knows bytes, files and
+//! signatures; nothing of what the records say.
+//!
+//! [`Journal::append`] returns when the record survives the death of the process (or, by setting, of the machine): no record, no deed.
+//! Segments rotate; each begins with the last hash of the one before and ends with a signed checkpoint. [`verify`] needs the files and
+//! nothing else, and finds the first record that was changed, cut, swapped or dropped.
+
+mod chain;
+mod folder;
+mod head;
+mod journal;
+mod key;
+mod recover;
+mod segment;
+mod verify;
+mod writer;
+
+pub use folder::Segment;
+pub use journal::{Journal, NotWritten, OpenError, Opened, Settings, Status, Sync};
+pub use key::{KeyError, PublicKey, SigningKey};
+pub use verify::{Bad, Report, verify};

@@ -1,0 +1,155 @@
+//! Reads a whole journal and finds the first record that is not what was written. Needs the files, and no gateway.
+
+use std::io;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::chain::{self, Link};
+use crate::folder::{self, Segment};
+use crate::head::Head;
+use crate::key::PublicKey;
+use crate::recover::previous;
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub segments: usize,
+    /// Records that are as they were written, before the first that is not.
+    pub records: u64,
+    /// Checkpoints whose signature holds.
+    pub checkpoints: u64,
+    /// The number of the last good record.
+    pub last: u64,
+    /// The keys that signed, in base64.
+    pub keys: Vec<String>,
+    /// The first record that is not what was written.
+    pub bad: Option<Bad>,
+}
+
+/// Where a journal goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bad {
+    pub segment: String,
+    /// From 1; none where a whole segment or the end is missing.
+    pub line: Option<usize>,
+    /// The record that should be there.
+    pub seq: u64,
+    pub why: String,
+}
+
+/// Verifies all segments in `folder`. With `key`, every checkpoint must be signed by it; without, by the key that it names itself,
+/// which proves less: whoever writes the whole journal anew can sign it anew.
+pub fn verify(folder: &Path, key: Option<&PublicKey>) -> io::Result<Report> {
+    let mut reader = Reader { key, report: Report::default(), link: Link::START, next: None };
+    for segment in folder::segments(folder)? {
+        if let Err(bad) = reader.segment(&segment)? {
+            reader.report.bad = Some(bad);
+            return Ok(reader.report);
+        }
+        reader.report.segments += 1;
+    }
+    reader.report.bad = reader.end(folder)?;
+    Ok(reader.report)
+}
+
+struct Reader<'a> {
+    key: Option<&'a PublicKey>,
+    report: Report,
+    link: Link,
+    /// The number of the record that comes next; none before the first.
+    next: Option<u64>,
+}
+
+impl Reader<'_> {
+    fn segment(&mut self, segment: &Segment) -> io::Result<Result<(), Bad>> {
+        let bytes = std::fs::read(&segment.path)?;
+        let bad = |line, seq, why: String| Ok(Err(Bad { segment: segment.name(), line, seq, why }));
+        match self.next {
+            // The oldest that is there: what came before was dropped by retention, and its hash is the one to go on from.
+            None => self.link = previous(&bytes),
+            Some(next) if next != segment.first => {
+                let why = format!(
+                    "records {next} to {} are missing: a segment is not there",
+                    segment.first.saturating_sub(1)
+                );
+                return bad(None, next, why);
+            }
+            Some(_) => {}
+        }
+        let mut seq = segment.first;
+        for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+            let Some(line) = line.strip_suffix(b"\n") else {
+                return bad(Some(number), seq, "the line is cut off".to_owned());
+            };
+            let before = self.link;
+            match chain::check(line, seq, before) {
+                Ok(link) => self.link = link,
+                Err(why) => return bad(Some(number), seq, why.to_string()),
+            }
+            if let Err(why) = self.own(line, seq, before, number == 1) {
+                return bad(Some(number), seq, why);
+            }
+            self.report.records += 1;
+            self.report.last = seq;
+            seq += 1;
+        }
+        self.next = Some(seq);
+        Ok(Ok(()))
+    }
+
+    /// The journal's own records: the first of a segment, and checkpoints.
+    fn own(&mut self, line: &[u8], seq: u64, before: Link, first: bool) -> Result<(), String> {
+        let record: Value = serde_json::from_slice(line).unwrap_or_default();
+        let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default();
+        match text("kind") {
+            "segment" if !first => Err("a segment begins in the middle of another".to_owned()),
+            "segment" if text("previous") != before.to_hex() => {
+                Err("the segment does not follow on the one before it".to_owned())
+            }
+            "checkpoint" => self.checkpoint(seq, before, text("key"), text("signature")),
+            kind if first && kind != "segment" => Err("the first line of the segment is missing".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn checkpoint(&mut self, seq: u64, before: Link, named: &str, signature: &str) -> Result<(), String> {
+        let given =
+            PublicKey::from_base64(named).map_err(|error| format!("the checkpoint's key is unreadable: {error}"))?;
+        if self.key.is_some_and(|known| *known != given) {
+            return Err(format!("the checkpoint is signed by another key, `{named}`"));
+        }
+        if !given.verifies(seq - 1, before, signature) {
+            return Err("the checkpoint's signature does not hold".to_owned());
+        }
+        self.report.checkpoints += 1;
+        if !self.report.keys.iter().any(|key| key == named) {
+            self.report.keys.push(named.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Is the last record that is there the last one that was written?
+    fn end(&self, folder: &Path) -> io::Result<Option<Bad>> {
+        let missing =
+            |seq, why: &str| Some(Bad { segment: crate::head::NAME.into(), line: None, seq, why: why.into() });
+        Ok(match Head::read(folder) {
+            Ok(Some(head)) if head.seq > self.report.last => missing(
+                self.report.last + 1,
+                &format!("the journal had {} records: the last ones were cut off", head.seq),
+            ),
+            Ok(Some(head)) if head.seq == self.report.last && head.link != self.link => {
+                missing(head.seq, "the last record is not the one that was written")
+            }
+            Ok(Some(_)) => None,
+            Ok(None) if self.report.last == 0 => None,
+            Ok(None) => {
+                missing(self.report.last, "the file `head` is missing: nobody can tell whether records were cut off")
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                missing(self.report.last, "the file `head` is damaged")
+            }
+            Err(error) => return Err(error),
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! A thousand edits of a journal, and every one of them is found.
+
+use std::path::{Path, PathBuf};
+
+use journal::{PublicKey, SigningKey, verify};
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::{filled, open};
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    files
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Edit {
+    Flip,
+    Cut,
+    Swap,
+    Drop,
+}
+
+/// The text with one edit in it; none when the edit would change nothing.
+fn edited(text: &[u8], edit: Edit, at: usize, by: u8) -> Option<Vec<u8>> {
+    let mut lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    let line = at % lines.len();
+    let changed = match edit {
+        Edit::Flip => {
+            let mut bytes = text.to_vec();
+            let place = at % bytes.len();
+            bytes[place] ^= by.max(1);
+            bytes
+        }
+        Edit::Cut => text[..at % text.len()].to_vec(),
+        Edit::Swap => {
+            let other = (line + 1 + by as usize) % lines.len();
+            lines.swap(line, other);
+            lines.concat()
+        }
+        Edit::Drop => {
+            lines.remove(line);
+            lines.concat()
+        }
+    };
+    (changed != text).then_some(changed)
+}
+
+#[tokio::test]
+async fn every_edit_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 60).await;
+    let audit = folder.path().join("audit");
+    let files = files(&audit);
+    assert!(files.len() > 2, "edits fall into several segments");
+    assert_eq!(verify(&audit, None).unwrap().bad, None);
+    let texts: Vec<_> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+
+    let edits = [Edit::Flip, Edit::Cut, Edit::Swap, Edit::Drop];
+    let mut runner = TestRunner::new(Config { cases: 1_000, failure_persistence: None, ..Config::default() });
+    let any = (0..files.len(), 0..edits.len(), 0..100_000_usize, 0..=255_u8);
+    let outcome = runner.run(&any, |(file, edit, at, by)| {
+        let Some(changed) = edited(&texts[file], edits[edit], at, by) else { return Ok(()) };
+        std::fs::write(&files[file], changed).unwrap();
+        let report = verify(&audit, None).unwrap();
+        std::fs::write(&files[file], &texts[file]).unwrap();
+        proptest::prop_assert!(report.bad.is_some(), "{:?} at {at} of file {file} by {by} was not found", edits[edit]);
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_file_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 60).await;
+    let audit = folder.path().join("audit");
+    for file in files(&audit).into_iter().skip(1).chain([audit.join("head")]) {
+        let text = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(verify(&audit, None).unwrap().bad.is_some(), "{}", file.display());
+        std::fs::write(&file, text).unwrap();
+    }
+}
+
+/// Whoever writes everything anew can chain it anew, but not sign it.
+#[tokio::test]
+async fn a_journal_written_anew_is_not_signed_by_the_true_key() {
+    let [truth, forged] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    filled(truth.path(), 5).await;
+    filled(forged.path(), 5).await;
+    let key = SigningKey::load_or_make(&truth.path().join("key")).unwrap().public();
+    let key = PublicKey::from_base64(&key.to_base64()).unwrap();
+    assert_eq!(verify(&truth.path().join("audit"), Some(&key)).unwrap().bad, None);
+    let bad = verify(&forged.path().join("audit"), Some(&key)).unwrap().bad.unwrap();
+    assert!(bad.why.contains("another key"), "{bad:?}");
+}
+
+#[tokio::test]
+async fn a_journal_that_was_cut_is_not_continued() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 5).await;
+    let last = files(&folder.path().join("audit")).pop().unwrap();
+    let text = std::fs::read(&last).unwrap();
+    let cut = text[..text.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    std::fs::write(&last, &text[..cut]).unwrap();
+    let refused = journal::Journal::open(crate::settings(folder.path()));
+    assert!(refused.err().unwrap().to_string().contains("cannot be continued"));
+    std::fs::write(&last, &text).unwrap();
+    open(folder.path()).close();
+    std::fs::remove_file(folder.path().join("audit/head")).unwrap();
+    assert!(
+        journal::Journal::open(crate::settings(folder.path())).is_err(),
+        "without its head, a cut would go unnoticed"
+    );
+}
