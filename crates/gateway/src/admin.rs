@@ -69,9 +69,19 @@ impl Admin {
     /// Ready means: calls are judged by a policy that is whole. A file that went bad since does not change that, but shows.
     fn ready(&self, verbose: bool) -> Response<Full<Bytes>> {
         let draining = *self.shared.draining.borrow();
-        let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-        let mut said = String::from(if draining { "draining\n" } else { "ready\n" });
+        let audit = self.shared.audit.status();
+        let stuck = audit.as_ref().and_then(|(status, _)| status.trouble.as_deref());
+        let (status, mut said) = match (draining, stuck) {
+            (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
+            (false, Some(why)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("the audit journal cannot be written: {why}\n"))
+            }
+            (false, None) => (StatusCode::OK, "ready\n".to_owned()),
+        };
         if verbose {
+            if let Some((status, dropped)) = &audit {
+                said.push_str(&format!("audit waiting {} lost {dropped}\n", status.waiting));
+            }
             said.push_str(&format!("sessions {}\n", self.shared.sessions.len()));
             for policy in self.policies.iter() {
                 let hash = policy.current().hash.clone();

@@ -60,6 +60,7 @@ async fn one(pipeline: &Pipeline, entry: &Entry, element: &RawValue, feed: &mpsc
         Ok(reply) => reply,
         Err(refused) => {
             record::refused(&entry.server.id, &entry.agent, &refused);
+            pipeline.shared.audit.turned_away(&entry.server.id, &entry.agent, &refused);
             refused.reply()
         }
     };

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
@@ -41,6 +42,7 @@ pub struct Config {
     /// Empty when nothing is configured.
     pub servers: BTreeMap<ServerId, Server>,
     pub auth: Auth,
+    pub audit: Audit,
     pub limits: Limits,
     pub bounds: Bounds,
     pub log: Log,
@@ -80,6 +82,18 @@ impl WebOrigin {
 pub enum Auth {
     /// Nobody says who they are; therefore only this machine may connect.
     Anonymous,
+}
+
+/// The journal of all decisions.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// None: nothing is recorded but in the log.
+    pub dir: Option<PathBuf>,
+    pub node: String,
+    pub sync: journal::Sync,
+    pub segment: usize,
+    pub queue: NonZeroUsize,
+    pub patience: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -148,6 +162,7 @@ impl Config {
         }
         Ok(Self {
             servers: server::read_all(&mut settings, layers),
+            audit: Audit::read(&mut settings, layers),
             limits: Limits::read(&mut settings),
             bounds: Bounds::read(&mut settings),
             log: Log::read(&mut settings),
@@ -179,11 +194,9 @@ impl Config {
 
 /// Sections that `docs/operations.md` announces and this version does not have.
 fn later_sections(settings: &mut Settings) {
-    for section in ["audit", "store"] {
-        let origin = settings.origin(&[section]);
-        if !settings.take_below(&[section]).is_empty() {
-            settings.problem(Problem::NotYet { written: section.to_owned(), origin });
-        }
+    let origin = settings.origin(&["store"]);
+    if !settings.take_below(&["store"]).is_empty() {
+        settings.problem(Problem::NotYet { written: "store".to_owned(), origin });
     }
 }
 
@@ -245,6 +258,43 @@ impl Auth {
     fn read(settings: &mut Settings) -> Self {
         let choices = [("anonymous", Self::Anonymous)];
         choice(settings, "auth.mode", Self::Anonymous, &choices, &["tokens", "jwt"])
+    }
+}
+
+impl Audit {
+    fn read(settings: &mut Settings, layers: &Layers) -> Self {
+        let origin = settings.origin(&["audit", "dir"]);
+        let dir = settings.read("audit.dir", String::new(), "a folder, or \"\" for no journal", |found| {
+            value::text(found).map(str::to_owned)
+        });
+        let dir = match (dir.is_empty(), layers.beside(&origin, &dir)) {
+            (true, _) => None,
+            (false, Ok(dir)) => Some(dir),
+            (false, Err(error)) => {
+                let reason = format!("cannot be made absolute: {error}");
+                settings.problem(Problem::Unusable { key: "audit.dir".to_owned(), reason, origin });
+                None
+            }
+        };
+        Self {
+            dir,
+            node: settings.read("audit.node", String::new(), "a name of 1 to 64 characters", |found| {
+                let text = value::text(found)?;
+                let lawful = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+                lawful.then(|| text.to_owned())
+            }),
+            sync: settings.read("audit.sync", journal::Sync::Always, "\"always\", or a duration up to 1m", |found| {
+                match value::text(found) {
+                    Some("always") => Some(journal::Sync::Always),
+                    _ => value::span(found)
+                        .filter(|span| (MILLISECOND..=60 * SECOND).contains(span))
+                        .map(journal::Sync::Every),
+                }
+            }),
+            segment: settings.bytes("audit.segment", 64 * KIB..=GIB),
+            queue: settings.count("audit.queue", 1_000_000),
+            patience: settings.span("audit.patience", MILLISECOND..=60 * SECOND),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use policy::{Reverse, Subject};
 use serde_json::value::RawValue;
 
 use crate::agent::Agent;
+use crate::audit::Recorded;
 use crate::legacy::Opening;
 use crate::policies::Bound;
 use crate::refusal::{Addressee, Refusal, Refused};
@@ -38,6 +39,8 @@ pub(crate) struct Open {
     pub(crate) ours: u64,
     pub(crate) method: Method,
     pub(crate) to: Addressee,
+    /// The record of the decision, which waits for how it ends.
+    pub(crate) recorded: Option<Recorded>,
     /// Its place in the session, if it has one.
     pub(crate) _place: Option<OpenCall>,
 }
@@ -70,6 +73,9 @@ impl Exchange {
     pub(crate) fn failed(&self, error: UpstreamError) -> Option<Vec<u8>> {
         let call = self.call.as_ref()?;
         let refused = call.to.refuse(error);
+        if let Some(recorded) = &call.recorded {
+            recorded.failed();
+        }
         tracing::warn!(server = %self.upstream.server.id, error = %refused.detail(), "upstream failed");
         self.close(call.ours, false);
         Some(refused.message().1)
@@ -81,6 +87,9 @@ impl Exchange {
             // An error without an id can only be about the one request of this exchange.
             Some(call) if ours == Some(call.ours) || (answer.id.is_none() && is_error(&answer.verdict)) => {
                 self.close(call.ours, resumable);
+                if let Some(recorded) = &call.recorded {
+                    recorded.answered(is_error(&answer.verdict), answer.verdict.text().len());
+                }
                 Some(self.verdict(call.method, &call.to, answer.verdict))
             }
             Some(_) => None,

@@ -3,6 +3,7 @@
 mod admin;
 mod agent;
 mod answering;
+mod audit;
 mod batch;
 mod body;
 mod builtin;
@@ -30,9 +31,11 @@ mod session;
 mod stage;
 mod start;
 mod tasks;
+pub mod trail;
 mod upstream;
 mod watch;
 mod worker;
 
+pub use audit::AuditError;
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::agent::Agent;
 use crate::answering::Answering;
+use crate::audit::Audit;
 use crate::catalogue::Asking;
 use crate::config::Bounds;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) draining: watch::Receiver<bool>,
 }
 
@@ -96,7 +98,9 @@ impl Pipeline {
             Ok(reply) => reply,
             Err(refused) => {
                 let known = server.is_some_and(|id| self.shared.servers.contains_key(id));
-                record::refused(server.filter(|_| known).unwrap_or("(unknown)"), &peer.agent, &refused);
+                let server = server.filter(|_| known).unwrap_or("(unknown)");
+                record::refused(server, &peer.agent, &refused);
+                self.shared.audit.turned_away(server, &peer.agent, &refused);
                 refused.reply()
             }
         }
@@ -236,6 +240,16 @@ impl Pipeline {
             Ok(judged) => judged,
             Err(refused) => {
                 about.refused(&refused);
+                self.shared.audit.refused(&about, &refused, lawful.arguments);
+                return Ok(refused.reply());
+            }
+        };
+        // INVARIANT: no record, no call
+        let recorded = match self.shared.audit.allowed(&about, &judged.cleared, lawful.arguments).await {
+            Ok(recorded) => recorded,
+            Err(why) => {
+                let refused = to.refuse(Refusal::NoRecord(why));
+                about.refused(&refused);
                 return Ok(refused.reply());
             }
         };
@@ -251,7 +265,7 @@ impl Pipeline {
             era: revision.era(),
             agent: lawful.agent,
             session: lawful.session,
-            call: Some(Open { ours, method, to, _place: place }),
+            call: Some(Open { ours, method, to, recorded, _place: place }),
             tasks: Arc::clone(&self.shared.tasks),
             opening: None,
             bound: Arc::clone(&bound),
@@ -381,6 +395,9 @@ impl Pipeline {
 
     fn undone_by(&self, exchange: Exchange, why: Refusal) -> Refused {
         let Some(call) = exchange.call else { return why.into() };
+        if let Some(recorded) = &call.recorded {
+            recorded.failed();
+        }
         if let Some(session) = &exchange.session {
             session.close(call.ours, false);
         }

@@ -47,7 +47,7 @@ impl About<'_> {
     }
 
     /// The name without what may be secret in a URI (user information, query), and not longer than a log line bears.
-    fn name(&self) -> Cow<'_, str> {
+    pub(crate) fn name(&self) -> Cow<'_, str> {
         let name = self.subject.unwrap_or_default();
         let name = name.split(['?', '#']).next().unwrap_or_default();
         let name = name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| name.get(..end).unwrap_or_default());

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::header::{ALLOW, CONNECTION, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
+use journal::NotWritten;
 use mcp::{Era, Fault, Kind, Method, Revision};
 use serde_json::json;
 
@@ -103,6 +104,8 @@ pub(crate) enum Refusal {
     ForeignTask,
     #[error("the server asked for input that the policy denies")]
     ForbiddenInput,
+    #[error("the audit journal takes no record now, so no call may leave: {0}")]
+    NoRecord(NotWritten),
     #[error("upstream failed")]
     Upstream(#[from] UpstreamError),
 }
@@ -224,6 +227,7 @@ impl Refused {
         match (&self.why, self.ruling()) {
             (_, Some(ruling)) => ruling.code(),
             (Refusal::Upstream(_), None) => "upstream",
+            (Refusal::NoRecord(_), None) => "no_record",
             (_, None) => "refused",
         }
     }
@@ -296,6 +300,10 @@ impl Refused {
                 let message = ruling.told(self.to.subject.as_deref().unwrap_or_default());
                 Spoken { message, data: Some(data), ..say(StatusCode::OK, DENIED) }
             }
+            Refusal::NoRecord(_) => Spoken {
+                message: "the gateway cannot record calls now: try again later".into(),
+                ..say(StatusCode::OK, BUSY)
+            },
             Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },
             Refusal::ForbiddenInput => say(StatusCode::OK, INTERNAL),
             Refusal::Upstream(_) => say(StatusCode::OK, INTERNAL),

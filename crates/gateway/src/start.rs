@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin};
+use crate::audit::{Audit, AuditError};
 use crate::builtin;
 use crate::config::{Bounds, Config, PolicySource, Target};
 use crate::exchange::session_headers;
@@ -36,7 +37,6 @@ const FAREWELLS: usize = 16;
 pub struct Gateway;
 
 /// A gateway that serves. Dropping it ends it too, without waiting for anything.
-#[derive(Debug)]
 pub struct Running {
     data: SocketAddr,
     admin: SocketAddr,
@@ -47,6 +47,13 @@ pub struct Running {
     alive: oneshot::Sender<()>,
     /// Servers of our own; they end last, since open calls may still want an answer of theirs.
     builtins: Vec<oneshot::Sender<()>>,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("data", &self.data).field("admin", &self.admin).finish_non_exhaustive()
+    }
 }
 
 /// Why a gateway did not start.
@@ -60,6 +67,8 @@ pub enum StartError {
     BuiltIn { server: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("TLS towards upstreams cannot be set up")]
     Tls(#[from] rustls::Error),
+    #[error("the audit journal cannot be opened")]
+    Audit(#[from] AuditError),
     #[error("a thread does not start")]
     Thread(#[source] std::io::Error),
 }
@@ -79,10 +88,12 @@ impl Gateway {
             sessions: Sessions::new(bounds.sessions.get()),
             limits: Limits::new(config.limits.keys.get()),
             tasks: Arc::new(Tasks::default()),
+            audit: Arc::new(Audit::open(&config.audit)?),
             draining,
             bounds: Arc::clone(&bounds),
         });
         let tls = tls()?;
+        let kept = Arc::clone(&shared);
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let workers = (0..count)
@@ -110,7 +121,7 @@ impl Gateway {
                 _ = ended => {}
             }
         })?;
-        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins })
+        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins, shared: kept })
     }
 }
 
@@ -132,6 +143,10 @@ impl Running {
         drop(self.alive);
         _ = self.control.join();
         drop(self.builtins);
+        // Nobody uses it any more: what waits is written.
+        if let Some(audit) = Arc::into_inner(self.shared).and_then(|shared| Arc::into_inner(shared.audit)) {
+            audit.close();
+        }
     }
 }
 

@@ -13,6 +13,15 @@ pub enum Verdict<'a> {
     Error(&'a RawValue),
 }
 
+impl Verdict<'_> {
+    /// The result or the error, as it came.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Result(raw) | Self::Error(raw) => raw.get(),
+        }
+    }
+}
+
 /// A response. Errors may lack an id (or have null), when the server could not read ours.
 #[derive(Debug)]
 pub struct Answer<'a> {

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Emulator(Emulator),
     /// Play the cases beside policies; exit code 1 if one goes another way than expected
     Test(Test),
+    /// Verify, read and export the journal of decisions
+    Audit(Audit),
     /// Say what a new policy would have done with recorded calls
     Simulate(Simulate),
 }
@@ -301,6 +303,98 @@ pub(crate) struct Simulate {
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
+}
+
+#[derive(Args)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Find the first record that was changed, cut, swapped or dropped; exit code 1 if there is one
+    Verify(AuditVerify),
+    /// Write records to stdout
+    Export(AuditExport),
+    /// Show the last records
+    Tail(AuditTail),
+}
+
+#[derive(Args)]
+pub(crate) struct AuditVerify {
+    /// The folder of the journal, which is `audit.dir` of the configuration
+    #[arg(default_value = "data/audit")]
+    pub(crate) dir: PathBuf,
+    /// The public key that must have signed every checkpoint, in base64, or a file with it; without it, a journal that was
+    /// written anew as a whole passes
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args)]
+pub(crate) struct AuditExport {
+    /// The folder of the journal
+    #[arg(default_value = "data/audit")]
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: AuditFilter,
+    /// Lines as they were written, or a table
+    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+    pub(crate) format: ExportFormat,
+}
+
+#[derive(Args)]
+pub(crate) struct AuditTail {
+    /// The folder of the journal
+    #[arg(default_value = "data/audit")]
+    pub(crate) dir: PathBuf,
+    /// Go on as records come
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub(crate) lines: usize,
+    #[command(flatten)]
+    pub(crate) filter: AuditFilter,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+/// Only records that meet all of these
+#[derive(Args)]
+pub(crate) struct AuditFilter {
+    /// Of this agent
+    #[arg(long, value_name = "ID")]
+    pub(crate) agent: Option<String>,
+    /// To this server
+    #[arg(long, value_name = "ID")]
+    pub(crate) server: Option<String>,
+    /// About this tool, prompt or resource
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: Option<String>,
+    /// That ended so: allowed, denied, refused
+    #[arg(long, value_name = "OUTCOME")]
+    pub(crate) outcome: Option<String>,
+    /// With this code, such as limited
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// From this time on, such as 2026-11-23T09:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = gateway::replay::time)]
+    pub(crate) since: Option<SystemTime>,
+    /// Before this time
+    #[arg(long, value_name = "TIME", value_parser = gateway::replay::time)]
+    pub(crate) until: Option<SystemTime>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ExportFormat {
+    Jsonl,
+    Csv,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -1,5 +1,6 @@
 //! The program `toolgate`: arguments in, exit code out. What happens between lies in `gateway` and `policy`.
 
+mod audit;
 mod check;
 mod cli;
 mod default;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Some(Command::Emulator(args)) => emulator::run(&args),
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
+        Some(Command::Audit(args)) => audit::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

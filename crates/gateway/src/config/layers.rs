@@ -105,6 +105,16 @@ impl Layers {
         Ok(layers)
     }
 
+    /// A path as it is meant: what has a place in a file stands beside it, and so does a default where there is a file.
+    pub(super) fn beside(&self, origin: &Origin, path: &str) -> io::Result<PathBuf> {
+        match (&self.file, origin) {
+            (ConfigFile::Required(file) | ConfigFile::IfPresent(file), Origin::Default) => {
+                Origin::File(file.clone()).resolve(path)
+            }
+            _ => origin.resolve(path),
+        }
+    }
+
     /// The variable that `{ env = "NAME" }` asks for.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         let (_, value) = self.env.iter().find(|(key, _)| key == name)?;

@@ -29,7 +29,7 @@ async fn health() {
     introduced(&gate, &upstream).await;
     let ready = gate.ready().await;
     let policy = format!("policy {} ", gate.policy_file().display());
-    assert!(ready.starts_with("ready\nsessions 1\n") && ready.contains(&policy), "{ready}");
+    assert!(ready.starts_with("ready\naudit waiting 0 lost 0\nsessions 1\n") && ready.contains(&policy), "{ready}");
 }
 
 async fn ends(reply: &mut Reply) {

@@ -1,0 +1,69 @@
+//! Reads a journal that may still be written: whole lines only, segment after segment.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use crate::folder;
+
+/// Where a reader is. It yields each whole line once, also those that come later.
+pub struct Reader {
+    folder: PathBuf,
+    /// The segment that is read, and up to where.
+    at: Option<(PathBuf, u64)>,
+    /// Lines that were read and not yet given out.
+    lines: std::vec::IntoIter<String>,
+}
+
+impl Reader {
+    /// From the first record that is still there.
+    pub fn from_start(folder: &Path) -> Self {
+        Self { folder: folder.into(), at: None, lines: Vec::new().into_iter() }
+    }
+
+    /// The next record's line; none when there is none yet.
+    pub fn next_line(&mut self) -> io::Result<Option<String>> {
+        loop {
+            if let Some(line) = self.lines.next() {
+                return Ok(Some(line));
+            }
+            let read = match &self.at {
+                Some((path, from)) => self.read(path.clone(), *from)?,
+                None => false,
+            };
+            if !read && !self.next_segment()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Some of the lines that a segment has from there on.
+    fn read(&mut self, path: PathBuf, from: u64) -> io::Result<bool> {
+        const SOME: usize = 1000;
+        let mut file = BufReader::new(File::open(&path)?);
+        file.seek(SeekFrom::Start(from))?;
+        let (mut lines, mut at) = (Vec::new(), from);
+        while lines.len() < SOME {
+            let mut line = Vec::new();
+            let length = file.read_until(b'\n', &mut line)?;
+            if line.pop() != Some(b'\n') {
+                break; // it is being written, or the end
+            }
+            at += length as u64;
+            lines.push(String::from_utf8_lossy(&line).into_owned());
+        }
+        self.at = Some((path, at));
+        self.lines = lines.into_iter();
+        Ok(self.lines.len() > 0)
+    }
+
+    /// A segment ends when there is one after it.
+    fn next_segment(&mut self) -> io::Result<bool> {
+        let after = self.at.as_ref().map(|(path, _)| path.clone());
+        let segments = folder::segments(&self.folder)?;
+        let next = segments.into_iter().map(|segment| segment.path).find(|path| Some(path) > after.as_ref());
+        let found = next.is_some();
+        self.at = next.map(|path| (path, 0)).or(self.at.take());
+        Ok(found)
+    }
+}

@@ -1,0 +1,110 @@
+//! `toolgate audit`: verify, read and export the journal of decisions. Needs the files, and no running gateway.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use gateway::trail::{self, Filter, Trail};
+
+use crate::serve::Signals;
+use crate::{cli, exit};
+
+/// How often a journal that is followed is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+pub(crate) fn run(args: &cli::Audit) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        cli::AuditCommand::Verify(args) => verify(args),
+        cli::AuditCommand::Export(args) => export(args),
+        cli::AuditCommand::Tail(args) => tail(args),
+    }
+}
+
+fn verify(args: &cli::AuditVerify) -> anyhow::Result<ExitCode> {
+    let key = match &args.key {
+        None => None,
+        Some(text) => Some(gateway::trail::public_key(text)?),
+    };
+    let report = trail::verify(&args.dir, key.as_ref()).with_context(|| cannot_read(&args.dir))?;
+    let mut out = io::stdout().lock();
+    match args.format {
+        cli::Format::Json => writeln!(out, "{}", trail::report_json(&report))?,
+        cli::Format::Human => write!(out, "{}", trail::report_text(&report))?,
+    }
+    Ok(if report.bad.is_none() { exit::OK } else { exit::FINDINGS }.into())
+}
+
+fn export(args: &cli::AuditExport) -> anyhow::Result<ExitCode> {
+    let mut found = Trail::open(&args.dir, args.filter.read());
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if matches!(args.format, cli::ExportFormat::Csv) {
+        writeln!(out, "{}", trail::COLUMNS.join(","))?;
+    }
+    while let Some((line, record)) = found.next_record().with_context(|| cannot_read(&args.dir))? {
+        match args.format {
+            cli::ExportFormat::Jsonl => writeln!(out, "{line}")?,
+            cli::ExportFormat::Csv => writeln!(out, "{}", trail::csv(&record))?,
+        }
+    }
+    out.flush()?;
+    Ok(exit::OK.into())
+}
+
+fn tail(args: &cli::AuditTail) -> anyhow::Result<ExitCode> {
+    let mut found = Trail::open(&args.dir, args.filter.read());
+    let mut last = std::collections::VecDeque::new();
+    while let Some(record) = found.next_record().with_context(|| cannot_read(&args.dir))? {
+        last.push_back(record);
+        if last.len() > args.lines {
+            last.pop_front();
+        }
+    }
+    for (line, record) in &last {
+        show(args, line, record)?;
+    }
+    if !args.follow {
+        return Ok(exit::OK.into());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen().context("cannot listen to signals")?;
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                () = signals.next() => return Ok(exit::OK.into()),
+                _ = looks.tick() => {}
+            }
+            while let Some((line, record)) = found.next_record().with_context(|| cannot_read(&args.dir))? {
+                show(args, &line, &record)?;
+            }
+        }
+    })
+}
+
+fn show(args: &cli::AuditTail, line: &str, record: &serde_json::Value) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match args.format {
+        cli::Format::Json => writeln!(out, "{line}"),
+        cli::Format::Human => writeln!(out, "{}", trail::line(record)),
+    }
+}
+
+fn cannot_read(dir: &Path) -> String {
+    format!("cannot read the journal in `{}`", dir.display())
+}
+
+impl cli::AuditFilter {
+    fn read(&self) -> Filter {
+        Filter {
+            agent: self.agent.clone(),
+            server: self.server.clone(),
+            subject: self.subject.clone(),
+            outcome: self.outcome.clone(),
+            code: self.code.clone(),
+            since: self.since,
+            until: self.until,
+        }
+    }
+}
