@@ -8,15 +8,16 @@ use serde_json::Value;
 use crate::shell::{cargo, read};
 
 /// What each crate may use of ours. A crate that is not here has no place yet.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("azure-emulator", &[]),
     ("azure-finetuning", &[]),
+    ("connect", &[]),
     ("console", &["gateway", "policy", "store"]),
     ("finetuning-server", &["azure-finetuning"]),
     ("gateway", &["finetuning-server", "mcp", "policy", "ratelimit", "store"]),
     ("mcp", &[]),
     ("policy", &[]),
-    ("proxy", &["azure-emulator", "console", "finetuning-server", "gateway", "policy"]),
+    ("proxy", &["azure-emulator", "connect", "console", "finetuning-server", "gateway", "policy"]),
     ("ratelimit", &[]),
     ("store", &[]),
     ("testkit", &[]),
