@@ -11,7 +11,9 @@ pub enum Error {
     #[error("the list of clients cannot be read: {0}")]
     Data(String),
     /// Not a name that all clients take.
-    #[error("`{0}` is no name of a server: expected 1 to 64 of `A-Z`, `a-z`, `0-9`, `_` and `-`, with a letter or digit first")]
+    #[error(
+        "`{0}` is no name of a server: expected 1 to 64 of `A-Z`, `a-z`, `0-9`, `_` and `-`, with a letter or digit first"
+    )]
     Name(String),
     /// Not the name of a variable.
     #[error("that is no name of an environment variable; the name is wanted, never the token itself")]

@@ -66,16 +66,19 @@ impl Place {
         Self { own: own.to_owned(), file: file.to_owned() }
     }
 
-    /// Makes the folder of the file, if the client is there or its absence does not matter.
-    pub fn prepare(&self, create: bool) -> Result<(), Error> {
-        if !create && !self.own.is_dir() {
-            return Err(Error::NoFolder { folder: self.own.clone() });
+    /// Whether the client is there; its absence does not matter if its folder is to be made.
+    pub fn check(&self, create: bool) -> Result<(), Error> {
+        if create || self.own.is_dir() { Ok(()) } else { Err(Error::NoFolder { folder: self.own.clone() }) }
+    }
+
+    /// Makes the folder of the file.
+    pub fn make(&self) -> Result<(), Error> {
+        match self.file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            None => Ok(()),
+            Some(folder) => {
+                std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })
+            }
         }
-        let folder = self.file.parent().unwrap_or(&self.own);
-        if folder.as_os_str().is_empty() {
-            return Ok(());
-        }
-        std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Test(Test),
     /// Say what a new policy would have done with recorded calls
     Simulate(Simulate),
+    /// Put the gateway into the configuration of an MCP client, with a look at what changes, a backup and a way back
+    Connect(Connect),
 }
 
 #[derive(Args)]
@@ -322,3 +324,59 @@ is unknown where rules look at what was not recorded. The log of `toolgate serve
 arguments and without the query of URIs; its other lines are passed over.
 
 Limits count the calls of the file by their own times. They know nothing of what came before, nor of calls that are unknown."#;
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit code 1 if nothing was written because you said no, or because the file was changed by somebody else; 2 if the \
+                        file is broken or the client is not there. The token itself is never asked for and never written."
+)]
+pub(crate) struct Connect {
+    /// The client; without one, all are listed with where their files are
+    pub(crate) client: Option<String>,
+    /// Connect to this server by itself, not to all that the gateway has; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub(crate) server: Vec<gateway::config::ServerId>,
+    /// The gateway
+    #[arg(long, default_value = "http://127.0.0.1:4480")]
+    pub(crate) url: String,
+    /// The name of the entry; the server's id when absent, or `toolgate` for all servers
+    #[arg(long)]
+    pub(crate) name: Option<connect::Name>,
+    /// The file of the project in the working directory, not the user's
+    #[arg(long, conflicts_with = "config_file")]
+    pub(crate) project: bool,
+    /// This file instead of the client's own
+    #[arg(long, value_name = "FILE", requires = "client")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// Let the client start `toolgate bridge` even if it could be told the URL
+    #[arg(long)]
+    pub(crate) stdio: bool,
+    /// The environment variable that the client takes the token from
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) token_env: Option<String>,
+    /// Take the entries out instead
+    #[arg(long, conflicts_with_all = ["url", "stdio", "token_env", "create"], requires = "client")]
+    pub(crate) remove: bool,
+    /// Put back what was in the file before the last change of Toolgate's
+    #[arg(
+        long,
+        conflicts_with_all = ["server", "url", "name", "stdio", "token_env", "remove", "create"],
+        requires = "client"
+    )]
+    pub(crate) undo: bool,
+    /// Show what to paste, and touch nothing
+    #[arg(long, conflicts_with_all = ["remove", "undo", "dry_run", "yes"], requires = "client")]
+    pub(crate) print: bool,
+    /// Show what would change, and change nothing
+    #[arg(long, requires = "client")]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(short, long, requires = "client")]
+    pub(crate) yes: bool,
+    /// Make the client's folder if it is not there
+    #[arg(long, requires = "client")]
+    pub(crate) create: bool,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}

@@ -2,6 +2,7 @@
 
 mod check;
 mod cli;
+mod connect;
 mod default;
 mod diff;
 mod document;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Some(Command::Emulator(args)) => emulator::run(&args),
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
+        Some(Command::Connect(args)) => connect::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

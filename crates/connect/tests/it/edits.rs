@@ -27,17 +27,25 @@ fn refused(id: &str, before: &str, message: &str) {
 
 #[test]
 fn json_keeps_comments_and_layout() {
-    check("cursor", "", "{\n  \"mcpServers\": {\n    \"toolgate\": {\n      \"url\": \"http://127.0.0.1:4480/mcp\"\n    }\n  }\n}\n");
-    check("cursor", "// hi\n", "// hi\n{\n  \"mcpServers\": {\n    \"toolgate\": {\n      \"url\": \"http://127.0.0.1:4480/mcp\"\n    }\n  }\n}\n");
+    check(
+        "cursor",
+        "",
+        "{\n  \"mcpServers\": {\n    \"toolgate\": {\n      \"url\": \"http://127.0.0.1:4480/mcp\"\n    }\n  }\n}\n",
+    );
+    check(
+        "cursor",
+        "// hi\n",
+        "// hi\n{\n  \"mcpServers\": {\n    \"toolgate\": {\n      \"url\": \"http://127.0.0.1:4480/mcp\"\n    }\n  }\n}\n",
+    );
     check(
         "zed",
         "// mine\n{\n    \"theme\": \"One\", // dark\n\n    /* servers */\n    \"context_servers\": {\n        \"a\": { \"command\": \"x\" }, // first\n    },\n}\n",
-        "// mine\n{\n    \"theme\": \"One\", // dark\n\n    /* servers */\n    \"context_servers\": {\n        \"a\": { \"command\": \"x\" }, // first\n        \"toolgate\": {\n            \"url\": \"http://127.0.0.1:4480/mcp\"\n        },\n    },\n}\n",
+        "// mine\n{\n    \"theme\": \"One\", // dark\n\n    /* servers */\n    \"context_servers\": {\n        \"a\": { \"command\": \"x\" }, // first\n        \"toolgate\": {\n            \"url\": \"http://127.0.0.1:4480/mcp\",\n        },\n    },\n}\n",
     );
     check(
         "cursor",
         "{\"mcpServers\":{\"a\":{\"url\":\"u\"}},\"b\":[1,2]}",
-        "{\n  \"mcpServers\": {\n    \"a\":{\"url\":\"u\"},\n    \"toolgate\": {\n      \"url\": \"http://127.0.0.1:4480/mcp\"\n    }\n  },\n  \"b\":[1,2]\n}",
+        "{\"mcpServers\":{\n    \"a\":{\"url\":\"u\"},\n    \"toolgate\": {\n      \"url\": \"http://127.0.0.1:4480/mcp\"\n    }\n  },\"b\":[1,2]}",
     );
 }
 
@@ -68,7 +76,11 @@ fn toml_keeps_comments_and_layout() {
         "mcp_servers = { a = { command = \"x\" } }\n",
         "mcp_servers = { a = { command = \"x\" } , toolgate = { url = \"http://127.0.0.1:4480/mcp\" } }\n",
     );
-    check("codex", "mcp_servers.a.command = \"x\"\n", "mcp_servers.a.command = \"x\"\n\n[mcp_servers.toolgate]\nurl = \"http://127.0.0.1:4480/mcp\"\n");
+    check(
+        "codex",
+        "mcp_servers.a.command = \"x\"\n",
+        "mcp_servers.a.command = \"x\"\n\n[mcp_servers.toolgate]\nurl = \"http://127.0.0.1:4480/mcp\"\n",
+    );
 }
 
 #[test]
@@ -88,8 +100,16 @@ fn an_entry_of_that_name_is_replaced_where_it_is() {
 #[test]
 fn an_entry_can_be_taken_out() {
     for (id, before, after) in [
-        ("cursor", "{\n  \"mcpServers\": {\n    \"a\": {}, // a\n    \"toolgate\": {}\n  }\n}\n", "{\n  \"mcpServers\": {\n    \"a\": {} // a\n  }\n}\n"),
-        ("codex", "x = 1\n\n[mcp_servers.toolgate]\nurl = \"u\"\n\n[mcp_servers.a]\nurl = \"v\"\n", "x = 1\n\n[mcp_servers.a]\nurl = \"v\"\n"),
+        (
+            "cursor",
+            "{\n  \"mcpServers\": {\n    \"a\": {}, // a\n    \"toolgate\": {}\n  }\n}\n",
+            "{\n  \"mcpServers\": {\n    \"a\": {} // a\n  }\n}\n",
+        ),
+        (
+            "codex",
+            "x = 1\n\n[mcp_servers.toolgate]\nurl = \"u\"\n\n[mcp_servers.a]\nurl = \"v\"\n",
+            "x = 1\n\n[mcp_servers.a]\nurl = \"v\"\n",
+        ),
         ("codex", "x = 1\n", "x = 1\n"),
         ("cursor", "{} // nothing", "{} // nothing"),
         ("cursor", "", ""),
@@ -111,7 +131,11 @@ fn several_servers_are_one_edit() {
 
 #[test]
 fn what_is_broken_is_refused_with_its_place() {
-    refused("cursor", "{\n  \"é\": 1,\n  \"a\" 2\n}", "`f`:3:7: Expected colon after the string or word in object property");
+    refused(
+        "cursor",
+        "{\n  \"é\": 1,\n  \"a\" 2\n}",
+        "`f`:3:7: Expected colon after the string or word in object property",
+    );
     refused("cursor", "{'a': 1}", "`f`:1:2: Single-quoted strings are not allowed");
     refused("cursor", "[]", "`f`: the file is no JSON object");
     refused("cursor", "{\"mcpServers\": []}", "`f`: `mcpServers` is not what it should be, a table of servers");

@@ -42,7 +42,11 @@ fn a_token_is_named_in_the_way_of_the_client() {
 #[test]
 fn where_a_client_cannot_name_a_variable_nothing_is_pretended() {
     let request = with_token(request(&[]));
-    refused(&request, "zed", "Zed takes no token from a variable for a URL; `--stdio` lets it start a bridge that does");
+    refused(
+        &request,
+        "zed",
+        "Zed takes no token from a variable for a URL; `--stdio` lets it start a bridge that does",
+    );
     refused(&request, "claude-desktop", "Claude Desktop takes no token from a variable");
     refused(&stdio(request), "claude-desktop", "Claude Desktop takes no token from a variable");
 }

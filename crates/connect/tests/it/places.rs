@@ -77,15 +77,19 @@ fn a_folder_is_made_where_the_client_is() {
     let folder = tempfile::tempdir().unwrap();
     let own = folder.path().join("Code");
     let place = Place { own: own.clone(), file: own.join("User/mcp.json") };
-    let error = place.prepare(false).unwrap_err().to_string();
+    let error = place.check(false).unwrap_err().to_string();
     assert!(error.ends_with("Code`: is the client installed? `--create` makes the folder"), "{error}");
+    place.check(true).unwrap();
     assert!(!own.exists());
     std::fs::create_dir(&own).unwrap();
-    place.prepare(false).unwrap();
+    place.check(false).unwrap();
+    place.make().unwrap();
     assert!(own.join("User").is_dir());
-    let place = Place::of_file(&folder.path().join("new/x.json"));
-    assert!(place.prepare(false).is_err());
-    place.prepare(true).unwrap();
+    let named = Place::of_file(&folder.path().join("new/x.json"));
+    assert!(named.check(false).is_err());
+    named.make().unwrap();
     assert!(folder.path().join("new").is_dir());
-    Place::of_file(Path::new("x.json")).prepare(false).unwrap();
+    let here = Place::of_file(Path::new("x.json"));
+    here.check(false).unwrap();
+    here.make().unwrap();
 }

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod check;
+mod connect;
 mod documents;
 mod drain;
 mod explain;
