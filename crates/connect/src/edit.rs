@@ -126,3 +126,33 @@ fn take(file: &mut Map<String, Value>, key: &str, name: &str) -> Option<Value> {
     }
     taken
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(before: &str, after: &str, expected: bool) {
+        let entry = Entry { name: "x".parse().unwrap(), members: vec![("url".to_owned(), "u".into())] };
+        for (format, key) in [(Format::Json, "s"), (Format::Toml, "s")] {
+            let text = |json: &str| match format {
+                Format::Json => json.to_owned(),
+                Format::Toml => toml_edit::ser::to_string(&json::read(json)).unwrap(),
+            };
+            let is = is_nothing_else(format, key, &text(before), &text(after), &[Change::Set(entry.clone())]);
+            assert_eq!(is, expected, "{before} {after}");
+        }
+    }
+
+    #[test]
+    fn an_edit_that_touches_anything_else_is_noticed() {
+        let wanted = r#"{"x": {"url": "u"}}"#;
+        check("{}", &format!(r#"{{"s": {wanted}}}"#), true);
+        check(r#"{"a": 1, "s": {"y": {}}}"#, r#"{"a": 1, "s": {"y": {}, "x": {"url": "u"}}}"#, true);
+        check(r#"{"a": 1}"#, &format!(r#"{{"a": 2, "s": {wanted}}}"#), false);
+        check(r#"{"a": 1}"#, &format!(r#"{{"s": {wanted}}}"#), false);
+        check(r#"{"s": {"y": {}}}"#, &format!(r#"{{"s": {wanted}}}"#), false);
+        check("{}", r#"{"s": {"x": {"url": "u", "more": 1}}}"#, false);
+        check("{}", "{}", false);
+    }
+}

@@ -331,7 +331,8 @@ Limits count the calls of the file by their own times. They know nothing of what
                         file is broken or the client is not there. The token itself is never asked for and never written."
 )]
 pub(crate) struct Connect {
-    /// The client; without one, all are listed with where their files are
+    /// The client; without one, all are listed: where its file is, and whether that is there, absent, or the client itself is not
+    /// found
     pub(crate) client: Option<String>,
     /// Connect to this server by itself, not to all that the gateway has; may be given several times
     #[arg(long, value_name = "ID")]
@@ -354,7 +355,7 @@ pub(crate) struct Connect {
     /// The environment variable that the client takes the token from
     #[arg(long, value_name = "VARIABLE")]
     pub(crate) token_env: Option<String>,
-    /// Take the entries out instead
+    /// Take the entries out
     #[arg(long, conflicts_with_all = ["url", "stdio", "token_env", "create"], requires = "client")]
     pub(crate) remove: bool,
     /// Put back what was in the file before the last change of Toolgate's

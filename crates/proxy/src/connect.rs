@@ -49,7 +49,8 @@ fn edit(args: &cli::Connect, client: &Client, place: &Place) -> anyhow::Result<u
     let mut step = Step::new(args, client, &file, if is_same { file.text() } else { Some(&after) });
     if step.is_agreed()? {
         place.make()?;
-        step.outcome = Outcome::Written { backup: file.write(&after)? };
+        let backup = file.write(&after)?;
+        step.outcome = Outcome::Written { backup: file.text().map(|_| backup) };
     }
     step.report()
 }
@@ -108,7 +109,8 @@ enum Outcome {
     /// Nobody was there to ask.
     NotAsked,
     Written {
-        backup: PathBuf,
+        /// None for a file that was not there.
+        backup: Option<PathBuf>,
     },
     Restored,
 }
@@ -152,18 +154,18 @@ impl<'a> Step<'a> {
     }
 
     fn report(&self) -> anyhow::Result<u8> {
-        let path = self.path.display();
+        let (path, then) = (self.path.display(), &self.client.then);
         let (word, text, code) = match &self.outcome {
             Outcome::Unchanged => ("unchanged", format!("`{path}` is so already: nothing to do"), exit::OK),
             Outcome::WouldChange => ("would_change", "nothing was written".to_owned(), exit::OK),
             Outcome::Declined => ("declined", "nothing was written".to_owned(), exit::FINDINGS),
             Outcome::NotAsked => ("not_asked", String::new(), exit::USAGE),
             Outcome::Written { backup } => {
-                let text =
-                    format!("`{path}` is written; as it was, it is in `{}`\n{}", backup.display(), self.client.then);
+                let backup = backup.as_ref().map(|backup| format!("; as it was, it is in `{}`", backup.display()));
+                let text = format!("`{path}` is written{}\n{then}", backup.unwrap_or_default());
                 ("written", text, exit::OK)
             }
-            Outcome::Restored => ("restored", format!("`{path}` is as it was\n{}", self.client.then), exit::OK),
+            Outcome::Restored => ("restored", format!("`{path}` is as it was\n{then}"), exit::OK),
         };
         match self.args.format {
             Format::Human if !text.is_empty() => writeln!(io::stdout(), "{text}")?,
@@ -178,7 +180,7 @@ impl<'a> Step<'a> {
 
     fn json(&self, outcome: &str) -> Value {
         let backup = match &self.outcome {
-            Outcome::Written { backup } => Some(backup.display().to_string()),
+            Outcome::Written { backup } => backup.as_ref().map(|backup| backup.display().to_string()),
             Outcome::Unchanged | Outcome::WouldChange | Outcome::Declined | Outcome::NotAsked | Outcome::Restored => {
                 None
             }
@@ -190,7 +192,7 @@ impl<'a> Step<'a> {
 }
 
 fn ask(path: &Path) -> io::Result<bool> {
-    eprint!("write this to `{}`? [y/N] ", path.display());
+    eprint!("change `{}` like this? [y/N] ", path.display());
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -214,8 +216,8 @@ fn list(args: &cli::Connect) -> anyhow::Result<u8> {
         let place = place(args, client)?;
         let state = match (place.file.exists(), place.own.is_dir()) {
             (true, _) => "there",
-            (false, true) => "not there",
-            (false, false) => "no such client",
+            (false, true) => "absent",
+            (false, false) => "no-client",
         };
         rows.push((client, place.file.display().to_string(), state));
     }
@@ -224,7 +226,7 @@ fn list(args: &cli::Connect) -> anyhow::Result<u8> {
         Format::Human => {
             let width = rows.iter().map(|(client, ..)| client.id.len()).max().unwrap_or_default();
             for (client, file, state) in rows {
-                writeln!(out, "{:width$}  {state:14}  {file}", client.id)?;
+                writeln!(out, "{:width$}  {state:9}  {file}", client.id)?;
             }
         }
         Format::Json => {

@@ -46,7 +46,8 @@ fn what_each_client_is_told() {
             &["--stdio", "--token-env", "TOKEN"],
         ] {
             let (code, stdout, stderr) = connect(home.path(), &[&[client, "--print"], args].concat());
-            told += &format!("$ toolgate connect {client} --print {}\n{stdout}{stderr}({code})\n\n", args.join(" "));
+            let command = [&["$ toolgate connect", client, "--print"], args].concat().join(" ");
+            told += &format!("{command}\n{stdout}{stderr}({code})\n\n");
         }
     }
     assert_eq!(files(home.path()), 0, "printing touches nothing");
