@@ -13,6 +13,9 @@ pub(crate) fn edit(text: &str, key: &str, changes: &[Change]) -> Result<Option<S
         message: error.message().replace('\n', ", "),
     })?;
     let now = read(text).unwrap_or_default();
+    let end = file.trailing().clone();
+    file.set_trailing("");
+    let before = file.to_string();
     let servers = file.entry(key).or_insert_with(|| {
         let mut servers = Table::new();
         servers.set_implicit(true);
@@ -30,7 +33,16 @@ pub(crate) fn edit(text: &str, key: &str, changes: &[Change]) -> Result<Option<S
             Change::Remove(_) => servers.remove(change.name()).is_some(),
         };
     }
-    Ok(is_changed.then(|| file.to_string()))
+    if !is_changed {
+        return Ok(None);
+    }
+    // What is only put behind leaves the text as it is, to the last comment.
+    if let Some(added) = file.to_string().strip_prefix(&before) {
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        return Ok(Some(format!("{text}{end}{added}")));
+    }
+    file.set_trailing(end);
+    Ok(Some(file.to_string()))
 }
 
 pub(crate) fn read(text: &str) -> Option<Map<String, Value>> {
@@ -39,8 +51,14 @@ pub(crate) fn read(text: &str) -> Option<Map<String, Value>> {
 
 fn set(servers: &mut dyn TableLike, entry: &Entry, is_inline: bool, is_first: bool) -> bool {
     let name = entry.name.as_str();
+    let mut value = inline(entry.members.iter().map(|(key, value)| (key, value)));
+    if let Some(Item::Value(old)) = servers.get_mut(name) {
+        *value.decor_mut() = old.decor().clone();
+        *old = value;
+        return true;
+    }
     if is_inline {
-        servers.insert(name, Item::Value(inline(entry.members.iter().map(|(key, value)| (key, value)))));
+        servers.insert(name, Item::Value(value));
         return true;
     }
     let mut table: Table = entry.members.iter().map(|(key, value)| (key.as_str(), Item::Value(item(value)))).collect();

@@ -43,6 +43,16 @@ fn each_step_can_be_taken_back() {
 }
 
 #[test]
+fn of_two_ways_back_the_newer_is_taken() {
+    let (_folder, file) = folder(&[("f", "0")]);
+    write(&file, "1");
+    fs::write(&file, "mine").unwrap();
+    write(&file, "1");
+    undo(&file).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
 fn a_file_that_was_not_there_goes_again() {
     let (folder, file) = folder(&[]);
     write(&file, "1");

@@ -98,6 +98,49 @@ fn an_entry_of_that_name_is_replaced_where_it_is() {
 }
 
 #[test]
+fn what_is_put_behind_leaves_the_rest_to_the_byte() {
+    let entry = "\n[mcp_servers.toolgate]\nurl = \"http://127.0.0.1:4480/mcp\"\n";
+    for text in [
+        "# only a comment\n",
+        "a = 1\r\nb = 2\n# both kinds\r\n[x]\nc=3\r\n",
+        "[tui]\nx = 1\n# y = 2\n",
+        "[mcp_servers.a]\nurl = \"v\"\n# enabled = false\n",
+    ] {
+        check("codex", text, &format!("{text}{entry}"));
+    }
+    check("codex", "[tui]\n# no end", &format!("[tui]\n# no end\n{entry}"));
+}
+
+#[test]
+fn an_entry_in_one_line_stays_in_one_line() {
+    check(
+        "codex",
+        "[mcp_servers]\ntoolgate = { command = \"x\" } # mine\nb = { url = \"u\" }\n[x]\n",
+        "[mcp_servers]\ntoolgate = { url = \"http://127.0.0.1:4480/mcp\" } # mine\nb = { url = \"u\" }\n[x]\n",
+    );
+}
+
+#[test]
+fn the_order_of_tables_stays() {
+    check(
+        "codex",
+        "[mcp_servers.a]\nurl = \"v\"\n\n[tui]\nx = 1\n\n[mcp_servers.toolgate]\nurl = \"old\"\n\n[z]\n",
+        "[mcp_servers.a]\nurl = \"v\"\n\n[tui]\nx = 1\n\n[mcp_servers.toolgate]\nurl = \"http://127.0.0.1:4480/mcp\"\n\n[z]\n",
+    );
+}
+
+#[test]
+fn an_entry_that_says_the_same_stays_as_it_is_written() {
+    for (id, text) in [
+        ("codex", "[mcp_servers]\ntoolgate = { url = 'http://127.0.0.1:4480/mcp' } # mine\n"),
+        ("codex", "[mcp_servers.toolgate]\nurl = 'http://127.0.0.1:4480/mcp' # mine\r\n"),
+        ("cursor", "{\"mcpServers\":{\"toolgate\":{\"url\":/* mine */\"http://127.0.0.1:4480\\/mcp\"}}}"),
+    ] {
+        check(id, text, text);
+    }
+}
+
+#[test]
 fn an_entry_can_be_taken_out() {
     for (id, before, after) in [
         (
