@@ -5,8 +5,10 @@ mod error;
 mod headers;
 mod layers;
 mod origin;
+mod reach;
 mod server;
 mod settings;
+mod tls;
 mod value;
 
 use std::collections::BTreeMap;
@@ -22,8 +24,10 @@ pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
 pub use self::layers::{ConfigFile, Layers};
 pub use self::origin::Origin;
+pub use self::reach::{Reach, Transport};
 pub use self::server::{InvalidServerId, PolicySource, Server, ServerId, Target};
 use self::settings::Settings;
+pub use self::tls::TlsOptions;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -165,6 +169,7 @@ impl Config {
             target: server::finetuning(variables)?,
             policy: PolicySource::FINETUNING,
             headers: UpstreamHeaders::default(),
+            reach: Reach::default(),
         };
         let id = server::FINETUNING.parse().map_err(|error: InvalidServerId| error.to_string())?;
         self.servers.insert(id, server);

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::agent::Agent;
 use crate::answering::Answering;
 use crate::catalogue::Asking;
+use crate::clients::Clients;
 use crate::config::Bounds;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
@@ -27,7 +28,7 @@ use crate::ruling::Ruling;
 use crate::server::Server;
 use crate::session::{OpenCall, Session, Sessions};
 use crate::tasks::Tasks;
-use crate::upstream::{HttpClient, MCP_NAME, Upstream, UpstreamError, content_type, is_type};
+use crate::upstream::{MCP_NAME, Upstream, UpstreamError, content_type, is_type};
 use crate::{batch, body};
 
 /// What all threads share.
@@ -45,7 +46,7 @@ pub(crate) struct Shared {
 #[derive(Clone)]
 pub(crate) struct Pipeline {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) client: HttpClient,
+    pub(crate) client: Clients,
 }
 
 /// Where a request came in.

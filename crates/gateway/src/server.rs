@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::{HeaderMap, Uri};
 
 use crate::catalogue::Catalogue;
-use crate::config::UpstreamHeaders;
+use crate::config::{Reach, UpstreamHeaders};
 use crate::era::EraCache;
+use crate::guard::{Guard, Pinned};
 use crate::policies::PolicyFile;
+use crate::tls::Tls;
 
 pub(crate) struct Server {
     pub(crate) id: Arc<str>,
@@ -29,12 +31,40 @@ pub(crate) struct Endpoint {
     pub(crate) url: Uri,
     /// Our own credentials for it; nothing of the client's is ever added.
     pub(crate) headers: HeaderMap,
+    pub(crate) road: Road,
+}
+
+/// What connections to it may be made to, and how.
+pub(crate) struct Road {
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) pinned: Arc<Pinned>,
+    pub(crate) tls: Tls,
 }
 
 impl Way {
-    pub(crate) fn http(url: Uri, headers: &UpstreamHeaders) -> Self {
+    pub(crate) fn http(url: Uri, headers: &UpstreamHeaders, road: Road) -> Self {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Self::Http(Endpoint { url, headers })
+        Self::Http(Endpoint { url, headers, road })
+    }
+
+    /// None for what is not reached by HTTP.
+    pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Http(endpoint) => Some(endpoint),
+        }
+    }
+}
+
+impl Road {
+    /// `system` is how TLS is done where nothing else is asked for.
+    pub(crate) fn new(url: &Uri, reach: &Reach, system: &Tls) -> Result<Self, rustls::Error> {
+        let host = url::Host::parse(url.host().unwrap_or_default());
+        let host = host.unwrap_or_else(|_| url::Host::Domain(String::new())); // a name of nothing
+        Ok(Self {
+            guard: Arc::new(Guard::new(&host, &reach.networks)),
+            pinned: Arc::new(reach.resolve.clone()),
+            tls: reach.tls.as_ref().map_or_else(|| Ok(system.clone()), Tls::new)?,
+        })
     }
 }
 

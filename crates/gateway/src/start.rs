@@ -6,22 +6,22 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper_rustls::ConfigBuilderExt;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin};
 use crate::builtin;
-use crate::config::{Bounds, Config, PolicySource, Target};
+use crate::clients::Clients;
+use crate::config::{Bounds, Config, PolicySource, Reach, Target};
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
-use crate::server::{Server, Way};
+use crate::server::{Road, Server, Way};
 use crate::session::Sessions;
 use crate::tasks::Tasks;
-use crate::upstream;
+use crate::tls::Tls;
 use crate::watch::Watch;
 use crate::worker::{self, Connections};
 
@@ -72,7 +72,7 @@ impl Gateway {
         let (admin, admin_at) = bind("admin", config.listen.admin)?;
         let (drain, draining) = watch::channel(false);
         let (alive, ended) = oneshot::channel::<()>();
-        let Servers { servers, policies, builtins } = servers(&config)?;
+        let Servers { servers, policies, builtins } = servers(&config, &Tls::of_system()?)?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
             servers,
@@ -82,16 +82,15 @@ impl Gateway {
             draining,
             bounds: Arc::clone(&bounds),
         });
-        let tls = tls()?;
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let workers = (0..count)
             .map(|n| {
                 let listener = data.try_clone().map_err(StartError::Thread)?;
-                let (shared, tls, connections) = (Arc::clone(&shared), tls.clone(), Arc::clone(&connections));
+                let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
-                    let pipeline = Pipeline { client: upstream::client(&shared.bounds, tls), shared };
+                    let pipeline = Pipeline { client: Clients::new(&shared), shared };
                     worker::serve(listener, pipeline, connections).await;
                 })
             })
@@ -101,10 +100,7 @@ impl Gateway {
         let control = thread("control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies)));
-            tokio::spawn(sweep(Pipeline {
-                client: upstream::client(&shared.bounds, tls),
-                shared: Arc::clone(&shared),
-            }));
+            tokio::spawn(sweep(Pipeline { client: Clients::new(&shared), shared: Arc::clone(&shared) }));
             tokio::select! {
                 () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, policies })) => {}
                 _ = ended => {}
@@ -159,7 +155,7 @@ struct Servers {
     builtins: Vec<oneshot::Sender<()>>,
 }
 
-fn servers(config: &Config) -> Result<Servers, StartError> {
+fn servers(config: &Config, tls: &Tls) -> Result<Servers, StartError> {
     let mut files: BTreeMap<&PolicySource, Arc<PolicyFile>> = BTreeMap::new();
     let (mut servers, mut builtins) = (HashMap::new(), Vec::new());
     for (id, server) in &config.servers {
@@ -172,11 +168,18 @@ fn servers(config: &Config) -> Result<Servers, StartError> {
             }
         };
         let server = match &server.target {
-            Target::Url(url) => Server::new(id.as_str(), Way::http(url.clone(), &server.headers), file),
+            Target::Url(url) => {
+                let road = Road::new(url, &server.reach, tls)?;
+                if let Some(key) = server.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
+                    tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
+                }
+                Server::new(id.as_str(), Way::http(url.clone(), &server.headers, road), file)
+            }
             Target::Finetuning(settings) => {
                 let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
                 builtins.push(builtin.alive);
-                Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers), file)
+                let road = Road::new(&builtin.url, &Reach::default(), tls)?;
+                Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers, road), file)
             }
         };
         servers.insert(id.as_str().into(), Arc::new(server));
@@ -189,20 +192,6 @@ fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
         PolicySource::File(path) => PolicyFile::load(path),
         PolicySource::BuiltIn { name, text } => PolicyFile::built_in(name, text),
     }
-}
-
-/// The system's roots. Where there are none, an https upstream fails when it is called, and says so.
-fn tls() -> Result<rustls::ClientConfig, StartError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder =
-        || rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
-    Ok(match builder()?.try_with_platform_verifier() {
-        Ok(config) => config.with_no_client_auth(),
-        Err(error) => {
-            tracing::warn!(%error, "no trusted certificates on this machine: https upstreams will fail");
-            builder()?.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
-        }
-    })
 }
 
 /// Lets go of what nobody uses, for ever.

@@ -3,19 +3,15 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
 use http::{HeaderValue, Method as Verb, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use crate::answering::{Answering, Piece};
+use crate::clients::Clients;
 use crate::config::Bounds;
 use crate::limits::Held;
 use crate::server::{Endpoint, Server, Way};
@@ -30,30 +26,6 @@ const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("toolgate/", env!("CARGO_PKG_VERSION")));
-
-/// Idle connections to one upstream that are kept, and for how long.
-const IDLE_CONNECTIONS: usize = 256;
-const IDLE_FOR: Duration = Duration::from_secs(60);
-
-pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, Departing>;
-
-/// One thread's connections to upstreams.
-pub(crate) fn client(bounds: &Bounds, tls: rustls::ClientConfig) -> HttpClient {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.enforce_http(false);
-    connector.set_connect_timeout(Some(bounds.connect_timeout));
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(connector);
-    Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(IDLE_FOR)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .pool_timer(TokioTimer::new())
-        .build(connector)
-}
 
 /// Why an upstream gave no usable answer. For the log; callers see that it failed.
 #[derive(Debug, thiserror::Error)]
@@ -78,13 +50,15 @@ pub(crate) enum UpstreamError {
     NotAnAnswer,
     #[error("a list that cannot be filtered")]
     Unfilterable,
+    #[error("nothing here connects to it")]
+    Unreachable,
     #[error("the request cannot be written")]
     Unwritable(#[from] http::Error),
 }
 
 #[derive(Clone)]
 pub(crate) struct Upstream {
-    pub(crate) client: HttpClient,
+    pub(crate) client: Clients,
     pub(crate) server: Arc<Server>,
     /// For whom: some ways keep a process or a session for each agent.
     pub(crate) agent: Arc<str>,
@@ -134,7 +108,8 @@ impl Upstream {
     }
 
     async fn send(&self, request: Request<Departing>) -> Result<Response<Answering>, UpstreamError> {
-        match tokio::time::timeout_at(self.deadline, self.client.request(request)).await {
+        let client = self.client.of(&self.server.id).ok_or(UpstreamError::Unreachable)?;
+        match tokio::time::timeout_at(self.deadline, client.request(request)).await {
             Err(_) => Err(UpstreamError::Timeout),
             Ok(Err(error)) if error.is_connect() => Err(UpstreamError::Connect(error)),
             Ok(Err(error)) => Err(UpstreamError::Exchange(error)),

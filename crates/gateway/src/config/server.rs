@@ -12,8 +12,10 @@ use super::error::Problem;
 use super::headers::{self, UpstreamHeaders};
 use super::layers::Layers;
 use super::origin::Origin;
+use super::reach::{self, Reach};
 use super::settings::{Entry, Settings};
 use super::value::{self, Written};
+use crate::guard;
 
 /// Our own name for an upstream: `[a-z0-9][a-z0-9_-]*`, at most 64 bytes. `__` separates server and tool in aggregated names, so
 /// it may not occur, nor be formed at the end.
@@ -58,6 +60,7 @@ pub struct Server {
     pub target: Target,
     pub policy: PolicySource,
     pub headers: UpstreamHeaders,
+    pub reach: Reach,
 }
 
 /// Where a server is.
@@ -91,6 +94,7 @@ impl fmt::Debug for Server {
             .field("target", &self.target)
             .field("policy", &self.policy)
             .field("headers", &self.headers)
+            .field("reach", &self.reach)
             .finish()
     }
 }
@@ -138,10 +142,11 @@ fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Serv
     match settings.take(&["servers", name, "builtin"]) {
         Some(entry) => read_builtin(name, &entry, settings, layers, headers),
         None => {
-            let target = read_url(name, settings);
+            let url = read_url(name, settings);
+            let reach = reach::read(name, url.as_ref(), settings);
             let policy = required(settings, name, "policy", "the path of a policy file");
             let policy = policy.and_then(|found| policy_file(name, settings, found));
-            Some(Server { target: target?, policy: policy?, headers })
+            Some(Server { target: Target::Url(url?.0), policy: policy?, headers, reach })
         }
     }
 }
@@ -176,7 +181,9 @@ fn read_builtin(
         return None;
     }
     match finetuning(&layers.env) {
-        Ok(target) => Some(Server { target, policy: policy?, headers: UpstreamHeaders::default() }),
+        Ok(target) => {
+            Some(Server { target, policy: policy?, headers: UpstreamHeaders::default(), reach: Reach::default() })
+        }
         Err(reason) => {
             settings.problem(Problem::Unusable { key, reason, origin: builtin.origin.clone() });
             None
@@ -191,16 +198,12 @@ pub(super) fn finetuning(env: &[(OsString, OsString)]) -> Result<Target, String>
     Ok(Target::Finetuning(Box::new(settings)))
 }
 
-fn read_url(name: &str, settings: &mut Settings) -> Option<Target> {
+fn read_url(name: &str, settings: &mut Settings) -> Option<(Uri, Origin)> {
     let url = required(settings, name, "url", "the server's address such as \"https://mcp.example.com/mcp\"");
     url.and_then(|(text, origin)| match upstream_url(&text) {
-        Ok(url) => Some(Target::Url(url)),
+        Ok(url) => Some((url, origin)),
         Err(reason) => {
-            settings.problem(Problem::Unusable {
-                key: format!("servers.{name}.url"),
-                reason: reason.to_owned(),
-                origin,
-            });
+            settings.problem(Problem::Unusable { key: format!("servers.{name}.url"), reason, origin });
             None
         }
     })
@@ -236,16 +239,19 @@ fn required(settings: &mut Settings, name: &str, key: &str, expected: &'static s
     }
 }
 
-fn upstream_url(text: &str) -> Result<Uri, &'static str> {
+fn upstream_url(text: &str) -> Result<Uri, String> {
     if text.contains('#') {
-        return Err("must not have a fragment");
+        return Err("must not have a fragment".to_owned());
     }
-    let url: Uri = text.parse().map_err(|_| "is not a URL")?;
+    let url: Uri = text.parse().map_err(|_| "is not a URL".to_owned())?;
     match (url.scheme_str(), url.authority()) {
         (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
-            Err("must not hold user information: use `headers`")
+            Err("must not hold user information: use `headers`".to_owned())
         }
-        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => Ok(url),
-        _ => Err("must be an absolute http or https URL"),
+        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => {
+            guard::host(authority.host())?;
+            Ok(url)
+        }
+        _ => Err("must be an absolute http or https URL".to_owned()),
     }
 }

@@ -36,6 +36,13 @@ impl From<ValueKind> for Written {
     }
 }
 
+pub(super) fn flag(value: &Written) -> Option<bool> {
+    match value {
+        Written::Text(text) | Written::Other(text) => text.parse().ok(),
+        Written::Number(_) | Written::List(_) | Written::Table => None,
+    }
+}
+
 pub(super) fn text(value: &Written) -> Option<&str> {
     if let Written::Text(text) = value { Some(text) } else { None }
 }

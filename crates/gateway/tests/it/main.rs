@@ -17,6 +17,7 @@ mod envelope;
 mod eras;
 mod faults;
 mod gate;
+mod guard;
 mod head;
 mod isolation;
 mod laws;

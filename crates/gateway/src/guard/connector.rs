@@ -1,0 +1,74 @@
+//! Makes the connections to one server: the address judged, TLS by that server's own rules, all of it within one time.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_rustls::{DefaultServerNameResolver, FixedServerNameResolver, HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tower_service::Service;
+use url::Host;
+
+use super::Guard;
+use super::names::{BoxError, Checked, Names, Pinned};
+use crate::tls::Tls;
+
+/// hyper's way to an upstream.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    https: HttpsConnector<HttpConnector<Checked<Names>>>,
+    guard: Arc<Guard>,
+    timeout: Duration,
+}
+
+/// A connection took too long: the look-up of the name, TCP and TLS together.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection within {0:?}")]
+pub(crate) struct Slow(Duration);
+
+pub(crate) fn connector(guard: Arc<Guard>, pinned: Arc<Pinned>, tls: &Tls, timeout: Duration) -> Connector {
+    let checked = Checked { names: Names::new(pinned), guard: Arc::clone(&guard) };
+    let mut http = HttpConnector::new_with_resolver(checked);
+    http.set_nodelay(true);
+    http.enforce_http(false);
+    http.set_connect_timeout(Some(timeout));
+    let config = Arc::clone(&tls.config);
+    let https = match tls.server_name.clone() {
+        Some(name) => HttpsConnector::new(http, config, false, Arc::new(FixedServerNameResolver::new(name))),
+        None => HttpsConnector::new(http, config, false, Arc::new(DefaultServerNameResolver::default())),
+    };
+    Connector { https, guard, timeout }
+}
+
+impl Connector {
+    /// What the resolver never sees: an address in place of a name.
+    fn check(&self, uri: &Uri) -> Result<(), BoxError> {
+        match Host::parse(uri.host().unwrap_or_default())? {
+            Host::Ipv4(address) => Ok(self.guard.check(address.into())?),
+            Host::Ipv6(address) => Ok(self.guard.check(address.into())?),
+            Host::Domain(_) => Ok(()),
+        }
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.https.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        if let Err(forbidden) = self.check(&uri) {
+            return Box::pin(async { Err(forbidden) });
+        }
+        let (connected, timeout) = (self.https.call(uri), self.timeout);
+        Box::pin(async move { tokio::time::timeout(timeout, connected).await.map_err(|_| Slow(timeout))? })
+    }
+}
