@@ -30,3 +30,4 @@ mod reload;
 mod reverse;
 mod smuggling;
 mod streams;
+mod tls;
