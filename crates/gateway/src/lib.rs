@@ -17,6 +17,7 @@ mod judge;
 mod legacy;
 mod limits;
 mod modern;
+mod old_sse;
 mod patience;
 mod pipeline;
 mod policies;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, Uri};
+use tokio::runtime::Handle;
 
 use crate::catalogue::Catalogue;
-use crate::config::{Reach, UpstreamHeaders};
+use crate::config::{Bounds, Reach, Transport, UpstreamHeaders};
 use crate::era::EraCache;
 use crate::guard::{Guard, Pinned};
+use crate::old_sse::{Auto, OldSse};
 use crate::policies::PolicyFile;
 use crate::tls::Tls;
 
@@ -24,6 +26,10 @@ pub(crate) struct Server {
 /// How a server is reached. Whichever it is, it looks like Streamable HTTP from here: messages are posted, events come back.
 pub(crate) enum Way {
     Http(Endpoint),
+    /// By HTTP+SSE, as of 2024-11-05.
+    Sse(Box<OldSse>),
+    /// By Streamable HTTP, or if the server has none of it by HTTP+SSE.
+    Auto(Box<Auto>),
 }
 
 /// An address that speaks HTTP.
@@ -43,15 +49,33 @@ pub(crate) struct Road {
 
 impl Way {
     pub(crate) fn http(url: Uri, headers: &UpstreamHeaders, road: Road) -> Self {
-        let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Self::Http(Endpoint { url, headers, road })
+        Self::Http(Endpoint::new(url, headers, road))
+    }
+
+    /// `runtime` must outlive the threads that call.
+    pub(crate) fn by(transport: Transport, endpoint: Endpoint, runtime: &Handle, bounds: &Arc<Bounds>) -> Self {
+        let old = |endpoint| OldSse::new(endpoint, runtime.clone(), bounds);
+        match transport {
+            Transport::StreamableHttp => Self::Http(endpoint),
+            Transport::Sse => Self::Sse(Box::new(old(endpoint))),
+            Transport::Auto => Self::Auto(Box::new(Auto::new(old(endpoint)))),
+        }
     }
 
     /// None for what is not reached by HTTP.
     pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
         match self {
             Self::Http(endpoint) => Some(endpoint),
+            Self::Sse(old) => Some(&old.endpoint),
+            Self::Auto(auto) => Some(&auto.old.endpoint),
         }
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn new(url: Uri, headers: &UpstreamHeaders, road: Road) -> Self {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { url, headers, road }
     }
 }
 

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin};
@@ -18,7 +19,7 @@ use crate::head::Doors;
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
-use crate::server::{Road, Server, Way};
+use crate::server::{Endpoint, Road, Server, Way};
 use crate::session::Sessions;
 use crate::tasks::Tasks;
 use crate::tls::Tls;
@@ -72,7 +73,10 @@ impl Gateway {
         let (admin, admin_at) = bind("admin", config.listen.admin)?;
         let (drain, draining) = watch::channel(false);
         let (alive, ended) = oneshot::channel::<()>();
-        let Servers { servers, policies, builtins } = servers(&config, &Tls::of_system()?)?;
+        // The control thread's, which ends after the workers.
+        let runtime = runtime()?;
+        let here = Here { tls: Tls::of_system()?, runtime: runtime.handle().clone(), bounds: Arc::clone(&bounds) };
+        let Servers { servers, policies, builtins } = servers(&config, &here)?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
             servers,
@@ -97,7 +101,7 @@ impl Gateway {
             .collect::<Result<Vec<_>, _>>()?;
         let watch = Watch::over(&policies);
         let admin_doors = Doors::new(&config.listen, admin_at);
-        let control = thread("control", async move || {
+        let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies)));
             tokio::spawn(sweep(Pipeline { client: Clients::new(&shared), shared: Arc::clone(&shared) }));
@@ -145,7 +149,18 @@ pub(crate) fn thread<F: Future<Output = ()>>(
     name: &str,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<JoinHandle<()>, StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    thread_on(runtime()?, name, work)
+}
+
+fn runtime() -> Result<Runtime, StartError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)
+}
+
+fn thread_on<F: Future<Output = ()>>(
+    runtime: Runtime,
+    name: &str,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
     std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work())).map_err(StartError::Thread)
 }
 
@@ -155,7 +170,14 @@ struct Servers {
     builtins: Vec<oneshot::Sender<()>>,
 }
 
-fn servers(config: &Config, tls: &Tls) -> Result<Servers, StartError> {
+/// What ways to servers are made of.
+struct Here {
+    tls: Tls,
+    runtime: Handle,
+    bounds: Arc<Bounds>,
+}
+
+fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
     let mut files: BTreeMap<&PolicySource, Arc<PolicyFile>> = BTreeMap::new();
     let (mut servers, mut builtins) = (HashMap::new(), Vec::new());
     for (id, server) in &config.servers {
@@ -169,16 +191,18 @@ fn servers(config: &Config, tls: &Tls) -> Result<Servers, StartError> {
         };
         let server = match &server.target {
             Target::Url(url) => {
-                let road = Road::new(url, &server.reach, tls)?;
+                let road = Road::new(url, &server.reach, &here.tls)?;
                 if let Some(key) = server.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
                     tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
                 }
-                Server::new(id.as_str(), Way::http(url.clone(), &server.headers, road), file)
+                let endpoint = Endpoint::new(url.clone(), &server.headers, road);
+                let way = Way::by(server.reach.transport, endpoint, &here.runtime, &here.bounds);
+                Server::new(id.as_str(), way, file)
             }
             Target::Finetuning(settings) => {
                 let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
                 builtins.push(builtin.alive);
-                let road = Road::new(&builtin.url, &Reach::default(), tls)?;
+                let road = Road::new(&builtin.url, &Reach::default(), &here.tls)?;
                 Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers, road), file)
             }
         };

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
-use http::{HeaderValue, Method as Verb, Request, Response, StatusCode};
+use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, Uri};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
@@ -50,10 +50,22 @@ pub(crate) enum UpstreamError {
     NotAnAnswer,
     #[error("a list that cannot be filtered")]
     Unfilterable,
+    #[error("its `endpoint` is not of its own origin")]
+    Endpoint,
+    #[error("its event stream broke off")]
+    StreamLost,
+    #[error("too many of its event streams are open")]
+    TooManyStreams,
     #[error("nothing here connects to it")]
     Unreachable,
     #[error("the request cannot be written")]
     Unwritable(#[from] http::Error),
+}
+
+impl UpstreamError {
+    pub(crate) fn of_request(error: hyper_util::client::legacy::Error) -> Self {
+        if error.is_connect() { Self::Connect(error) } else { Self::Exchange(error) }
+    }
 }
 
 #[derive(Clone)]
@@ -75,44 +87,59 @@ impl Upstream {
         body: Vec<u8>,
         held: Option<Held>,
     ) -> Result<Response<Answering>, UpstreamError> {
+        let body = Bytes::from(body);
         match &self.server.way {
             Way::Http(endpoint) => {
-                let body = Departing { bytes: Some(body.into()), held };
-                let mut request = endpoint.request(Verb::POST, extra, body)?;
-                request.headers_mut().insert(CONTENT_TYPE, JSON);
-                request.headers_mut().insert(ACCEPT, BOTH);
-                self.send(request).await
+                self.post_to(endpoint, endpoint.url.clone(), extra, Departing::new(body, held)).await
             }
+            Way::Auto(auto) => auto.post(self, extra, body, held).await,
+            Way::Sse(old) => old.post(self, extra, body, held).await,
         }
     }
 
     /// Opens an event stream.
     pub(crate) async fn get(&self, extra: HeaderMap) -> Result<Response<Answering>, UpstreamError> {
-        match &self.server.way {
-            Way::Http(endpoint) => {
-                let mut request = endpoint.request(Verb::GET, extra, Departing::default())?;
-                request.headers_mut().insert(ACCEPT, EVENTS);
-                self.send(request).await
-            }
-        }
+        let endpoint = match &self.server.way {
+            Way::Http(endpoint) => endpoint,
+            Way::Auto(auto) if !auto.is_old(&extra) => &auto.old.endpoint,
+            Way::Auto(auto) => return Ok(auto.old.get(&extra)),
+            Way::Sse(old) => return Ok(old.get(&extra)),
+        };
+        let mut request = endpoint.request(Verb::GET, endpoint.url.clone(), extra, Departing::default())?;
+        request.headers_mut().insert(ACCEPT, EVENTS);
+        self.send(request).await
     }
 
     /// Ends a session.
     pub(crate) async fn delete(&self, extra: HeaderMap) -> Result<Response<Answering>, UpstreamError> {
-        match &self.server.way {
-            Way::Http(endpoint) => {
-                let request = endpoint.request(Verb::DELETE, extra, Departing::default())?;
-                self.send(request).await
-            }
-        }
+        let endpoint = match &self.server.way {
+            Way::Http(endpoint) => endpoint,
+            Way::Auto(auto) if !auto.is_old(&extra) => &auto.old.endpoint,
+            Way::Auto(auto) => return Ok(auto.old.delete(&extra)),
+            Way::Sse(old) => return Ok(old.delete(&extra)),
+        };
+        self.send(endpoint.request(Verb::DELETE, endpoint.url.clone(), extra, Departing::default())?).await
+    }
+
+    /// By HTTP, to an address of this server's.
+    pub(crate) async fn post_to(
+        &self,
+        endpoint: &Endpoint,
+        url: Uri,
+        extra: HeaderMap,
+        body: Departing,
+    ) -> Result<Response<Answering>, UpstreamError> {
+        let mut request = endpoint.request(Verb::POST, url, extra, body)?;
+        request.headers_mut().insert(CONTENT_TYPE, JSON);
+        request.headers_mut().insert(ACCEPT, BOTH);
+        self.send(request).await
     }
 
     async fn send(&self, request: Request<Departing>) -> Result<Response<Answering>, UpstreamError> {
         let client = self.client.of(&self.server.id).ok_or(UpstreamError::Unreachable)?;
         match tokio::time::timeout_at(self.deadline, client.request(request)).await {
             Err(_) => Err(UpstreamError::Timeout),
-            Ok(Err(error)) if error.is_connect() => Err(UpstreamError::Connect(error)),
-            Ok(Err(error)) => Err(UpstreamError::Exchange(error)),
+            Ok(Err(error)) => Err(UpstreamError::of_request(error)),
             Ok(Ok(response)) => Ok(response.map(Answering::Http)),
         }
     }
@@ -152,8 +179,14 @@ impl Upstream {
 }
 
 impl Endpoint {
-    fn request(&self, verb: Verb, extra: HeaderMap, body: Departing) -> Result<Request<Departing>, UpstreamError> {
-        let mut request = Request::builder().method(verb).uri(self.url.clone()).body(body)?;
+    pub(crate) fn request(
+        &self,
+        verb: Verb,
+        url: Uri,
+        extra: HeaderMap,
+        body: Departing,
+    ) -> Result<Request<Departing>, UpstreamError> {
+        let mut request = Request::builder().method(verb).uri(url).body(body)?;
         let headers = request.headers_mut();
         *headers = extra;
         headers.insert(ACCEPT_ENCODING, IDENTITY);
@@ -182,6 +215,12 @@ pub(crate) fn content_type(response: &Response<Answering>) -> String {
 pub(crate) struct Departing {
     bytes: Option<Bytes>,
     held: Option<Held>,
+}
+
+impl Departing {
+    pub(crate) fn new(bytes: Bytes, held: Option<Held>) -> Self {
+        Self { bytes: Some(bytes), held }
+    }
 }
 
 impl Body for Departing {

@@ -25,6 +25,7 @@ mod legacy;
 mod limits;
 mod lists;
 mod modern;
+mod old_sse;
 mod rebuilt;
 mod reload;
 mod reverse;
