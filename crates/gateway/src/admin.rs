@@ -73,6 +73,14 @@ impl Admin {
         let mut said = String::from(if draining { "draining\n" } else { "ready\n" });
         if verbose {
             said.push_str(&format!("sessions {}\n", self.shared.sessions.len()));
+            let healths =
+                self.shared.servers.values().filter_map(|server| Some(server.way.endpoint()?.road.health.told()));
+            let mut healths: Vec<String> = healths.collect();
+            healths.sort_unstable();
+            for health in healths {
+                said.push_str(&health);
+                said.push('\n');
+            }
             for policy in self.policies.iter() {
                 let hash = policy.current().hash.clone();
                 said.push_str(&format!("policy {} {hash}\n", policy.name));

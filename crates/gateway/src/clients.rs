@@ -36,10 +36,9 @@ impl Clients {
 
 /// No proxy of the environment's stands between, and no redirect is followed.
 pub(crate) fn client(road: &Road, bounds: &Bounds) -> HttpClient {
-    let (guard, pinned) = (Arc::clone(&road.guard), Arc::clone(&road.pinned));
     Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE_FOR)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .pool_timer(TokioTimer::new())
-        .build(guard::connector(guard, pinned, &road.tls, bounds.connect_timeout))
+        .build(guard::connector(road, bounds.connect_timeout))
 }

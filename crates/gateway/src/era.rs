@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::answering::{Answering, Piece};
+use crate::server::Server;
 use crate::upstream::{MCP_METHOD, PROTOCOL_VERSION, Upstream, UpstreamError, is_type};
 
 /// A server that spoke only legacy is asked again after this long: it may have been replaced.
@@ -75,11 +76,7 @@ impl EraCache {
 }
 
 async fn probe(upstream: &Upstream) -> Result<bool, UpstreamError> {
-    let id = upstream.server.next_id();
-    let mut params = mcp::Params::default();
-    params.replace_meta(OWN_META.to_owned());
-    let body = mcp::Writer::request(id, Method::Discover, &params);
-    let response = upstream.post(modern_headers(Method::Discover), body, None).await?;
+    let response = upstream.post(modern_headers(Method::Discover), discover(&upstream.server), None).await?;
     let status = response.status();
     // None of these says anything of the era: credentials are wrong, it moved, it is busy, it is broken.
     if status.is_server_error() || status.is_redirection() || matches!(status.as_u16(), 401 | 403 | 407 | 429) {
@@ -88,6 +85,13 @@ async fn probe(upstream: &Upstream) -> Result<bool, UpstreamError> {
     let (events, body) = (is_type(&response, "text/event-stream"), response.into_body());
     let bytes = if events { first_answer(upstream, body).await? } else { upstream.read(body).await?.to_vec() };
     Ok(speaks_modern(status, &bytes))
+}
+
+/// The gateway's own question to a server: what it is.
+pub(crate) fn discover(server: &Server) -> Vec<u8> {
+    let mut params = mcp::Params::default();
+    params.replace_meta(OWN_META.to_owned());
+    mcp::Writer::request(server.next_id(), Method::Discover, &params)
 }
 
 /// A result, or an error that only a modern server gives.

@@ -12,8 +12,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::Host;
 
-pub(crate) use self::connector::{Connector, connector};
-pub(crate) use self::names::Pinned;
+pub(crate) use self::connector::{Connector, Slow, connector};
+pub(crate) use self::names::{Pinned, Unresolved};
 use self::ranges::{Kind, readings};
 
 /// An address that may not be connected to.

@@ -13,6 +13,7 @@ mod era;
 mod exchange;
 mod guard;
 mod head;
+mod health;
 mod judge;
 mod legacy;
 mod limits;

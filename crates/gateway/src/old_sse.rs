@@ -121,6 +121,7 @@ impl OldSse {
             return Err(UpstreamError::TooManyStreams);
         }
         let request = self.stream_request()?;
+        let admitted = self.endpoint.road.health.admit()?;
         let (ready, opened) = oneshot::channel();
         let stream = reading::Stream {
             url: self.endpoint.url.clone(),
@@ -130,11 +131,13 @@ impl OldSse {
         };
         self.runtime.spawn(stream.run(self.client.clone(), request, ready));
         let patience = upstream.deadline.min(Instant::now() + OPENING);
-        match tokio::time::timeout_at(patience, opened).await {
+        let opened = match tokio::time::timeout_at(patience, opened).await {
             Err(_) => Err(UpstreamError::Timeout),
             Ok(Err(_)) => Err(UpstreamError::StreamLost),
             Ok(Ok(opened)) => opened,
-        }
+        };
+        admitted.note(&opened);
+        opened
     }
 }
 

@@ -298,6 +298,10 @@ impl Refused {
             }
             Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },
             Refusal::ForbiddenInput => say(StatusCode::OK, INTERNAL),
+            Refusal::Upstream(UpstreamError::Down(wait)) => {
+                let message = format!("the server is down; it is tried again in {} s", wait.as_secs_f64().ceil());
+                Spoken { message, ..say(StatusCode::OK, INTERNAL) }
+            }
             Refusal::Upstream(_) => say(StatusCode::OK, INTERNAL),
         }
     }

@@ -10,6 +10,7 @@ use crate::catalogue::Catalogue;
 use crate::config::{Bounds, Reach, Transport, UpstreamHeaders};
 use crate::era::EraCache;
 use crate::guard::{Guard, Pinned};
+use crate::health::Health;
 use crate::old_sse::{Auto, OldSse};
 use crate::policies::PolicyFile;
 use crate::tls::Tls;
@@ -45,6 +46,7 @@ pub(crate) struct Road {
     pub(crate) guard: Arc<Guard>,
     pub(crate) pinned: Arc<Pinned>,
     pub(crate) tls: Tls,
+    pub(crate) health: Arc<Health>,
 }
 
 impl Way {
@@ -81,12 +83,13 @@ impl Endpoint {
 
 impl Road {
     /// `system` is how TLS is done where nothing else is asked for.
-    pub(crate) fn new(url: &Uri, reach: &Reach, system: &Tls) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(id: &str, url: &Uri, reach: &Reach, system: &Tls) -> Result<Self, rustls::Error> {
         let host = url::Host::parse(url.host().unwrap_or_default());
         let host = host.unwrap_or_else(|_| url::Host::Domain(String::new())); // a name of nothing
         Ok(Self {
             guard: Arc::new(Guard::new(&host, &reach.networks)),
             pinned: Arc::new(reach.resolve.clone()),
+            health: Arc::new(Health::new(id)),
             tls: reach.tls.as_ref().map_or_else(|| Ok(system.clone()), Tls::new)?,
         })
     }

@@ -16,6 +16,7 @@ use crate::clients::Clients;
 use crate::config::{Bounds, Config, PolicySource, Reach, Target};
 use crate::exchange::session_headers;
 use crate::head::Doors;
+use crate::health;
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
@@ -100,11 +101,19 @@ impl Gateway {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let watch = Watch::over(&policies);
+        let probed = config.servers.iter().filter_map(|(id, server)| Some((id.as_str(), server.reach.probe_interval?)));
+        let probed: Vec<(Box<str>, Duration)> = probed.map(|(id, every)| (id.into(), every)).collect();
         let admin_doors = Doors::new(&config.listen, admin_at);
         let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies)));
-            tokio::spawn(sweep(Pipeline { client: Clients::new(&shared), shared: Arc::clone(&shared) }));
+            let own = Pipeline { client: Clients::new(&shared), shared: Arc::clone(&shared) };
+            for (id, every) in probed {
+                if let Some(server) = shared.servers.get(&id) {
+                    tokio::spawn(health::probe(own.clone(), Arc::clone(server), every));
+                }
+            }
+            tokio::spawn(sweep(own));
             tokio::select! {
                 () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, policies })) => {}
                 _ = ended => {}
@@ -191,7 +200,7 @@ fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
         };
         let server = match &server.target {
             Target::Url(url) => {
-                let road = Road::new(url, &server.reach, &here.tls)?;
+                let road = Road::new(id.as_str(), url, &server.reach, &here.tls)?;
                 if let Some(key) = server.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
                     tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
                 }
@@ -202,7 +211,7 @@ fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
             Target::Finetuning(settings) => {
                 let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
                 builtins.push(builtin.alive);
-                let road = Road::new(&builtin.url, &Reach::default(), &here.tls)?;
+                let road = Road::new(id.as_str(), &builtin.url, &Reach::default(), &here.tls)?;
                 Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers, road), file)
             }
         };

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use crate::answering::{Answering, Piece};
 use crate::clients::Clients;
 use crate::config::Bounds;
+use crate::era;
 use crate::limits::Held;
 use crate::server::{Endpoint, Server, Way};
 
@@ -30,6 +32,8 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("toolgate/", env!("C
 /// Why an upstream gave no usable answer. For the log; callers see that it failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
+    #[error("it is down, and tried again in {0:?}")]
+    Down(Duration),
     #[error("cannot connect")]
     Connect(#[source] hyper_util::client::legacy::Error),
     #[error("the exchange broke off")]
@@ -107,7 +111,7 @@ impl Upstream {
         };
         let mut request = endpoint.request(Verb::GET, endpoint.url.clone(), extra, Departing::default())?;
         request.headers_mut().insert(ACCEPT, EVENTS);
-        self.send(request).await
+        self.send(endpoint, request).await
     }
 
     /// Ends a session.
@@ -118,7 +122,8 @@ impl Upstream {
             Way::Auto(auto) => return Ok(auto.old.delete(&extra)),
             Way::Sse(old) => return Ok(old.delete(&extra)),
         };
-        self.send(endpoint.request(Verb::DELETE, endpoint.url.clone(), extra, Departing::default())?).await
+        let request = endpoint.request(Verb::DELETE, endpoint.url.clone(), extra, Departing::default())?;
+        self.send(endpoint, request).await
     }
 
     /// By HTTP, to an address of this server's.
@@ -132,16 +137,31 @@ impl Upstream {
         let mut request = endpoint.request(Verb::POST, url, extra, body)?;
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         request.headers_mut().insert(ACCEPT, BOTH);
-        self.send(request).await
+        self.send(endpoint, request).await
     }
 
-    async fn send(&self, request: Request<Departing>) -> Result<Response<Answering>, UpstreamError> {
+    /// Asks whether anybody is there, whatever the transport: any answer says so.
+    pub(crate) async fn knock(&self) -> Result<(), UpstreamError> {
+        let endpoint = self.server.way.endpoint().ok_or(UpstreamError::Unreachable)?;
+        let body = Departing::new(era::discover(&self.server).into(), None);
+        let headers = era::modern_headers(mcp::Method::Discover);
+        self.post_to(endpoint, endpoint.url.clone(), headers, body).await.map(drop)
+    }
+
+    async fn send(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<Departing>,
+    ) -> Result<Response<Answering>, UpstreamError> {
         let client = self.client.of(&self.server.id).ok_or(UpstreamError::Unreachable)?;
-        match tokio::time::timeout_at(self.deadline, client.request(request)).await {
+        let admitted = endpoint.road.health.admit()?;
+        let sent = match tokio::time::timeout_at(self.deadline, client.request(request)).await {
             Err(_) => Err(UpstreamError::Timeout),
             Ok(Err(error)) => Err(UpstreamError::of_request(error)),
             Ok(Ok(response)) => Ok(response.map(Answering::Http)),
-        }
+        };
+        admitted.note(&sent);
+        sent
     }
 
     /// Reads an answer whole.

@@ -14,14 +14,16 @@ use tower_service::Service;
 use url::Host;
 
 use super::Guard;
-use super::names::{BoxError, Checked, Names, Pinned};
-use crate::tls::Tls;
+use super::names::{BoxError, Checked, Names};
+use crate::health::Health;
+use crate::server::Road;
 
 /// hyper's way to an upstream.
 #[derive(Clone)]
 pub(crate) struct Connector {
     https: HttpsConnector<HttpConnector<Checked<Names>>>,
     guard: Arc<Guard>,
+    health: Arc<Health>,
     timeout: Duration,
 }
 
@@ -30,8 +32,9 @@ pub(crate) struct Connector {
 #[error("no connection within {0:?}")]
 pub(crate) struct Slow(Duration);
 
-pub(crate) fn connector(guard: Arc<Guard>, pinned: Arc<Pinned>, tls: &Tls, timeout: Duration) -> Connector {
-    let checked = Checked { names: Names::new(pinned), guard: Arc::clone(&guard) };
+pub(crate) fn connector(road: &Road, timeout: Duration) -> Connector {
+    let Road { guard, pinned, tls, health } = road;
+    let checked = Checked { names: Names::new(Arc::clone(pinned)), guard: Arc::clone(guard) };
     let mut http = HttpConnector::new_with_resolver(checked);
     http.set_nodelay(true);
     http.enforce_http(false);
@@ -41,7 +44,7 @@ pub(crate) fn connector(guard: Arc<Guard>, pinned: Arc<Pinned>, tls: &Tls, timeo
         Some(name) => HttpsConnector::new(http, config, false, Arc::new(FixedServerNameResolver::new(name))),
         None => HttpsConnector::new(http, config, false, Arc::new(DefaultServerNameResolver::default())),
     };
-    Connector { https, guard, timeout }
+    Connector { https, guard: Arc::clone(guard), health: Arc::clone(health), timeout }
 }
 
 impl Connector {
@@ -68,7 +71,11 @@ impl Service<Uri> for Connector {
         if let Err(forbidden) = self.check(&uri) {
             return Box::pin(async { Err(forbidden) });
         }
-        let (connected, timeout) = (self.https.call(uri), self.timeout);
-        Box::pin(async move { tokio::time::timeout(timeout, connected).await.map_err(|_| Slow(timeout))? })
+        let (connecting, health, timeout) = (self.https.call(uri), Arc::clone(&self.health), self.timeout);
+        Box::pin(async move {
+            let connection = tokio::time::timeout(timeout, connecting).await.map_err(|_| Slow(timeout))??;
+            health.connected();
+            Ok(connection)
+        })
     }
 }

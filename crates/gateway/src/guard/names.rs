@@ -18,6 +18,10 @@ type Answer<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 /// Addresses that the operator wrote for names.
 pub(crate) type Pinned = BTreeMap<Box<str>, Vec<IpAddr>>;
 
+#[derive(Debug, thiserror::Error)]
+#[error("the name cannot be resolved")]
+pub(crate) struct Unresolved(#[source] std::io::Error);
+
 /// Looks names up.
 #[derive(Clone)]
 pub(crate) struct Names {
@@ -46,7 +50,7 @@ impl Service<Name> for Names {
         let system = pinned.is_none().then(|| self.system.call(name));
         Box::pin(async move {
             match system {
-                Some(system) => Ok(system.await?.collect::<Vec<_>>().into_iter()),
+                Some(system) => Ok(system.await.map_err(Unresolved)?.collect::<Vec<_>>().into_iter()),
                 None => Ok(pinned.unwrap_or_default().into_iter()),
             }
         })

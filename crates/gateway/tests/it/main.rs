@@ -19,6 +19,7 @@ mod faults;
 mod gate;
 mod guard;
 mod head;
+mod health;
 mod isolation;
 mod laws;
 mod legacy;
