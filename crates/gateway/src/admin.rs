@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use crate::head::Doors;
 use crate::pipeline::Shared;
 use crate::policies::PolicyFile;
+use crate::stdio::Doing;
 use crate::worker;
 
 pub(crate) struct Admin {
@@ -80,6 +81,11 @@ impl Admin {
             for health in healths {
                 said.push_str(&health);
                 said.push('\n');
+            }
+            let mut programs: Vec<_> = self.shared.servers.values().filter_map(|server| server.program()).collect();
+            programs.sort_unstable_by_key(|(id, _)| *id);
+            for (id, Doing { processes, restarts, noise }) in programs {
+                said.push_str(&format!("program {id} processes {processes} restarts {restarts} noise {noise}\n"));
             }
             for policy in self.policies.iter() {
                 let hash = policy.current().hash.clone();

@@ -1,6 +1,7 @@
 //! What the operator decided, checked. The written form lies in layers (`config/layers.rs`); here every value has its type and its bounds,
 //! and a `Config` that exists may be run as it is.
 
+mod command;
 mod error;
 mod headers;
 mod layers;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Authority;
 
+pub use self::command::{Command, Environment};
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
 pub use self::layers::{ConfigFile, Layers};

@@ -10,10 +10,14 @@ use tokio::time::Instant;
 
 use crate::answering::{Answering, Piece};
 use crate::server::Server;
+use crate::stdio::StdioError;
 use crate::upstream::{MCP_METHOD, PROTOCOL_VERSION, Upstream, UpstreamError, is_type};
 
 /// A server that spoke only legacy is asked again after this long: it may have been replaced.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
+
+/// A program that says nothing to the question for so long is legacy: such ones may ignore what comes before `initialize`.
+const PROBE: Duration = Duration::from_secs(15);
 
 const UNKNOWN: u8 = 0;
 const MODERN: u8 = 1;
@@ -30,6 +34,8 @@ pub(crate) struct EraCache {
 #[derive(Default)]
 struct Asked {
     answered: Option<Instant>,
+    /// It said so itself, and does not change while it runs.
+    for_good: bool,
     failed: Option<Instant>,
 }
 
@@ -51,15 +57,23 @@ impl EraCache {
         let mut asked = upstream.turn(self.asking.lock()).await?;
         match self.known.load(Ordering::Relaxed) {
             MODERN => return Ok(true),
-            LEGACY if asked.answered.is_some_and(|at| at.elapsed() < ASK_AGAIN) => return Ok(false),
+            LEGACY if asked.for_good || asked.answered.is_some_and(|at| at.elapsed() < ASK_AGAIN) => return Ok(false),
             // Those who waited meanwhile do not ask one after the other.
             _ if asked.failed.is_some_and(|at| at >= arrived) => return Err(UpstreamError::LatelyFailed),
             _ => {}
         }
-        match probe(upstream).await {
+        let program = upstream.server.way.is_program();
+        let answer = match program {
+            true => tokio::time::timeout(PROBE, probe(upstream)).await.ok(),
+            false => Some(probe(upstream).await),
+        };
+        // A program that ends at such a question is legacy, or broken: `initialize` will tell.
+        let answered = answer.as_ref().is_some_and(Result::is_ok);
+        let ended = matches!(answer, None | Some(Err(UpstreamError::Stdio(StdioError::Died(_)))));
+        match answer.filter(|_| !ended).unwrap_or(Ok(false)) {
             Ok(modern) => {
                 self.known.store(if modern { MODERN } else { LEGACY }, Ordering::Relaxed);
-                *asked = Asked { answered: Some(Instant::now()), failed: None };
+                *asked = Asked { answered: Some(Instant::now()), for_good: program && answered, failed: None };
                 Ok(modern)
             }
             Err(error) => {

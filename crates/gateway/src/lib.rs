@@ -33,6 +33,7 @@ mod server;
 mod session;
 mod stage;
 mod start;
+mod stdio;
 mod tasks;
 mod tls;
 mod upstream;

@@ -374,7 +374,7 @@ impl Pipeline {
 
     /// The upstream gave no answer: the request is over.
     fn undone(&self, exchange: Exchange, why: UpstreamError) -> Refused {
-        if matches!(why, UpstreamError::Connect(_)) {
+        if matches!(why, UpstreamError::Connect(_) | UpstreamError::Stdio(_)) {
             exchange.upstream.server.era.forget();
         }
         self.undone_by(exchange, why.into())

@@ -13,6 +13,7 @@ use crate::guard::{Guard, Pinned};
 use crate::health::Health;
 use crate::old_sse::{Auto, OldSse};
 use crate::policies::PolicyFile;
+use crate::stdio::{Doing, Stdio};
 use crate::tls::Tls;
 
 pub(crate) struct Server {
@@ -31,6 +32,8 @@ pub(crate) enum Way {
     Sse(Box<OldSse>),
     /// By Streamable HTTP, or if the server has none of it by HTTP+SSE.
     Auto(Box<Auto>),
+    /// A program that we start.
+    Stdio(Arc<Stdio>),
 }
 
 /// An address that speaks HTTP.
@@ -70,6 +73,15 @@ impl Way {
             Self::Http(endpoint) => Some(endpoint),
             Self::Sse(old) => Some(&old.endpoint),
             Self::Auto(auto) => Some(&auto.old.endpoint),
+            Self::Stdio(_) => None,
+        }
+    }
+
+    /// Is it a program of ours? Then its era stays what it is as long as it runs.
+    pub(crate) fn is_program(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Sse(_) | Self::Auto(_) => false,
+            Self::Stdio(_) => true,
         }
     }
 }
@@ -104,6 +116,14 @@ impl Server {
             era: EraCache::default(),
             catalogue: Catalogue::default(),
             next: AtomicU64::new(1),
+        }
+    }
+
+    /// How the program is doing, if it is one.
+    pub(crate) fn program(&self) -> Option<(&str, Doing)> {
+        match &self.way {
+            Way::Http(_) | Way::Sse(_) | Way::Auto(_) => None,
+            Way::Stdio(stdio) => Some((&self.id, stdio.doing())),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::server::{Endpoint, Road, Server, Way};
 use crate::session::Sessions;
+use crate::stdio::{Nursery, Stdio};
 use crate::tasks::Tasks;
 use crate::tls::Tls;
 use crate::watch::Watch;
@@ -49,6 +50,8 @@ pub struct Running {
     alive: oneshot::Sender<()>,
     /// Servers of our own; they end last, since open calls may still want an answer of theirs.
     builtins: Vec<oneshot::Sender<()>>,
+    /// Programs; they end after the workers, for the same reason.
+    nursery: Option<Nursery>,
 }
 
 /// Why a gateway did not start.
@@ -77,7 +80,7 @@ impl Gateway {
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
         let here = Here { tls: Tls::of_system()?, runtime: runtime.handle().clone(), bounds: Arc::clone(&bounds) };
-        let Servers { servers, policies, builtins } = servers(&config, &here)?;
+        let Servers { servers, policies, builtins, nursery } = servers(&config, &here)?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
             servers,
@@ -119,7 +122,7 @@ impl Gateway {
                 _ = ended => {}
             }
         })?;
-        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins })
+        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins, nursery })
     }
 }
 
@@ -141,6 +144,9 @@ impl Running {
         drop(self.alive);
         _ = self.control.join();
         drop(self.builtins);
+        if let Some(nursery) = self.nursery {
+            nursery.end();
+        }
     }
 }
 
@@ -177,6 +183,7 @@ struct Servers {
     servers: HashMap<Box<str>, Arc<Server>>,
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
+    nursery: Option<Nursery>,
 }
 
 /// What ways to servers are made of.
@@ -188,7 +195,7 @@ struct Here {
 
 fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
     let mut files: BTreeMap<&PolicySource, Arc<PolicyFile>> = BTreeMap::new();
-    let (mut servers, mut builtins) = (HashMap::new(), Vec::new());
+    let (mut servers, mut builtins, mut nursery) = (HashMap::new(), Vec::new(), None);
     for (id, server) in &config.servers {
         let file = match files.get(&server.policy) {
             Some(file) => Arc::clone(file),
@@ -208,6 +215,14 @@ fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
                 let way = Way::by(server.reach.transport, endpoint, &here.runtime, &here.bounds);
                 Server::new(id.as_str(), way, file)
             }
+            Target::Command(command) => {
+                let nursery = match &mut nursery {
+                    Some(nursery) => nursery,
+                    none => none.insert(Nursery::start()?),
+                };
+                let way = Way::Stdio(Stdio::new(id.as_str(), command, &config.bounds, nursery.place()));
+                Server::new(id.as_str(), way, file)
+            }
             Target::Finetuning(settings) => {
                 let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
                 builtins.push(builtin.alive);
@@ -217,7 +232,7 @@ fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
         };
         servers.insert(id.as_str().into(), Arc::new(server));
     }
-    Ok(Servers { servers, policies: files.into_values().collect(), builtins })
+    Ok(Servers { servers, policies: files.into_values().collect(), builtins, nursery })
 }
 
 fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {

@@ -17,6 +17,7 @@ use crate::config::Bounds;
 use crate::era;
 use crate::limits::Held;
 use crate::server::{Endpoint, Server, Way};
+use crate::stdio::StdioError;
 
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(crate) const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -64,6 +65,8 @@ pub(crate) enum UpstreamError {
     Unreachable,
     #[error("the request cannot be written")]
     Unwritable(#[from] http::Error),
+    #[error(transparent)]
+    Stdio(#[from] StdioError),
 }
 
 impl UpstreamError {
@@ -98,6 +101,7 @@ impl Upstream {
             }
             Way::Auto(auto) => auto.post(self, extra, body, held).await,
             Way::Sse(old) => old.post(self, extra, body, held).await,
+            Way::Stdio(stdio) => stdio.post(self, &extra, &body, held).await,
         }
     }
 
@@ -108,6 +112,7 @@ impl Upstream {
             Way::Auto(auto) if !auto.is_old(&extra) => &auto.old.endpoint,
             Way::Auto(auto) => return Ok(auto.old.get(&extra)),
             Way::Sse(old) => return Ok(old.get(&extra)),
+            Way::Stdio(stdio) => return stdio.get(self, &extra).await,
         };
         let mut request = endpoint.request(Verb::GET, endpoint.url.clone(), extra, Departing::default())?;
         request.headers_mut().insert(ACCEPT, EVENTS);
@@ -121,6 +126,7 @@ impl Upstream {
             Way::Auto(auto) if !auto.is_old(&extra) => &auto.old.endpoint,
             Way::Auto(auto) => return Ok(auto.old.delete(&extra)),
             Way::Sse(old) => return Ok(old.delete(&extra)),
+            Way::Stdio(stdio) => return Ok(stdio.delete(&extra)),
         };
         let request = endpoint.request(Verb::DELETE, endpoint.url.clone(), extra, Departing::default())?;
         self.send(endpoint, request).await

@@ -127,6 +127,13 @@ fn env_path(name: &str) -> Vec<String> {
             path.push("file".to_owned());
         }
     }
+    // Names of variables for a program are in capitals more often than not.
+    if let [servers, _, env, variable, ..] = path.as_mut_slice()
+        && servers == "servers"
+        && env == "env"
+    {
+        *variable = variable.to_uppercase();
+    }
     path
 }
 

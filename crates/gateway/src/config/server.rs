@@ -1,4 +1,4 @@
-//! The servers section: our name for each upstream, its address, its policy, and the headers only it may see.
+//! The servers section: our name for each upstream, how it is reached, its policy, and the headers only it may see.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use http::Uri;
 
+use super::command::{self, Command};
 use super::error::Problem;
 use super::headers::{self, UpstreamHeaders};
 use super::layers::Layers;
@@ -67,6 +68,8 @@ pub struct Server {
 #[derive(Clone)]
 pub enum Target {
     Url(Uri),
+    /// A program that is spoken to over its stdin and stdout.
+    Command(Box<Command>),
     /// In this process: the Azure OpenAI fine-tuning tools.
     Finetuning(Box<finetuning_server::Settings>),
 }
@@ -103,6 +106,7 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(url) => f.write_str(&value::mask_url(&url.to_string())),
+            Self::Command(command) => command.fmt(f),
             Self::Finetuning(_) => f.write_str(FINETUNING),
         }
     }
@@ -131,17 +135,22 @@ pub(super) fn read_all(settings: &mut Settings, layers: &Layers) -> BTreeMap<Ser
 }
 
 fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Server> {
-    for later in ["command", "catalog"] {
-        let path = ["servers", name, later];
-        let origin = settings.origin(&path);
-        if !settings.take_below(&path).is_empty() {
-            settings.problem(Problem::NotYet { written: path.join("."), origin });
-        }
+    let path = ["servers", name, "catalog"];
+    let origin = settings.origin(&path);
+    if !settings.take_below(&path).is_empty() {
+        settings.problem(Problem::NotYet { written: path.join("."), origin });
     }
     let headers = headers::read(name, settings, layers);
-    match settings.take(&["servers", name, "builtin"]) {
-        Some(entry) => read_builtin(name, &entry, settings, layers, headers),
-        None => {
+    let command = command::read(name, settings, layers);
+    match (settings.take(&["servers", name, "builtin"]), command) {
+        (Some(entry), command) => {
+            if let Some(command) = command {
+                exclusive(name, "command", "`builtin`", command.origin, settings);
+            }
+            read_builtin(name, &entry, settings, layers, headers)
+        }
+        (None, Some(command)) => read_command(name, command, settings, &headers),
+        (None, None) => {
             let url = read_url(name, settings);
             let reach = reach::read(name, url.as_ref(), settings);
             let policy = required(settings, name, "policy", "the path of a policy file");
@@ -149,6 +158,31 @@ fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Serv
             Some(Server { target: Target::Url(url?.0), policy: policy?, headers, reach })
         }
     }
+}
+
+fn exclusive(name: &str, key: &str, other: &str, origin: Origin, settings: &mut Settings) {
+    let reason = format!("cannot be beside {other}: a server is reached one way");
+    settings.problem(Problem::Unusable { key: format!("servers.{name}.{key}"), reason, origin });
+}
+
+fn read_command(
+    name: &str,
+    command: command::Found,
+    settings: &mut Settings,
+    headers: &UpstreamHeaders,
+) -> Option<Server> {
+    if let Some(url) = settings.take(&["servers", name, "url"]) {
+        exclusive(name, "url", "`command`", url.origin, settings);
+    }
+    if headers.iter().next().is_some() {
+        let reason = "is a program, which takes no `headers`: what it needs to know goes into `env`".to_owned();
+        let key = format!("servers.{name}.command");
+        settings.problem(Problem::Unusable { key, reason, origin: command.origin });
+    }
+    let policy = required(settings, name, "policy", "the path of a policy file");
+    let policy = policy.and_then(|found| policy_file(name, settings, found))?;
+    let target = Target::Command(Box::new(command.command?));
+    Some(Server { target, policy, headers: UpstreamHeaders::default(), reach: Reach::default() })
 }
 
 fn read_builtin(
@@ -199,7 +233,12 @@ pub(super) fn finetuning(env: &[(OsString, OsString)]) -> Result<Target, String>
 }
 
 fn read_url(name: &str, settings: &mut Settings) -> Option<(Uri, Origin)> {
-    let url = required(settings, name, "url", "the server's address such as \"https://mcp.example.com/mcp\"");
+    let url = required(
+        settings,
+        name,
+        "url",
+        "the server's address such as \"https://mcp.example.com/mcp\" (or a `command`)",
+    );
     url.and_then(|(text, origin)| match upstream_url(&text) {
         Ok(url) => Some((url, origin)),
         Err(reason) => {

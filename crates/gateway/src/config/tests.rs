@@ -255,7 +255,7 @@ fn servers_are_checked() {
     refused(
         "[servers.s]",
         &[],
-        "`servers.s.url` is missing, expected the server's address such as \"https://mcp.example.com/mcp\"\n\
+        "`servers.s.url` is missing, expected the server's address such as \"https://mcp.example.com/mcp\" (or a `command`)\n\
          `servers.s.policy` is missing, expected the path of a policy file",
     );
 }

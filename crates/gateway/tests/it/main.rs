@@ -31,5 +31,6 @@ mod rebuilt;
 mod reload;
 mod reverse;
 mod smuggling;
+mod stdio;
 mod streams;
 mod tls;
