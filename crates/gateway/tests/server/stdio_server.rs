@@ -1,7 +1,7 @@
 //! An MCP server over stdio for tests, without any SDK: what it speaks and how it misbehaves is said by its arguments and its tools.
 //!
-//! `--legacy` or `--modern` is the one era it speaks; `--mute-probe` says nothing to what it does not know; `--ignore-term` takes no
-//! SIGTERM and no closed stdin for an end; `--crash` ends at once; `--noise N` says N lines first; `--log FILE` notes every byte it hears.
+//! `--legacy` or `--modern` is the one era it speaks; `--mute-probe` says nothing to what it does not know; `--stay` takes a
+//! closed stdin for no end; `--child` starts one; `--crash` ends at once; `--noise N` says N lines first; `--log FILE` notes every byte it hears.
 
 #![expect(
     clippy::unwrap_used,
@@ -47,10 +47,8 @@ fn main() {
         eprintln!("crashing as told");
         exit(7);
     }
-    if has("--ignore-term") {
-        // A child in the same group that ignores the signal, and a shell that does: this very program cannot without unsafe code.
-        let script = "trap '' TERM; while :; do sleep 1000; done";
-        let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+    if has("--child") {
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
         note(&value("--pids"), child.id());
     }
     note(&value("--pids"), std::process::id());
@@ -73,7 +71,7 @@ fn main() {
         server.heard(&serde_json::from_slice(&line).expect("one message a line"));
         line.clear();
     }
-    if has("--ignore-term") {
+    if has("--stay") {
         loop {
             std::thread::sleep(std::time::Duration::from_secs(1_000));
         }
@@ -183,7 +181,10 @@ impl Server {
             "progress" => {
                 let token = params["_meta"].get("progressToken").cloned().unwrap_or(json!("none"));
                 for n in 0..n {
-                    tell("notifications/progress", json!({ "progressToken": token, "progress": n }));
+                    tell(
+                        "notifications/progress",
+                        json!({ "progressToken": token, "progress": n, "message": given["who"] }),
+                    );
                 }
                 text(&token)
             }
