@@ -27,7 +27,7 @@ pub(crate) struct Server {
 
 /// How a server is reached. Whichever it is, it looks like Streamable HTTP from here: messages are posted, events come back.
 pub(crate) enum Way {
-    Http(Endpoint),
+    Http(Box<Endpoint>),
     /// By HTTP+SSE, as of 2024-11-05.
     Sse(Box<OldSse>),
     /// By Streamable HTTP, or if the server has none of it by HTTP+SSE.
@@ -54,14 +54,14 @@ pub(crate) struct Road {
 
 impl Way {
     pub(crate) fn http(url: Uri, headers: &UpstreamHeaders, road: Road) -> Self {
-        Self::Http(Endpoint::new(url, headers, road))
+        Self::Http(Box::new(Endpoint::new(url, headers, road)))
     }
 
     /// `runtime` must outlive the threads that call.
     pub(crate) fn by(transport: Transport, endpoint: Endpoint, runtime: &Handle, bounds: &Arc<Bounds>) -> Self {
         let old = |endpoint| OldSse::new(endpoint, runtime.clone(), bounds);
         match transport {
-            Transport::StreamableHttp => Self::Http(endpoint),
+            Transport::StreamableHttp => Self::Http(Box::new(endpoint)),
             Transport::Sse => Self::Sse(Box::new(old(endpoint))),
             Transport::Auto => Self::Auto(Box::new(Auto::new(old(endpoint)))),
         }

@@ -150,9 +150,9 @@ fn identity(cert: &Named, key: &Named, settings: &mut Settings) -> Option<Arc<Ce
     let private = unless_bad(settings, key, private);
     let (chain, private) = (chain?, private?);
     let pair = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
-    let pair = pair.map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => format!("is not the key of `{}`", cert.path.display()),
-        other => format!("does not fit `{}`: {other}", cert.path.display()),
+    let pair = pair.map_err(|error| match matches!(error, rustls::Error::InconsistentKeys(_)) {
+        true => format!("is not the key of `{}`", cert.path.display()),
+        false => format!("does not fit `{}`: {error}", cert.path.display()),
     });
     unless_bad(settings, key, pair).map(Arc::new)
 }

@@ -52,7 +52,7 @@ impl Old {
 
     fn gate(&self, more: &str) -> Gate {
         let url = self.recorder.url("/sse");
-        Plan::default().server("s", url, "p").toml(more).policy("p", OPEN).set("bounds.call_timeout", "10s").start()
+        Plan::default().server("s", url, "p").toml(more).policy("p", OPEN).set("bounds.call_timeout", "60s").start()
     }
 }
 
