@@ -91,11 +91,18 @@ impl Health {
     fn failed(&self, class: Class, trial: bool) {
         let mut circuit = self.circuit();
         self.calm.store(false, Ordering::Relaxed);
+        let was_down = circuit.is_down();
         let opened = circuit.failed(class, trial, Instant::now(), fastrand::f64());
         drop(circuit);
-        if let Some(wait) = opened {
-            let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(server = %self.server, error = %class, retry_after_ms, "a server is down");
+        let retry_after_ms = opened.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        match (opened, was_down) {
+            (Some(_), false) => {
+                tracing::warn!(server = %self.server, error = %class, retry_after_ms, "a server is down");
+            }
+            (Some(_), true) => {
+                tracing::debug!(server = %self.server, error = %class, retry_after_ms, "a server is still down");
+            }
+            (None, _) => {}
         }
     }
 

@@ -53,6 +53,10 @@ impl Circuit {
         Ok(true)
     }
 
+    pub(super) fn is_down(&self) -> bool {
+        matches!(self.phase, Phase::Down { .. })
+    }
+
     /// The trial ended, and nothing is known from it.
     pub(super) fn given_up(&mut self) {
         if let Phase::Down { trial, .. } = &mut self.phase {
@@ -65,11 +69,9 @@ impl Circuit {
         let count = if class == Class::Silent { &mut self.silent } else { &mut self.unconnected };
         *count = count.saturating_add(1);
         self.last = Some(class);
-        let (was_down, opens) = match self.phase {
-            Phase::Down { .. } => (true, trial),
-            Phase::Unknown | Phase::Up => (false, *count >= FAILURES),
-        };
-        if !opens {
+        let many = *count >= FAILURES;
+        let was_down = self.is_down();
+        if !(if was_down { trial } else { many }) {
             return None;
         }
         let wait = FIRST.saturating_mul(1 << self.openings.min(16)).min(LONGEST).mul_f64(1.0 + JITTER * random);

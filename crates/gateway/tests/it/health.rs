@@ -74,19 +74,19 @@ async fn a_server_that_cannot_be_connected_to_is_left_alone() {
     canary::capture();
     let well = Recorder::mcp([tool("a")]).await;
     let port = Port::closed();
-    let plan = Plan::default().server("gone", port.url(), "p").server("well", well.url("/mcp"), "p");
+    let plan = Plan::default().server("refuses", port.url(), "p").server("well", well.url("/mcp"), "p");
     let gate = plan.policy("p", OPEN).start();
-    assert!(gate.ready().await.contains("server gone unknown\nserver well unknown\n"));
+    assert!(gate.ready().await.contains("server refuses unknown\nserver well unknown\n"));
     for n in 0..FAILURES {
-        let answer = call(&gate, "gone").await;
+        let answer = call(&gate, "refuses").await;
         assert_eq!(answer["error"]["message"], "upstream failed", "{n}");
     }
-    let answer = call(&gate, "gone").await;
+    let answer = call(&gate, "refuses").await;
     assert!(is_told_down(&answer), "{answer}");
     let ready = gate.ready().await;
     assert!(ready.starts_with("ready\n"), "one server is no reason not to serve the others");
     assert!(
-        ready.contains("\nserver gone down for ") && ready.contains("s: connection refused, tried again in "),
+        ready.contains("\nserver refuses down for ") && ready.contains("s: connection refused, tried again in "),
         "{ready}"
     );
     assert!(!ready.contains(&port.at.to_string()), "no addresses");
@@ -94,7 +94,7 @@ async fn a_server_that_cannot_be_connected_to_is_left_alone() {
         assert!(call(&gate, "well").await["error"].is_null());
     }
     assert!(gate.ready().await.contains("\nserver well up for "));
-    let told = canary::events("gone").into_iter().filter(|event| event["fields"]["message"] == "a server is down");
+    let told = canary::events("refuses").into_iter().filter(|event| event["fields"]["message"] == "a server is down");
     assert_eq!(told.count(), 1, "told once");
 }
 
