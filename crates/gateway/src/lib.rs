@@ -8,6 +8,7 @@ mod body;
 mod builtin;
 mod catalogue;
 pub mod config;
+mod duplex;
 mod era;
 mod exchange;
 mod head;
@@ -34,5 +35,6 @@ mod upstream;
 mod watch;
 mod worker;
 
+pub use duplex::{Bridge, BridgeError, bridge, wrap};
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

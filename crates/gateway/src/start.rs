@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper_rustls::ConfigBuilderExt;
+use rustls::pki_types::CertificateDer;
+use rustls_platform_verifier::Verifier;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin};
 use crate::builtin;
 use crate::config::{Bounds, Config, PolicySource, Target};
+use crate::duplex::sse::Fronts;
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::limits::Limits;
@@ -79,10 +81,11 @@ impl Gateway {
             sessions: Sessions::new(bounds.sessions.get()),
             limits: Limits::new(config.limits.keys.get()),
             tasks: Arc::new(Tasks::default()),
+            fronts: Fronts::default(),
             draining,
             bounds: Arc::clone(&bounds),
         });
-        let tls = tls()?;
+        let tls = tls(&[])?;
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let workers = (0..count)
@@ -153,13 +156,13 @@ pub(crate) fn thread<F: Future<Output = ()>>(
     std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work())).map_err(StartError::Thread)
 }
 
-struct Servers {
-    servers: HashMap<Box<str>, Arc<Server>>,
-    policies: Arc<[Arc<PolicyFile>]>,
-    builtins: Vec<oneshot::Sender<()>>,
+pub(crate) struct Servers {
+    pub(crate) servers: HashMap<Box<str>, Arc<Server>>,
+    pub(crate) policies: Arc<[Arc<PolicyFile>]>,
+    pub(crate) builtins: Vec<oneshot::Sender<()>>,
 }
 
-fn servers(config: &Config) -> Result<Servers, StartError> {
+pub(crate) fn servers(config: &Config) -> Result<Servers, StartError> {
     let mut files: BTreeMap<&PolicySource, Arc<PolicyFile>> = BTreeMap::new();
     let (mut servers, mut builtins) = (HashMap::new(), Vec::new());
     for (id, server) in &config.servers {
@@ -191,16 +194,16 @@ fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
     }
 }
 
-/// The system's roots. Where there are none, an https upstream fails when it is called, and says so.
-fn tls() -> Result<rustls::ClientConfig, StartError> {
+/// The system's roots, and others beside them. Where there are none, an https upstream fails when it is called, and says so.
+pub(crate) fn tls(beside: &[CertificateDer<'static>]) -> Result<rustls::ClientConfig, StartError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder =
-        || rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
-    Ok(match builder()?.try_with_platform_verifier() {
-        Ok(config) => config.with_no_client_auth(),
+        rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    Ok(match Verifier::new_with_extra_roots(beside.iter().cloned(), provider) {
+        Ok(verifier) => builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth(),
         Err(error) => {
             tracing::warn!(%error, "no trusted certificates on this machine: https upstreams will fail");
-            builder()?.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+            builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
         }
     })
 }

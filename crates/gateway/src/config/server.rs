@@ -236,7 +236,7 @@ fn required(settings: &mut Settings, name: &str, key: &str, expected: &'static s
     }
 }
 
-fn upstream_url(text: &str) -> Result<Uri, &'static str> {
+pub(crate) fn upstream_url(text: &str) -> Result<Uri, &'static str> {
     if text.contains('#') {
         return Err("must not have a fragment");
     }
