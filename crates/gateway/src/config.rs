@@ -1,6 +1,7 @@
 //! What the operator decided, checked. The written form lies in layers (`config/layers.rs`); here every value has its type and its bounds,
 //! and a `Config` that exists may be run as it is.
 
+mod client;
 mod error;
 mod headers;
 mod layers;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Authority;
 
+pub use self::client::Wrapped;
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
 pub use self::layers::{ConfigFile, Layers};

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::stdio;
 use super::{Service, there::There};
-use crate::config::{Config, ConfigErrors, Layers, server_url};
+use crate::config::{Config, server_url};
 use crate::head::is_loopback;
 use crate::start::{StartError, tls};
 
@@ -37,18 +37,17 @@ pub enum BridgeError {
     Ca { path: PathBuf, why: String },
     #[error("TLS cannot be set up")]
     Tls(#[from] Box<StartError>),
-    #[error(transparent)]
-    Settings(#[from] ConfigErrors),
 }
 
 /// Serves the client until it ends, or `stop` does.
 pub async fn bridge(
     bridge: Bridge,
+    config: &Config,
     reader: impl AsyncRead + Unpin,
     writer: impl AsyncWrite + Unpin + Send + 'static,
     stop: impl Future<Output = ()>,
 ) -> Result<(), BridgeError> {
-    let bounds = Arc::new(Config::load(&Layers::default())?.bounds);
+    let bounds = Arc::new(config.bounds.clone());
     let url = server_url(&bridge.url).map_err(|why| BridgeError::Url { url: bridge.url.clone(), why })?;
     let token = bridge.token.filter(|token| !token.is_empty()).map(|token| bearer(&token, &url)).transpose()?;
     let there = There::new(url, token, tls(&roots(bridge.ca.as_deref())?).map_err(Box::new)?, &bounds);
