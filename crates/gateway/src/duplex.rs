@@ -121,22 +121,30 @@ impl Front {
         self.open.runs_as(n, task.abort_handle());
     }
 
-    /// Everybody has left the other side, or it ended: what is open is finished first, as far as there is time.
-    pub(crate) async fn finish(&self, patience: Duration) {
+    /// Nothing more comes from the client: what is open is finished first, as far as there is time and nobody hurries.
+    async fn finish(&self, hurry: impl Future<Output = ()>) {
+        let until = Instant::now() + self.bounds.drain;
         self.stop_listening();
         self.open.cancel_lasting();
-        let until = Instant::now() + patience;
-        _ = timeout_at(until, self.open.idle()).await;
-        for id in self.open.abort() {
-            self.fail(id, Trouble::Ended).await;
+        tokio::select! {
+            _ = timeout_at(until, self.open.idle()) => {}
+            () = hurry => {}
         }
+        let unfinished = self.open.abort().into_iter().chain(self.hello.interrupted());
+        // A client that reads nothing holds up nobody.
+        _ = timeout(FAREWELL, async {
+            for id in unfinished {
+                self.fail(id, Trouble::Ended).await;
+            }
+        })
+        .await;
         self.end_telling(until).await;
         self.bye().await;
         _ = timeout(FAREWELL, self.sink.send(None)).await;
     }
 
     /// The client is gone: nobody waits for anything.
-    pub(crate) async fn leave(&self) {
+    async fn leave(&self) {
         self.stop_listening();
         self.open.abort();
         self.end_telling(Instant::now()).await;
@@ -144,7 +152,7 @@ impl Front {
     }
 
     /// Ends when nobody takes what is said any more.
-    pub(crate) async fn gone(&self) {
+    async fn gone(&self) {
         self.sink.closed().await;
     }
 
@@ -228,29 +236,35 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     tokio::pin!(stop);
-    let client_left = loop {
+    let left = loop {
         let step = async {
             match next().await {
-                None => false,
-                Some(Ok(body)) => {
-                    front.take(body).await;
-                    true
-                }
-                Some(Err(why)) => {
-                    front.refuse(&why.into()).await;
-                    true
-                }
+                None => return false,
+                Some(Ok(body)) => front.take(body).await,
+                Some(Err(why)) => front.refuse(&why.into()).await,
             }
+            true
         };
         tokio::select! {
             biased;
-            () = &mut stop => break false,
-            () = front.gone() => break true,
-            more = step => if !more { break false },
+            () = &mut stop => break Left::Told,
+            () = front.gone() => break Left::Gone,
+            more = step => if !more { break Left::Ended },
         }
     };
-    match client_left {
-        true => front.leave().await,
-        false => front.finish(front.bounds.drain).await,
+    drop(next);
+    match left {
+        Left::Gone => front.leave().await,
+        Left::Ended => front.finish(stop).await,
+        Left::Told => front.finish(std::future::pending()).await,
     }
+}
+
+/// Why nothing more is read.
+enum Left {
+    /// The client said all it had to say.
+    Ended,
+    /// The client takes nothing any more.
+    Gone,
+    Told,
 }

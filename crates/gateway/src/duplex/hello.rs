@@ -1,5 +1,7 @@
 //! The client's legacy session: how it introduced itself, what was agreed, and how to open another when the service lost it.
 
+use std::sync::PoisonError;
+
 use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{HeaderValue, StatusCode};
@@ -14,6 +16,8 @@ pub(super) struct Hello {
     line: watch::Sender<Line>,
     /// Held while a lost session is replaced: one does it for all.
     renewing: Mutex<()>,
+    /// The id of the client's `initialize` while it is under way.
+    pending: std::sync::Mutex<Option<Box<str>>>,
 }
 
 /// A session as it stands. Each has another `epoch`.
@@ -28,7 +32,11 @@ pub(super) struct Line {
 
 impl Default for Hello {
     fn default() -> Self {
-        Self { line: watch::Sender::new(Line::default()), renewing: Mutex::new(()) }
+        Self {
+            line: watch::Sender::new(Line::default()),
+            renewing: Mutex::new(()),
+            pending: std::sync::Mutex::default(),
+        }
     }
 }
 
@@ -44,6 +52,15 @@ impl Hello {
 
     pub(super) fn announced(&self, body: &Bytes) {
         self.line.send_modify(|line| line.announced = Some(body.clone()));
+    }
+
+    /// The client's `initialize`, if it was interrupted.
+    pub(super) fn interrupted(&self) -> Option<Box<str>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn pends(&self, id: &str) {
+        *self.pending.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.into());
     }
 
     /// The headers to end the session with, if there is one to end.
@@ -94,7 +111,10 @@ struct Agreed {
 impl Front {
     /// The client introduces itself.
     pub(super) async fn introduce(&self, id: Box<str>, body: Bytes) {
-        match self.initialize(body.clone()).await {
+        self.hello.pends(&id);
+        let outcome = self.initialize(body.clone()).await;
+        self.hello.interrupted();
+        match outcome {
             Err(trouble) => self.fail(id, trouble).await,
             Ok((answer, agreed)) => {
                 if let Some(agreed) = agreed {

@@ -79,7 +79,7 @@ fn of_notification(notification: &Notification<'_>) -> Result<Kind, Refused> {
         Ok(Notice::Initialized) if !is_modern(&notification.params) => Ok(Kind::Announced),
         notice if is_modern(&notification.params) => {
             let method = notice.as_ref().map_or_else(AsRef::as_ref, |notice| notice.as_str());
-            Ok(Kind::Tell(Some(headers(&notification.params, method)?)))
+            Ok(Kind::Tell(headers(&notification.params, method).ok()))
         }
         _ => Ok(Kind::Tell(None)),
     }

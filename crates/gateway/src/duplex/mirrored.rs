@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 /// Tools that are remembered at most.
 const MAX_TOOLS: usize = 20_000;
 
+/// Arguments of one tool that are mirrored at most: a gateway takes no more headers than about that.
+const MAX_MIRRORS: usize = 64;
+
 /// Only tools that have such arguments are kept.
 #[derive(Default)]
 pub(super) struct Mirrored(Mutex<HashMap<Box<str>, Vec<Mirror>>>);
@@ -39,6 +42,7 @@ impl Mirrored {
         let tools = self.tools();
         let mirrors = tools.get(tool).into_iter().flatten();
         mirrors
+            .take(MAX_MIRRORS)
             .filter_map(|mirror| {
                 let name: HeaderName = mirror.header.parse().ok()?;
                 Some((name, HeaderValue::from_str(&mirror.written(arguments)?).ok()?))

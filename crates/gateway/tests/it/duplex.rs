@@ -136,6 +136,14 @@ impl Client {
         self.stop.take().unwrap().send(()).unwrap();
     }
 
+    /// Neither speaks nor listens any more; `then` makes the program say something. Waits for its end.
+    pub(crate) async fn hang_up(self, then: impl AsyncFnOnce()) {
+        let Self { from, to, stop: _kept, program, _folder, .. } = self;
+        drop((from, to));
+        then().await;
+        patiently("the program to end", program).await.unwrap();
+    }
+
     /// What is still said, until the program has ended.
     pub(crate) async fn rest(mut self) -> Vec<Value> {
         let mut rest = Vec::new();

@@ -162,3 +162,40 @@ async fn calls_that_do_not_finish_in_time_get_an_error() {
     assert_eq!((rest.len(), &rest[0]["id"], &rest[0]["error"]["code"]), (1, &json!(1), &json!(-32603)));
     call.hung_up().await;
 }
+
+#[tokio::test]
+async fn an_introduction_that_is_interrupted_gets_an_error() {
+    let service = Recorder::by_hand().await;
+    let mut client = bridged(service.url("/mcp"));
+    client.say(&hello()).await;
+    let introduction = service.next_exchange().await;
+    client.stop();
+    let rest = client.rest().await;
+    assert_eq!((rest.len(), &rest[0]["id"], &rest[0]["error"]["code"]), (1, &json!("hello"), &json!(-32603)));
+    introduction.hung_up().await;
+}
+
+#[tokio::test]
+async fn a_stop_after_the_end_of_the_input_does_not_wait_for_open_calls() {
+    let service = Recorder::by_hand().await;
+    let mut client = bridged(service.url("/mcp"));
+    client.say(&modern_request("sub", "subscriptions/listen", json!({ "notifications": {} }))).await;
+    let mut subscription = service.next_exchange().await.answer_with_events();
+    client.say(&modern_call(1, "t", json!({}))).await;
+    let call = service.next_exchange().await;
+    client.end_input().await;
+    subscription.hung_up().await; // it is waiting for the call now
+    client.stop();
+    let rest = client.rest().await;
+    assert_eq!((rest.len(), &rest[0]["id"], &rest[0]["error"]["code"]), (1, &json!(1), &json!(-32603)));
+    call.hung_up().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_ends_the_program() {
+    let upstream = Recorder::by_hand().await;
+    let mut client = wrapped(&upstream, OPEN);
+    client.say(&modern_call(1, "t", json!({}))).await;
+    let call = next_post(&upstream).await;
+    client.hang_up(async || call.answer_with_result(&json!({ "resultType": "complete", "content": [] }))).await;
+}

@@ -131,3 +131,67 @@ async fn a_batch_goes_through_where_the_session_has_batches() {
     }
     assert_eq!(ids, [json!(1), json!(2)]);
 }
+
+#[tokio::test]
+async fn a_session_that_is_lost_while_nobody_asks_is_replaced_by_the_one_who_listens() {
+    let oldest = Arc::new(AtomicUsize::new(0));
+    let (lost, count) = (Arc::clone(&oldest), AtomicUsize::new(0));
+    let changed = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
+    let event = format!("retry: 1\ndata: {changed}\n\n");
+    let service = Recorder::start(move |request| {
+        let session = request.header("mcp-session-id").map(|id| id.parse::<usize>().unwrap());
+        if session.is_some_and(|id| id < lost.load(Ordering::SeqCst)) {
+            return Answer::status(404);
+        }
+        if request.body.is_empty() {
+            // Each stream ends at once, and the session with the first one.
+            lost.fetch_max(1, Ordering::SeqCst);
+            return Answer::text(200, "text/event-stream", event.clone());
+        }
+        let result = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {} });
+        match request.json()["method"].as_str() {
+            Some("initialize") => {
+                let answer = json!({ "jsonrpc": "2.0", "id": request.json()["id"], "result": result });
+                Answer::json(200, &answer).header("Mcp-Session-Id", &count.fetch_add(1, Ordering::SeqCst).to_string())
+            }
+            _ => Answer::status(202),
+        }
+    })
+    .await;
+    let mut client = bridged(service.url("/mcp"));
+    client.introduce().await;
+    for _ in 0..2 {
+        assert_eq!(client.hear().await, changed);
+    }
+    let again = ["initialize", "notifications/initialized", "ping", "initialize", "notifications/initialized"];
+    assert_eq!(posts(&service), again);
+    assert_eq!(oldest.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_has_no_stream_and_says_so_with_404_keeps_its_session() {
+    let service = Recorder::start(|request| {
+        if request.body.is_empty() {
+            return Answer::status(404);
+        }
+        let id = request.json()["id"].clone();
+        let result = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {} });
+        match id.is_null() {
+            true => Answer::status(202),
+            false => Answer::json(200, &json!({ "jsonrpc": "2.0", "id": id, "result": result }))
+                .header("Mcp-Session-Id", "s"),
+        }
+    })
+    .await;
+    let mut client = bridged(service.url("/mcp"));
+    client.introduce().await;
+    testkit::patiently("the ping", async {
+        while service.next_request().await.body.windows(4).all(|part| part != b"ping") {}
+    })
+    .await;
+    for n in 0..3 {
+        client.ask(&legacy_call(n, "t", json!({}))).await;
+    }
+    let introduced = posts(&service).iter().filter(|method| *method == "initialize").count();
+    assert_eq!(introduced, 1);
+}
