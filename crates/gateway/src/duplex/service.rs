@@ -37,7 +37,7 @@ pub(crate) struct Here {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
     #[error("cannot reach the gateway at {at}: is `toolgate serve` running?")]
-    Unreached { at: Box<str>, source: hyper_util::client::legacy::Error },
+    Unreached { at: Box<str>, source: Box<hyper_util::client::legacy::Error> },
     #[error("the connection broke off before there was an answer: the request may have been run")]
     BrokeOff,
     #[error("no answer in time: the request may have been run")]

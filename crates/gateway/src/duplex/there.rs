@@ -80,7 +80,9 @@ impl There {
         }
         match timeout(self.patience, self.client.request(request)).await {
             Err(_) => Err(Trouble::Timeout),
-            Ok(Err(source)) if source.is_connect() => Err(Trouble::Unreached { at: self.shown(), source }),
+            Ok(Err(source)) if source.is_connect() => {
+                Err(Trouble::Unreached { at: self.shown(), source: source.into() })
+            }
             Ok(Err(error)) => {
                 tracing::warn!(error = %crate::policies::chain(&error), "the connection broke off");
                 Err(Trouble::BrokeOff)

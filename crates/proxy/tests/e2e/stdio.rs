@@ -37,7 +37,7 @@ impl Program {
     }
 
     pub(crate) fn hear(&mut self) -> Value {
-        let line = self.lines.recv_timeout(PATIENCE).expect("a message");
+        let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("waited {PATIENCE:?} for a message"));
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
     }
 
