@@ -1,6 +1,7 @@
 //! What the operator decided, checked. The written form lies in layers (`config/layers.rs`); here every value has its type and its bounds,
 //! and a `Config` that exists may be run as it is.
 
+mod client;
 mod command;
 mod error;
 mod headers;
@@ -21,12 +22,14 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Authority;
 
+pub use self::client::Wrapped;
 pub use self::command::{Command, Environment};
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
 pub use self::layers::{ConfigFile, Layers};
 pub use self::origin::Origin;
 pub use self::reach::{Reach, Transport};
+pub(crate) use self::server::upstream_url as server_url;
 pub use self::server::{InvalidServerId, PolicySource, Server, ServerId, Target};
 use self::settings::Settings;
 pub use self::tls::TlsOptions;

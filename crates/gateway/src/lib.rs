@@ -9,6 +9,7 @@ mod builtin;
 mod catalogue;
 mod clients;
 pub mod config;
+mod duplex;
 mod era;
 mod exchange;
 mod guard;
@@ -40,5 +41,6 @@ mod upstream;
 mod watch;
 mod worker;
 
+pub use duplex::{Bridge, BridgeError, bridge, wrap};
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

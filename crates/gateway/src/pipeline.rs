@@ -14,6 +14,7 @@ use crate::answering::Answering;
 use crate::catalogue::Asking;
 use crate::clients::Clients;
 use crate::config::Bounds;
+use crate::duplex::sse::Fronts;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
 use crate::judge::{self, Asked, Cleared};
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) fronts: Fronts,
     pub(crate) draining: watch::Receiver<bool>,
 }
 
@@ -92,6 +94,9 @@ impl Pipeline {
     /// Answers one HTTP request.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
         let (head, body) = request.into_parts();
+        if let Some(door) = head::sse(&head.uri) {
+            return self.sse(door, &head, body, peer).await;
+        }
         let server = head::route(&head.uri);
         match self.enter(&head.method, head.headers, server, body, peer).await {
             Ok(reply) => reply,
@@ -128,7 +133,7 @@ impl Pipeline {
     }
 
     /// 3. Parse, strictly and once. Nobody reads the bytes again.
-    async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
+    pub(crate) async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
         match mcp::parse(body)? {
             Body::One(message) => self.message(entry, message).await,
             Body::Batch(elements) => {

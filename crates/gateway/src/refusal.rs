@@ -11,6 +11,7 @@ use http::{HeaderValue, StatusCode};
 use mcp::{Era, Fault, Kind, Method, Revision};
 use serde_json::json;
 
+use crate::duplex::Trouble;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
 use crate::ruling::Ruling;
@@ -45,6 +46,8 @@ pub(crate) enum Refusal {
     Origin,
     #[error("the method must be GET, POST or DELETE")]
     Verb,
+    #[error("the method must be {0} here")]
+    OtherVerb(http::Method),
     #[error("the `Content-Type` must be `application/json`, in UTF-8")]
     MediaType,
     #[error("the `Content-Encoding` must be `identity`")]
@@ -105,6 +108,8 @@ pub(crate) enum Refusal {
     ForbiddenInput,
     #[error("upstream failed")]
     Upstream(#[from] UpstreamError),
+    #[error(transparent)]
+    Front(#[from] Trouble),
 }
 
 /// Whom a refusal answers, and what it is about.
@@ -167,6 +172,11 @@ impl Refused {
         let headers = reply.headers_mut();
         if matches!(self.why, Refusal::Verb) {
             headers.insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+        }
+        if let Refusal::OtherVerb(verb) = &self.why
+            && let Ok(verb) = HeaderValue::from_str(verb.as_str())
+        {
+            headers.insert(ALLOW, verb);
         }
         if matches!(self.why, Refusal::NoStream) {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
@@ -257,7 +267,9 @@ impl Refused {
         match &self.why {
             Refusal::NoRoute | Refusal::NoServer => say(StatusCode::NOT_FOUND, INVALID_REQUEST),
             Refusal::Host | Refusal::Origin => say(StatusCode::FORBIDDEN, INVALID_REQUEST),
-            Refusal::Verb | Refusal::NoStream => say(StatusCode::METHOD_NOT_ALLOWED, INVALID_REQUEST),
+            Refusal::Verb | Refusal::OtherVerb(_) | Refusal::NoStream => {
+                say(StatusCode::METHOD_NOT_ALLOWED, INVALID_REQUEST)
+            }
             Refusal::MediaType | Refusal::Coding => say(StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST),
             Refusal::NotAcceptable => say(StatusCode::NOT_ACCEPTABLE, INVALID_REQUEST),
             Refusal::TooLarge(_) => say(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST),
@@ -302,7 +314,7 @@ impl Refused {
                 let message = format!("the server is down; it is tried again in {} s", wait.as_secs_f64().ceil());
                 Spoken { message, ..say(StatusCode::OK, INTERNAL) }
             }
-            Refusal::Upstream(_) => say(StatusCode::OK, INTERNAL),
+            Refusal::Upstream(_) | Refusal::Front(_) => say(StatusCode::OK, INTERNAL),
         }
     }
 }

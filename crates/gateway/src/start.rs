@@ -14,6 +14,7 @@ use crate::admin::{self, Admin};
 use crate::builtin;
 use crate::clients::Clients;
 use crate::config::{Bounds, Config, PolicySource, Reach, Target};
+use crate::duplex::sse::Fronts;
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::health;
@@ -87,6 +88,7 @@ impl Gateway {
             sessions: Sessions::new(bounds.sessions.get()),
             limits: Limits::new(config.limits.keys.get()),
             tasks: Arc::new(Tasks::default()),
+            fronts: Fronts::default(),
             draining,
             bounds: Arc::clone(&bounds),
         });
@@ -179,21 +181,21 @@ fn thread_on<F: Future<Output = ()>>(
     std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work())).map_err(StartError::Thread)
 }
 
-struct Servers {
-    servers: HashMap<Box<str>, Arc<Server>>,
-    policies: Arc<[Arc<PolicyFile>]>,
-    builtins: Vec<oneshot::Sender<()>>,
-    nursery: Option<Nursery>,
+pub(crate) struct Servers {
+    pub(crate) servers: HashMap<Box<str>, Arc<Server>>,
+    pub(crate) policies: Arc<[Arc<PolicyFile>]>,
+    pub(crate) builtins: Vec<oneshot::Sender<()>>,
+    pub(crate) nursery: Option<Nursery>,
 }
 
 /// What ways to servers are made of.
-struct Here {
-    tls: Tls,
-    runtime: Handle,
-    bounds: Arc<Bounds>,
+pub(crate) struct Here {
+    pub(crate) tls: Tls,
+    pub(crate) runtime: Handle,
+    pub(crate) bounds: Arc<Bounds>,
 }
 
-fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
+pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
     let mut files: BTreeMap<&PolicySource, Arc<PolicyFile>> = BTreeMap::new();
     let (mut servers, mut builtins, mut nursery) = (HashMap::new(), Vec::new(), None);
     for (id, server) in &config.servers {

@@ -20,6 +20,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the gateway (the default command)
     Serve(Serve),
+    /// Connect a client that speaks over stdin and stdout to a gateway that runs elsewhere
+    Bridge(Bridge),
+    /// Guard one local server: a client on stdin and stdout, a policy, and the server as a command
+    Wrap(Wrap),
     /// Say everything that is wrong with policy files; exit code 1 if anything is
     Check(Check),
     /// Say why a policy decides a call as it does: every step, rule and value
@@ -59,6 +63,48 @@ pub(crate) struct Serve {
     /// Short for `--set log.level=…`
     #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub(crate) log_level: Option<String>,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "The token that the gateway wants, if it wants one, is read from a variable. It is sent over https, or to \
+                  this machine. Log lines go to stderr."
+)]
+pub(crate) struct Bridge {
+    /// The server's address at the gateway, such as http://127.0.0.1:4480/mcp/github
+    pub(crate) url: String,
+    /// The variable that holds the token, if the gateway wants to see one
+    #[arg(long, value_name = "VARIABLE", default_value = "TOOLGATE_TOKEN")]
+    pub(crate) token_env: String,
+    /// Trust these certificates (PEM) as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "The command sees PATH, HOME and a few more harmless variables, and what --env and --inherit give it. The policy is watched: \
+                  a change is in force at once. Log lines go to stderr."
+)]
+pub(crate) struct Wrap {
+    /// The policy
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) policy: String,
+    /// The server's id, for rules and log lines
+    #[arg(long, value_name = "ID", default_value = "server")]
+    pub(crate) name: String,
+    /// A variable for the command; may be given several times. Others can read arguments: use --inherit for secrets
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) env: Vec<(String, String)>,
+    /// A variable of this program's that the command may see; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) inherit: Vec<String>,
+    /// Where the command runs; here, when absent
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) cwd: Option<String>,
+    /// The server's program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Args)]

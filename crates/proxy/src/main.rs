@@ -1,5 +1,6 @@
 //! The program `toolgate`: arguments in, exit code out. What happens between lies in `gateway` and `policy`.
 
+mod bridge;
 mod check;
 mod cli;
 mod connect;
@@ -17,8 +18,10 @@ mod sarif;
 mod schema;
 mod serve;
 mod simulate;
+mod stdio;
 mod test;
 mod tour;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -35,6 +38,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Bridge(args)) => bridge::run(args),
+        Some(Command::Wrap(args)) => wrap::run(args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),

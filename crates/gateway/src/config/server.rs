@@ -278,7 +278,7 @@ fn required(settings: &mut Settings, name: &str, key: &str, expected: &'static s
     }
 }
 
-fn upstream_url(text: &str) -> Result<Uri, String> {
+pub(crate) fn upstream_url(text: &str) -> Result<Uri, String> {
     if text.contains('#') {
         return Err("must not have a fragment".to_owned());
     }

@@ -17,7 +17,7 @@ use super::origin::Origin;
 use super::settings::{Entry, Settings};
 use super::value::{self, Written};
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct TlsOptions {
     /// Trusted beside the system's roots, or instead of them.
     pub(crate) ca: Vec<CertificateDer<'static>>,

@@ -13,6 +13,7 @@ mod canary;
 mod crossing;
 mod denials;
 mod drain;
+mod duplex;
 mod envelope;
 mod eras;
 mod faults;

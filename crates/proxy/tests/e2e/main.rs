@@ -2,6 +2,7 @@
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod arguments;
+mod bridge;
 mod check;
 mod connect;
 mod documents;
@@ -13,4 +14,7 @@ mod program;
 mod secrets;
 mod serve;
 mod simulate;
+mod sse;
+mod stdio;
 mod test;
+mod wrap;
