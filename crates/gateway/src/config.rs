@@ -1,6 +1,7 @@
 //! What the operator decided, checked. The written form lies in layers (`config/layers.rs`); here every value has its type and its bounds,
 //! and a `Config` that exists may be run as it is.
 
+mod aggregate;
 mod error;
 mod headers;
 mod layers;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Authority;
 
+pub use self::aggregate::Aggregate;
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
 pub use self::layers::{ConfigFile, Layers};
@@ -43,6 +45,7 @@ pub struct Config {
     pub auth: Auth,
     pub limits: Limits,
     pub bounds: Bounds,
+    pub aggregate: Aggregate,
     pub log: Log,
     printed: String,
 }
@@ -146,8 +149,10 @@ impl Config {
                 Auth::Anonymous => settings.problem(problem),
             }
         }
+        let servers = server::read_all(&mut settings, layers);
         Ok(Self {
-            servers: server::read_all(&mut settings, layers),
+            aggregate: Aggregate::read(&mut settings, servers.keys()),
+            servers,
             limits: Limits::read(&mut settings),
             bounds: Bounds::read(&mut settings),
             log: Log::read(&mut settings),

@@ -63,6 +63,11 @@ pub(crate) fn route(uri: &Uri) -> Option<&str> {
     uri.path().strip_prefix("/mcp/").filter(|id| !id.is_empty() && !id.contains('/'))
 }
 
+/// Exactly `/mcp`, where all servers are one.
+pub(crate) fn is_aggregate(uri: &Uri) -> bool {
+    uri.path() == "/mcp"
+}
+
 /// What a POST must say of its body (R1) and of the answer.
 pub(crate) fn media(headers: &HeaderMap) -> Result<(), Refusal> {
     let kind = one(headers, &CONTENT_TYPE)?.and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::agent::Agent;
+use crate::aggregate::{self, Aggregate};
 use crate::answering::Answering;
 use crate::catalogue::Asking;
 use crate::config::Bounds;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) aggregate: Aggregate,
     pub(crate) draining: watch::Receiver<bool>,
 }
 
@@ -92,6 +94,16 @@ impl Pipeline {
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
         let (head, body) = request.into_parts();
         let server = head::route(&head.uri);
+        if head::is_aggregate(&head.uri) && self.shared.aggregate.settings.enabled {
+            let answered = match self.shared.doors.check(&head.headers) {
+                Ok(()) => self.aggregate(&head.method, head.headers, body, peer).await,
+                Err(why) => Err(why.into()),
+            };
+            return answered.unwrap_or_else(|refused| {
+                record::refused(aggregate::NAME, &peer.agent, &refused);
+                refused.reply()
+            });
+        }
         match self.enter(&head.method, head.headers, server, body, peer).await {
             Ok(reply) => reply,
             Err(refused) => {
@@ -127,7 +139,7 @@ impl Pipeline {
     }
 
     /// 3. Parse, strictly and once. Nobody reads the bytes again.
-    async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
+    pub(crate) async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
         match mcp::parse(body)? {
             Body::One(message) => self.message(entry, message).await,
             Body::Batch(elements) => {
@@ -135,7 +147,7 @@ impl Pipeline {
                 if !session.revision().has_batches() {
                     return Err(Refusal::Batch.into());
                 }
-                batch::answer(self, entry, &elements).await
+                batch::answer(&(self.clone(), entry.clone()), &elements).await
             }
         }
     }

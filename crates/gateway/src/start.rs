@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin};
+use crate::aggregate::{Aggregate, NoKey};
 use crate::builtin;
 use crate::config::{Bounds, Config, PolicySource, Target};
 use crate::exchange::session_headers;
@@ -60,6 +61,8 @@ pub enum StartError {
     BuiltIn { server: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("TLS towards upstreams cannot be set up")]
     Tls(#[from] rustls::Error),
+    #[error("what the aggregate gives out cannot be sealed")]
+    Seal(#[from] NoKey),
     #[error("a thread does not start")]
     Thread(#[source] std::io::Error),
 }
@@ -73,12 +76,14 @@ impl Gateway {
         let (drain, draining) = watch::channel(false);
         let (alive, ended) = oneshot::channel::<()>();
         let Servers { servers, policies, builtins } = servers(&config)?;
+        let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
             servers,
             sessions: Sessions::new(bounds.sessions.get()),
             limits: Limits::new(config.limits.keys.get()),
             tasks: Arc::new(Tasks::default()),
+            aggregate,
             draining,
             bounds: Arc::clone(&bounds),
         });
@@ -214,6 +219,7 @@ async fn sweep(pipeline: Pipeline) {
         rounds.tick().await;
         pipeline.shared.limits.evict_idle();
         pipeline.shared.tasks.expire();
+        pipeline.shared.aggregate.expire(session_idle);
         for session in pipeline.shared.sessions.expire(session_idle) {
             let Some(server) = pipeline.shared.servers.get(&*session.server).filter(|_| session.upstream.is_some())
             else {

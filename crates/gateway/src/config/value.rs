@@ -70,6 +70,14 @@ pub(super) fn span(value: &Written) -> Option<Duration> {
     humantime::parse_duration(text(value)?).ok()
 }
 
+/// `true` or `false`, as TOML or as text.
+pub(super) fn flag(value: &Written) -> Option<bool> {
+    match value {
+        Written::Text(text) | Written::Other(text) => text.parse().ok(),
+        Written::Number(_) | Written::List(_) | Written::Table => None,
+    }
+}
+
 /// A TOML list of strings, or one string with commas.
 pub(super) fn list<T>(value: &Written, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     if let Written::List(items) = value {
