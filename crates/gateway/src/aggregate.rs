@@ -31,8 +31,7 @@ use serde_json::{Value, json};
 
 use self::asker::{Asker, Who};
 use self::kind::Kind;
-pub use self::seal::NoKey;
-pub(crate) use self::seal::Seal;
+pub(crate) use self::seal::{NoKey, Seal};
 use self::session::Joints;
 use crate::config;
 use crate::head;
