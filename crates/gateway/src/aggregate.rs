@@ -15,6 +15,7 @@ mod listen;
 mod lists;
 pub(crate) mod merged;
 mod names;
+mod patience;
 mod seal;
 mod search;
 mod seen;
@@ -31,6 +32,7 @@ use serde_json::{Value, json};
 
 use self::asker::{Asker, Who};
 use self::kind::Kind;
+use self::patience::Doubts;
 pub(crate) use self::seal::{NoKey, Seal};
 use self::session::Joints;
 use crate::config;
@@ -59,6 +61,7 @@ pub(crate) struct Aggregate {
     servers: Vec<Arc<Server>>,
     seal: Seal,
     sessions: Joints,
+    doubts: Doubts,
 }
 
 impl Aggregate {
@@ -72,7 +75,13 @@ impl Aggregate {
         };
         let mut servers: Vec<_> = all.values().filter(chosen).cloned().collect();
         servers.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(Self { settings: settings.clone(), servers, seal: Seal::new()?, sessions: Joints::new(sessions) })
+        Ok(Self {
+            settings: settings.clone(),
+            doubts: Doubts::new(servers.len()),
+            servers,
+            seal: Seal::new()?,
+            sessions: Joints::new(sessions),
+        })
     }
 
     pub(crate) fn expire(&self, idle: Duration) {

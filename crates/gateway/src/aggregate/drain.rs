@@ -56,9 +56,8 @@ pub(super) async fn drain(
     from: From,
     room: usize,
 ) -> Result<Drained, Failure> {
-    let bound = asker.aggregate().settings.timeout;
-    let drained = tokio::time::timeout(bound, pages(asker, server, kind, wanted, from, room)).await;
-    drained.unwrap_or_else(|_| Err(format!("no answer within {bound:?}")))
+    let drained = asker.patiently(server, pages(asker, server, kind, wanted, from, room)).await;
+    drained.unwrap_or_else(|silent| Err(silent.to_string()))
 }
 
 /// For whom and with which params a list is asked for.

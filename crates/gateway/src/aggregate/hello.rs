@@ -39,8 +39,7 @@ pub(super) async fn discover(asker: &Asker, request: &Request<'_>, to: &Addresse
 }
 
 async fn greeting(asker: &Asker, server: &Arc<Server>, out: &Outgoing) -> Option<Arc<str>> {
-    let bound = asker.aggregate().settings.timeout;
-    let answer = tokio::time::timeout(bound, async {
+    let answer = asker.patiently(server, async {
         events::answer(asker.send(server, out).await, asker.pipeline.shared.bounds.event).await
     });
     let answer = answer.await.ok().flatten();

@@ -58,26 +58,16 @@ impl Mount {
         let joint = Arc::new(joint.map_err(|why| to.refuse(why))?);
         shared.aggregate.sessions.insert(Arc::clone(&joint)).map_err(|why| to.refuse(why))?;
         let id = HeaderValue::from_str(&joint.id).map_err(|_| to.refuse(Refusal::NoRandomness))?;
+        let asker = self.asker(Who::Legacy(joint));
         let greetings = join_all(servers.iter().enumerate().map(|(at, server)| {
-            let joint = &joint;
-            async move { (Arc::clone(&server.id), self.met(joint, at, server).await) }
+            let asker = &asker;
+            async move { (Arc::clone(&server.id), met(asker, at, server).await) }
         }))
         .await;
-        let result = hello::initialized(&self.asker(Who::Legacy(joint)), revision, &greetings);
+        let result = hello::initialized(&asker, revision, &greetings);
         let mut reply = asker::result(to, &result);
         reply.headers_mut().insert(SESSION_ID, id);
         Ok(reply)
-    }
-
-    async fn met(&self, joint: &Joint, at: usize, server: &Arc<Server>) -> Option<Arc<str>> {
-        let bound = self.pipeline.shared.aggregate.settings.timeout;
-        let why = match tokio::time::timeout(bound, joint.with(&self.pipeline, at, server)).await {
-            Ok(Ok(inner)) => return Some(inner.greeting),
-            Ok(Err(why)) => crate::policies::chain(&why),
-            Err(_) => format!("no answer within {bound:?}"),
-        };
-        tracing::warn!(server = %server.id, error = crate::record::visible(&why), "left out of an introduction");
-        None
     }
 
     fn session(&self) -> Result<Arc<Joint>, Refusal> {
@@ -236,12 +226,22 @@ impl batch::Mount for Mount {
     }
 }
 
+/// What a server says when a session with it is opened.
+async fn met(asker: &Asker, at: usize, server: &Arc<Server>) -> Option<Arc<str>> {
+    let why = match asker.patiently(server, asker.joint()?.with(&asker.pipeline, at, server)).await {
+        Ok(Ok(inner)) => return Some(inner.greeting),
+        Ok(Err(why)) => crate::policies::chain(&why),
+        Err(silent) => silent.to_string(),
+    };
+    tracing::warn!(server = %server.id, error = crate::record::visible(&why), "left out of an introduction");
+    None
+}
+
 /// Every server that logs is told, also those that are met later.
 pub(super) async fn set_level(asker: &Asker, request: &Request<'_>, to: &Addressee) -> Result<Reply, Refused> {
     let Some(joint) = asker.joint() else { return Err(to.refuse(Refusal::NoSession)) };
     let params = request.params.amended(&["_meta"], &[]);
     joint.set_level(params.clone());
-    let bound = asker.aggregate().settings.timeout;
     let servers = asker.aggregate().servers.iter().enumerate();
     let logging = servers.filter(|(at, _)| joint.existing(*at).is_some_and(|inner| inner.can("logging")));
     join_all(logging.map(|(_, server)| {
@@ -249,7 +249,7 @@ pub(super) async fn set_level(asker: &Asker, request: &Request<'_>, to: &Address
         async move {
             let answer =
                 async { events::answer(asker.send(server, &out).await, asker.pipeline.shared.bounds.event).await };
-            if tokio::time::timeout(bound, answer).await.is_err() {
+            if asker.patiently(server, answer).await.is_err() {
                 tracing::warn!(server = %server.id, "it was not told the level to log at");
             }
         }

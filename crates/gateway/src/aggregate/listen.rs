@@ -154,8 +154,7 @@ async fn patiently(
     looking: &Wanted,
     lists: &[ListOf],
 ) -> Begun {
-    let bound = asker.aggregate().settings.timeout;
-    let begun = tokio::time::timeout(bound, async {
+    let begun = asker.patiently(server, async {
         for of in lists {
             for (kind, hash) in looks(asker, server, *of, looking).await {
                 seen.set(&server.id, kind, hash);
@@ -199,8 +198,7 @@ fn opener(asker: &Asker, server: &Arc<Server>, out: &Arc<Outgoing>) -> Opener {
     Arc::new(move || {
         let (asker, server, out) = (asker.clone(), Arc::clone(&server), Arc::clone(&out));
         Box::pin(async move {
-            let bound = asker.aggregate().settings.timeout;
-            match tokio::time::timeout(bound, begin(&asker, &server, &out)).await {
+            match asker.patiently(&server, begin(&asker, &server, &out)).await {
                 Ok(Begun::Stream(events, _)) => Opened::Stream(events),
                 Ok(Begun::Refused(_, false)) => Opened::Never,
                 Ok(Begun::Refused(_, true) | Begun::Failed) | Err(_) => Opened::Failed,

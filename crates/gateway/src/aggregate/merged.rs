@@ -165,9 +165,7 @@ impl Merged {
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if !self.out.is_empty() {
-                if self.endless {
-                    self.changes.watch_policies();
-                }
+                self.used();
                 self.timer.as_mut().reset(Instant::now() + self.keep_alive);
                 return Poll::Ready(Some(std::mem::take(&mut self.out).into()));
             }
@@ -231,6 +229,12 @@ impl Merged {
 
     fn tick(&mut self) {
         self.out.extend_from_slice(sse::KEEP_ALIVE);
+    }
+
+    fn used(&mut self) {
+        if self.endless {
+            self.changes.watch_policies();
+        }
         if let Some(joint) = &self.joint {
             joint.touch(); // somebody is listening
         }

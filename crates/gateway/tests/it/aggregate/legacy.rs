@@ -50,7 +50,7 @@ async fn the_introduction_is_what_all_together_can_do() {
 
 #[tokio::test]
 async fn servers_are_told_of_the_client_and_nothing_of_the_gateways_sessions() {
-    let (gate, a, _) = two().await;
+    let (gate, a, _b) = two().await;
     let client = legacy(&gate).await;
     client.call("a__t", json!({})).await;
     let requests = a.recorder.requests();

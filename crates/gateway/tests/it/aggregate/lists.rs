@@ -127,6 +127,21 @@ async fn a_server_that_is_dead_or_silent_takes_nothing_from_the_others() {
     }
 }
 
+/// One list waits for a server that hangs; those after it do not.
+#[tokio::test]
+async fn a_silent_server_delays_one_list_and_not_every_list() {
+    let a = Fake::with("a", &["t"]).await;
+    let silent = Recorder::by_hand().await;
+    let plan = plan(&[("a", &a, OPEN)]).server("silent", silent.url("/mcp"), "a.json");
+    let gate = plan.set("aggregate.timeout", "3s").start();
+    let client = modern(&gate);
+    for bound in [std::time::Duration::MAX, std::time::Duration::from_secs(3), std::time::Duration::from_secs(3)] {
+        let began = std::time::Instant::now();
+        assert_eq!(client.list_tools().await, ["a__t"]);
+        assert!(began.elapsed() < bound, "{:?}", began.elapsed());
+    }
+}
+
 #[tokio::test]
 async fn a_server_without_such_a_list_is_not_amiss() {
     let [a, plain] = [Fake::with("a", &["t"]).await, Fake::with("plain", &["t"]).await];

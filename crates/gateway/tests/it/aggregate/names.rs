@@ -42,6 +42,13 @@ async fn the_first_separator_is_the_one() {
     }
 }
 
+#[test]
+fn servers_that_are_not_there_are_not_aggregated() {
+    let env = vec![("TOOLGATE__AGGREGATE__SERVERS".into(), "gone".into())];
+    let errors = Config::load(&Layers { env, ..Layers::default() }).unwrap_err().to_string();
+    assert!(errors.contains("`aggregate.servers` names `gone`, and there is no such server"), "{errors}");
+}
+
 /// What is too long with its prefix is neither listed nor called.
 #[tokio::test]
 async fn a_name_that_is_too_long_does_not_exist() {

@@ -26,7 +26,7 @@ fn found(answer: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn the_list_is_two_tools_that_find_what_the_agent_may_use() {
-    let (gate, ..) = stack().await;
+    let (gate, _a, _b) = stack().await;
     for client in clients(&gate).await {
         let answer = client.request("tools/list", json!({})).await;
         assert_eq!(listed(&answer, "tools", "name"), ["search_tools", "call_tool"]);
@@ -46,7 +46,7 @@ async fn the_list_is_two_tools_that_find_what_the_agent_may_use() {
 
 #[tokio::test]
 async fn a_call_by_the_tool_is_judged_as_the_call() {
-    let (gate, a, _) = stack().await;
+    let (gate, a, _b) = stack().await;
     for client in clients(&gate).await {
         let by = async |name: &str| client.call("call_tool", json!({ "name": name, "arguments": { "x": 1 } })).await;
         let ran = by("a__read_file").await;
@@ -54,7 +54,7 @@ async fn a_call_by_the_tool_is_judged_as_the_call() {
         let direct = client.call("a__no", json!({ "x": 1 })).await;
         assert_eq!(by("a__no").await["result"], direct["result"]);
         assert_eq!(direct["result"]["_meta"]["dev.toolgate/decision"]["rule"], "/tools/no");
-        for unknown in ["a__secret", "a__ghost", "call_tool", "search_tools", "x"] {
+        for unknown in ["a__secret", "c__ghost", "call_tool", "search_tools", "x"] {
             let answer = by(unknown).await;
             assert_eq!(answer["error"], json!({ "code": -32602, "message": format!("Unknown tool: {unknown}") }));
         }
