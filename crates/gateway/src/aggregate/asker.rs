@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 use mcp::{Method, Writer};
+use serde_json::{Map, Value, json};
 
-use super::Aggregate;
 use super::session::Joint;
+use super::{Aggregate, SERVER_INFO};
 use crate::agent::Agent;
 use crate::pipeline::{Entry, Pipeline};
 use crate::record;
@@ -135,6 +136,28 @@ fn modern_headers(out: &Outgoing) -> Result<HeaderMap, Refusal> {
 /// A request under the client's own id, so that answers and cancellations need no other.
 pub(super) fn message(id: &str, method: Method, params: &str) -> Vec<u8> {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{}","params":{params}}}"#, method.as_str()).into_bytes()
+}
+
+impl Asker {
+    /// A result of the aggregate's own, with what the client's era asks of one. `about` is its `_meta`.
+    pub(super) fn own(&self, mut members: Map<String, Value>, mut about: Map<String, Value>) -> String {
+        if self.is_modern() {
+            members.insert("resultType".to_owned(), json!("complete"));
+            about.insert(mcp::meta::SERVER_INFO.to_owned(), SERVER_INFO.clone());
+        }
+        if !about.is_empty() {
+            members.insert("_meta".to_owned(), Value::Object(about));
+        }
+        Value::Object(members).to_string()
+    }
+
+    /// How long a result of its own that is a list may be kept, and by whom; nothing in legacy.
+    pub(super) fn kept(&self, ttl: u64) -> Vec<(String, Value)> {
+        match self.is_modern() {
+            true => vec![("ttlMs".to_owned(), json!(ttl)), ("cacheScope".to_owned(), json!("private"))],
+            false => Vec::new(),
+        }
+    }
 }
 
 /// An answer to the client that is the aggregate's own.

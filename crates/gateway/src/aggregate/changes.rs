@@ -26,12 +26,15 @@ pub(super) struct Changes {
     subscription: Option<Box<str>>,
 }
 
+/// Lists as they are now; none where one cannot be had.
+type Looks = Vec<(Kind, Option<u64>)>;
+
 /// One server's lists of one kind.
 struct Watched {
     server: Arc<Server>,
     of: ListOf,
     /// What is looked at now.
-    looking: Option<Work<Vec<(Kind, Option<u64>)>>>,
+    looking: Option<Work<Looks>>,
     /// It changed again meanwhile.
     again: bool,
     last: Option<Instant>,
@@ -123,12 +126,7 @@ impl Watched {
 }
 
 /// How these lists of a server look now.
-pub(super) async fn looks(
-    asker: &Asker,
-    server: &Arc<Server>,
-    of: ListOf,
-    wanted: &Wanted,
-) -> Vec<(Kind, Option<u64>)> {
+pub(super) async fn looks(asker: &Asker, server: &Arc<Server>, of: ListOf, wanted: &Wanted) -> Looks {
     let mut looks = Vec::new();
     for kind in kinds(of) {
         looks.push((*kind, look(asker, server, *kind, wanted).await));

@@ -29,13 +29,8 @@ pub(super) async fn discover(asker: &Asker, request: &Request<'_>, to: &Addresse
     .await;
     let mut result = introduction(asker, &greetings);
     result.insert("supportedVersions".to_owned(), json!([mcp::Revision::MODERN.as_str()]));
-    result.insert("resultType".to_owned(), json!("complete"));
-    result.insert("ttlMs".to_owned(), json!(0));
-    result.insert("cacheScope".to_owned(), json!("private"));
-    let mut about = Map::from_iter([(mcp::meta::SERVER_INFO.to_owned(), SERVER_INFO.clone())]);
-    about.extend(unavailable(&greetings));
-    result.insert("_meta".to_owned(), Value::Object(about));
-    asker::result(to, &Value::Object(result).to_string())
+    result.extend(asker.kept(0));
+    asker::result(to, &asker.own(result, unavailable(&greetings).into_iter().collect()))
 }
 
 async fn greeting(asker: &Asker, server: &Arc<Server>, out: &Outgoing) -> Option<Arc<str>> {
@@ -63,7 +58,7 @@ pub(super) fn introduction(asker: &Asker, greetings: &[Greeting]) -> Map<String,
         .iter()
         .filter_map(|(id, said)| Some((&**id, serde_json::from_str::<Value>(said.as_deref()?).ok()?)))
         .collect();
-    let declared: Vec<&Value> = said.iter().map(|(_, said)| &said["capabilities"]).collect();
+    let declared: Vec<&Value> = said.iter().filter_map(|(_, said)| said.get("capabilities")).collect();
     let mut result = Map::new();
     let some_are_missing = said.len() < greetings.len();
     result.insert("capabilities".to_owned(), capabilities(asker, &declared, some_are_missing));
@@ -124,8 +119,11 @@ fn tasks_of(any: &dyn Fn(&str) -> bool) -> Value {
 fn instructions(said: &[(&str, Value)]) -> String {
     let mut all = String::new();
     for (id, said) in said {
-        let Some(words) = said["instructions"].as_str().filter(|words| !words.trim().is_empty()) else { continue };
-        let words = cut(words.trim(), MAX_INSTRUCTIONS);
+        let words = said.get("instructions").and_then(Value::as_str).unwrap_or_default().trim();
+        if words.is_empty() {
+            continue;
+        }
+        let words = cut(words, MAX_INSTRUCTIONS);
         if all.len() + id.len() + words.len() > MAX_ALL_INSTRUCTIONS {
             tracing::warn!(server = %id, "its instructions were left out: all together are too long");
             continue;
@@ -146,10 +144,7 @@ pub(super) fn initialized(asker: &Asker, revision: mcp::Revision, greetings: &[G
     let mut result = introduction(asker, greetings);
     result.insert("protocolVersion".to_owned(), json!(revision.as_str()));
     result.insert("serverInfo".to_owned(), SERVER_INFO.clone());
-    if let Some((key, gone)) = unavailable(greetings) {
-        result.insert("_meta".to_owned(), json!({ key: gone }));
-    }
-    Value::Object(result).to_string()
+    asker.own(result, unavailable(greetings).into_iter().collect())
 }
 
 /// `initialize` params as servers are told them: the revision that was chosen, and the client's own words.

@@ -8,12 +8,12 @@ use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue};
 use mcp::{Object, Params, Request, Revision};
 use policy::Subject;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::asker::{self, Asker, Who};
 use super::drain::{From, MAX_ITEMS, Wanted, drain};
 use super::kind::Kind;
-use super::{SERVER_INFO, UNAVAILABLE, calls, names};
+use super::{UNAVAILABLE, calls, names};
 use crate::catalogue::Asking;
 use crate::refusal::{Addressee, Refused};
 use crate::reply::Reply;
@@ -58,14 +58,9 @@ pub(super) fn list(asker: &Asker, to: &Addressee) -> Reply {
             },
         },
     ]);
-    let mut result = json!({ "tools": tools });
-    if asker.is_modern() {
-        result["resultType"] = json!("complete");
-        result["ttlMs"] = json!(super::MAX_TTL);
-        result["cacheScope"] = json!("private");
-        result["_meta"] = json!({ mcp::meta::SERVER_INFO: *SERVER_INFO });
-    }
-    asker::result(to, &result.to_string())
+    let mut result = Map::from_iter([("tools".to_owned(), tools)]);
+    result.extend(asker.kept(super::MAX_TTL));
+    asker::result(to, &asker.own(result, Map::new()))
 }
 
 pub(super) async fn call(
@@ -155,11 +150,11 @@ async fn search(asker: &Asker, request: &Request<'_>, to: &Addressee) -> Result<
         true => "no tool matches: try other words".to_owned(),
         false => format!("[{}]", found.join(",\n")),
     };
-    let mut result = said(asker, &text);
+    let mut about = Map::new();
     if !unavailable.is_empty() {
-        result["_meta"][UNAVAILABLE] = json!(unavailable);
+        about.insert(UNAVAILABLE.to_owned(), json!(unavailable));
     }
-    Ok(asker::result(to, &result.to_string()))
+    Ok(asker::result(to, &asker.own(said(&text), about)))
 }
 
 fn words(text: &str) -> impl Iterator<Item = String> {
@@ -180,17 +175,12 @@ fn score(words: &[String], query: &str, tool: &str) -> u32 {
     exact + each.sum::<u32>()
 }
 
-fn said(asker: &Asker, text: &str) -> Value {
-    let mut result = json!({ "content": [{ "type": "text", "text": text }] });
-    if asker.is_modern() {
-        result["resultType"] = json!("complete");
-        result["_meta"] = json!({ mcp::meta::SERVER_INFO: *SERVER_INFO });
-    }
-    result
+fn said(text: &str) -> Map<String, Value> {
+    Map::from_iter([("content".to_owned(), json!([{ "type": "text", "text": text }]))])
 }
 
 fn failed(asker: &Asker, to: &Addressee, why: &str) -> Reply {
-    let mut result = said(asker, why);
-    result["isError"] = json!(true);
-    asker::result(to, &result.to_string())
+    let mut result = said(why);
+    result.insert("isError".to_owned(), json!(true));
+    asker::result(to, &asker.own(result, Map::new()))
 }
