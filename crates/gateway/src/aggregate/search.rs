@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 use super::asker::{self, Asker, Who};
 use super::drain::{From, MAX_ITEMS, Wanted, drain};
 use super::kind::Kind;
-use super::{UNAVAILABLE, calls, names};
+use super::{NAME, UNAVAILABLE, calls, names};
 use crate::catalogue::Asking;
+use crate::record::About;
 use crate::refusal::{Addressee, Refused};
 use crate::reply::Reply;
 
@@ -70,7 +71,13 @@ pub(super) async fn call(
     to: Addressee,
 ) -> Result<Reply, Refused> {
     match params.name() {
-        Some(SEARCH) => search(asker, request, &to).await,
+        Some(SEARCH) => {
+            // It finds what lists show anyway: no rule is asked, and it owes nothing.
+            let agent = &asker.agent().key;
+            let about = About { server: NAME, agent, method: "tools/call", subject: Some(SEARCH), policy: "" };
+            about.allowed("(gateway)", None);
+            search(asker, request, &to).await
+        }
         Some(CALL) => inner(asker, request, to).await,
         _ => calls::call(asker, mcp::Method::ToolsCall, request, params, to).await,
     }

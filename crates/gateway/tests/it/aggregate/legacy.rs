@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::{HttpClient, McpClient};
 
-use super::stack::{Fake, dead, legacy, plan, said, url};
+use super::stack::{Fake, legacy, plan, said, url};
 use crate::gate::{Gate, OPEN, methods};
 
 async fn two() -> (Gate, Fake, Fake) {
@@ -223,13 +223,21 @@ async fn a_session_that_a_server_forgot_is_opened_anew() {
 /// A server that was away when the session began is met when it is first needed, and told what the others were told.
 #[tokio::test]
 async fn a_server_that_was_away_is_met_later() {
-    let a = Fake::with("a", &["t"]).await;
-    let away = dead();
-    let gate = plan(&[("a", &a, OPEN)]).server("b", &away, "a.json").start();
+    let (gate, _a, b) = two().await;
+    b.change(|has| has.away = true);
     let client = legacy(&gate).await;
     client.request("logging/setLevel", json!({ "level": "error" })).await;
     assert_eq!(client.call("b__t", json!({})).await["error"]["code"], -32603);
     assert_eq!(client.list_tools().await, ["a__t"]);
+    b.change(|has| has.away = false);
+    let before = b.recorder.requests().len();
+    assert_eq!(said(&client.call("b__t", json!({})).await)["by"], "b");
+    let sent = b.recorder.requests().split_off(before);
+    let sent: Vec<Value> = sent.iter().map(|request| request.json()).collect();
+    let methods: Vec<&str> = sent.iter().filter_map(|sent| sent["method"].as_str()).collect();
+    assert_eq!(methods, ["initialize", "notifications/initialized", "logging/setLevel", "tools/call"]);
+    assert_eq!(sent[2]["params"]["level"], "error");
+    assert_eq!(client.list_tools().await, ["a__t", "b__t"]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Subscriptions: one stream of all servers', and a change of a list is told where the client would see it.
 
 use serde_json::{Value, json};
-use testkit::Reply;
+use testkit::{AnswerStream, Reply};
 
 use super::stack::{Fake, SUBSCRIPTION, dead, legacy, modern, plan};
 use crate::gate::{Gate, OPEN, methods, tool};
@@ -72,35 +72,42 @@ async fn only_servers_that_it_concerns_hear_of_a_subscription() {
     assert_ne!(answer["error"], Value::Null);
 }
 
+/// Tells of a change that the agent cannot see, and waits until the gateway has looked and knows. It looks again only when it has
+/// done with the look before.
+async fn look(fake: &Fake, stream: &mut AnswerStream) {
+    let lists = || methods(&fake.recorder).iter().filter(|method| *method == "tools/list").count();
+    let before = lists();
+    for looks in 1..=2 {
+        stream.event(&changed("tools"));
+        let looked = async {
+            while lists() < before + looks {
+                tokio::task::yield_now().await;
+            }
+        };
+        testkit::patiently("a look at the list", looked).await;
+    }
+}
+
 #[tokio::test]
 async fn a_change_that_the_agent_cannot_see_is_no_change() {
     let (gate, a, b) = two(SOME).await;
     let granted = || json!({ "toolsListChanged": true });
-    let (mut reply, (_, mut from_a), (_, mut from_b)) =
+    let (mut reply, (of_a, mut from_a), (_, mut from_b)) =
         tokio::join!(listen(&gate, granted()), a.subscribed(granted()), b.subscribed(granted()));
     assert!(reply.next_event().await.unwrap().data.contains("acknowledged"));
     a.change(|has| has.pages[0].push(tool("hidden")));
-    from_a.event(&changed("tools"));
+    look(&a, &mut from_a).await;
+    let mut notice = updated("docs://a");
+    notice["params"]["_meta"] = json!({ SUBSCRIPTION: of_a.json()["id"] });
+    from_a.event(&notice);
+    assert_eq!(reply.next_event().await.unwrap().json()["method"], "notifications/resources/updated");
     b.change(|has| has.pages[0].push(tool("shown too")));
     from_b.event(&changed("tools"));
-    let seen = reply.next_event().await.unwrap().json();
-    assert_eq!(
-        seen,
-        json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": { "_meta": { SUBSCRIPTION: "mine" } } })
-    );
-    // What is told next is the next change, so the one that nobody sees was not told.
-    let mut notice = updated("docs://a");
-    notice["params"]["_meta"] = json!({ SUBSCRIPTION: 1 });
+    let told = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": { "_meta": { SUBSCRIPTION: "mine" } } });
+    assert_eq!(reply.next_event().await.unwrap().json(), told);
     a.change(|has| has.pages[0].push(tool("shown, at last")));
-    let lists = |fake: &Fake| methods(&fake.recorder).iter().filter(|method| *method == "tools/list").count();
-    testkit::patiently("the first look", async {
-        while lists(&a) < 2 {
-            tokio::task::yield_now().await
-        }
-    })
-    .await;
     from_a.event(&changed("tools"));
-    assert_eq!(reply.next_event().await.unwrap().json()["method"], "notifications/tools/list_changed");
+    assert_eq!(reply.next_event().await.unwrap().json(), told);
 }
 
 #[tokio::test]
@@ -108,20 +115,16 @@ async fn a_session_is_told_of_changes_of_what_it_has_listed() {
     let (gate, a, b) = two(SOME).await;
     let client = legacy(&gate).await;
     client.list_tools().await;
-    let (mut reply, (_, mut from_a), _) = tokio::join!(client.http().get(), a.next_stream(), b.next_stream());
-    from_a.event(&changed("tools"));
-    a.change(|has| has.name = "renamed".to_owned());
-    let lists = |fake: &Fake| methods(&fake.recorder).iter().filter(|method| *method == "tools/list").count();
-    testkit::patiently("the look", async {
-        while lists(&a) < 2 {
-            tokio::task::yield_now().await
-        }
-    })
-    .await;
+    let (mut reply, (_, mut from_a), _from_b) = tokio::join!(client.http().get(), a.next_stream(), b.next_stream());
+    a.change(|has| has.pages[0].push(tool("hidden")));
+    look(&a, &mut from_a).await;
+    from_a.event(&updated("docs://a"));
+    assert_eq!(reply.next_event().await.unwrap().json()["method"], "notifications/resources/updated");
     a.change(|has| drop(has.pages[0].remove(0)));
     from_a.event(&changed("tools"));
     assert_eq!(reply.next_event().await.unwrap().json(), changed("tools"));
-    assert_eq!(lists(&b), 1, "nothing changed there");
+    let of_b = methods(&b.recorder).iter().filter(|method| *method == "tools/list").count();
+    assert_eq!(of_b, 1, "nothing changed there");
 }
 
 #[tokio::test]

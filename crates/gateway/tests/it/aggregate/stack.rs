@@ -25,6 +25,8 @@ pub(crate) struct Has {
     pub(crate) capabilities: Value,
     /// Does a session have a stream?
     pub(crate) streams: bool,
+    /// Everything fails.
+    pub(crate) away: bool,
 }
 
 impl Fake {
@@ -46,6 +48,7 @@ impl Fake {
                 "extensions": { "io.modelcontextprotocol/tasks": {}, "com.example/other": {} }, "experimental": { "x": {} },
             }),
             streams: true,
+            away: false,
         }));
         let mine = Arc::clone(&has);
         let (open, streams) = mpsc::unbounded_channel();
@@ -100,6 +103,9 @@ fn streamed(has: &Has, request: &Recorded) -> bool {
 }
 
 fn answer(has: &Has, request: &Recorded) -> Answer {
+    if has.away {
+        return Answer::status(503);
+    }
     match request.method.as_str() {
         "POST" => {}
         "DELETE" => return Answer::status(200),
