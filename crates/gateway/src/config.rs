@@ -1,6 +1,7 @@
 //! What the operator decided, checked. The written form lies in layers (`config/layers.rs`); here every value has its type and its bounds,
 //! and a `Config` that exists may be run as it is.
 
+mod aggregate;
 mod client;
 mod command;
 mod error;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Authority;
 
+pub use self::aggregate::Aggregate;
 pub use self::client::Wrapped;
 pub use self::command::{Command, Environment};
 pub use self::error::{ConfigErrors, Problem};
@@ -52,6 +54,7 @@ pub struct Config {
     pub auth: Auth,
     pub limits: Limits,
     pub bounds: Bounds,
+    pub aggregate: Aggregate,
     pub log: Log,
     printed: String,
 }
@@ -155,8 +158,10 @@ impl Config {
                 Auth::Anonymous => settings.problem(problem),
             }
         }
+        let servers = server::read_all(&mut settings, layers);
         Ok(Self {
-            servers: server::read_all(&mut settings, layers),
+            aggregate: Aggregate::read(&mut settings, servers.keys()),
+            servers,
             limits: Limits::read(&mut settings),
             bounds: Bounds::read(&mut settings),
             log: Log::read(&mut settings),

@@ -83,6 +83,11 @@ pub(crate) fn sse(uri: &Uri) -> Option<Door<'_>> {
     .filter(|door| !matches!(door, Door::Stream("") | Door::Message("")))
 }
 
+/// Exactly `/mcp`, where all servers are one.
+pub(crate) fn is_aggregate(uri: &Uri) -> bool {
+    uri.path() == "/mcp"
+}
+
 /// What a POST must say of its body (R1) and of the answer.
 pub(crate) fn media(headers: &HeaderMap) -> Result<(), Refusal> {
     json(headers)?;

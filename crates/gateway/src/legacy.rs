@@ -51,9 +51,9 @@ impl Pipeline {
             });
         }
         let upstream = response.headers().get(SESSION_ID).cloned();
-        let session =
-            self.shared.sessions.prepare(&entry.server.id, upstream, wanted, offered).map_err(|why| to.refuse(why))?;
-        let session = Arc::new(session);
+        let sessions = &self.shared.sessions;
+        let session = sessions.prepare(&entry.server.id, upstream, wanted, offered, &exchange.agent);
+        let session = Arc::new(session.map_err(|why| to.refuse(why))?);
         exchange.session = Some(Arc::clone(&session));
         exchange.agent = session.agent.clone();
         self.shared.sessions.insert(Arc::clone(&session)).map_err(|why| to.refuse(why))?;

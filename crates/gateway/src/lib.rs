@@ -2,6 +2,7 @@
 
 mod admin;
 mod agent;
+mod aggregate;
 mod answering;
 mod batch;
 mod body;

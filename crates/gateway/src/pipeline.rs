@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::agent::Agent;
+use crate::aggregate::{self, Aggregate};
 use crate::answering::Answering;
 use crate::catalogue::Asking;
 use crate::clients::Clients;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) fronts: Fronts,
+    pub(crate) aggregate: Aggregate,
     pub(crate) draining: watch::Receiver<bool>,
 }
 
@@ -98,6 +100,16 @@ impl Pipeline {
             return self.sse(door, &head, body, peer).await;
         }
         let server = head::route(&head.uri);
+        if head::is_aggregate(&head.uri) && self.shared.aggregate.settings.enabled {
+            let answered = match self.shared.doors.check(&head.headers) {
+                Ok(()) => self.aggregate(&head.method, head.headers, body, peer).await,
+                Err(why) => Err(why.into()),
+            };
+            return answered.unwrap_or_else(|refused| {
+                record::refused(aggregate::NAME, &peer.agent, &refused);
+                refused.reply()
+            });
+        }
         match self.enter(&head.method, head.headers, server, body, peer).await {
             Ok(reply) => reply,
             Err(refused) => {
@@ -141,7 +153,7 @@ impl Pipeline {
                 if !session.revision().has_batches() {
                     return Err(Refusal::Batch.into());
                 }
-                batch::answer(self, entry, &elements).await
+                batch::answer(&(self.clone(), entry.clone()), &elements).await
             }
         }
     }

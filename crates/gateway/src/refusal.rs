@@ -36,7 +36,7 @@ const BUSY: i32 = 1503;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("there is nothing at this path: the endpoint of a server is `/mcp/{{server}}`")]
+    #[error("there is nothing at this path: the endpoint of a server is `/mcp/{{server}}`, that of all `/mcp`")]
     NoRoute,
     #[error("this gateway has no such server")]
     NoServer,
@@ -102,6 +102,8 @@ pub(crate) enum Refusal {
     Ruled(Ruling),
     #[error("the client did not declare the tasks extension")]
     NoTasks,
+    #[error("this `{0}` is not one that this gateway gave out for this request, or it is too old")]
+    NotOurs(&'static str),
     #[error("this task is not yours")]
     ForeignTask,
     #[error("the server asked for input that the policy denies")]
@@ -309,6 +311,7 @@ impl Refused {
                 Spoken { message, data: Some(data), ..say(StatusCode::OK, DENIED) }
             }
             Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },
+            Refusal::NotOurs(_) => say(StatusCode::OK, INVALID_PARAMS),
             Refusal::ForbiddenInput => say(StatusCode::OK, INTERNAL),
             Refusal::Upstream(UpstreamError::Down(wait)) => {
                 let message = format!("the server is down; it is tried again in {} s", wait.as_secs_f64().ceil());

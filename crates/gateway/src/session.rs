@@ -215,11 +215,12 @@ impl Sessions {
         upstream: Option<HeaderValue>,
         revision: Revision,
         offered: Box<[Reverse]>,
+        agent: &Agent,
     ) -> Result<Session, Refusal> {
-        let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
         Ok(Session {
             id: random_id()?,
-            agent: Agent::session(ordinal),
+            // Who has a session already, at the aggregate, is one agent in all sessions inside.
+            agent: if agent.session.is_some() { agent.clone() } else { self.agent() },
             server: Arc::clone(server),
             upstream,
             offered,
@@ -229,6 +230,11 @@ impl Sessions {
             used: Mutex::new(Instant::now()),
             state: Mutex::new(State { revision, established: false, calls: HashMap::new(), asks: Vec::new() }),
         })
+    }
+
+    /// An agent that nobody else is: whoever opens a session.
+    pub(crate) fn agent(&self) -> Agent {
+        Agent::session(self.ordinal.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) fn insert(&self, session: Arc<Session>) -> Result<(), Refusal> {

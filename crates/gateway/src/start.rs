@@ -11,6 +11,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin};
+use crate::aggregate::{Aggregate, NoKey};
 use crate::builtin;
 use crate::clients::Clients;
 use crate::config::{Bounds, Config, PolicySource, Reach, Target};
@@ -66,6 +67,8 @@ pub enum StartError {
     BuiltIn { server: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("TLS towards upstreams cannot be set up")]
     Tls(#[from] rustls::Error),
+    #[error("what the aggregate gives out cannot be sealed")]
+    Seal(#[from] NoKey),
     #[error("a thread does not start")]
     Thread(#[source] std::io::Error),
 }
@@ -82,6 +85,7 @@ impl Gateway {
         let runtime = runtime()?;
         let here = Here { tls: Tls::of_system()?, runtime: runtime.handle().clone(), bounds: Arc::clone(&bounds) };
         let Servers { servers, policies, builtins, nursery } = servers(&config, &here)?;
+        let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
             servers,
@@ -89,6 +93,7 @@ impl Gateway {
             limits: Limits::new(config.limits.keys.get()),
             tasks: Arc::new(Tasks::default()),
             fronts: Fronts::default(),
+            aggregate,
             draining,
             bounds: Arc::clone(&bounds),
         });
@@ -253,6 +258,7 @@ async fn sweep(pipeline: Pipeline) {
         rounds.tick().await;
         pipeline.shared.limits.evict_idle();
         pipeline.shared.tasks.expire();
+        pipeline.shared.aggregate.expire(session_idle);
         for session in pipeline.shared.sessions.expire(session_idle) {
             let Some(server) = pipeline.shared.servers.get(&*session.server).filter(|_| session.upstream.is_some())
             else {

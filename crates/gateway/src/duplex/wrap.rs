@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::service::Here;
 use super::{Service, stdio};
+use crate::aggregate::Aggregate;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::head::Doors;
@@ -34,6 +35,7 @@ pub async fn wrap(
     let bounds = Arc::new(config.bounds.clone());
     let here = start::Here { tls: Tls::of_system()?, runtime: Handle::current(), bounds: Arc::clone(&bounds) };
     let Servers { servers, policies, builtins, nursery } = start::servers(&config, &here)?;
+    let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
     let Some(server) = servers.values().next().cloned() else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
     let shared = Arc::new(Shared {
@@ -43,6 +45,7 @@ pub async fn wrap(
         limits: Limits::new(config.limits.keys.get()),
         tasks: Arc::new(Tasks::default()),
         fronts: super::sse::Fronts::default(),
+        aggregate,
         draining,
         bounds: Arc::clone(&bounds),
     });

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod aggregate;
 mod canary;
 mod crossing;
 mod denials;
