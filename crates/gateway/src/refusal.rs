@@ -103,6 +103,10 @@ pub(crate) enum Refusal {
     ForeignTask,
     #[error("the server asked for input that the policy denies")]
     ForbiddenInput,
+    #[error("the server asked for input {0}")]
+    Input(&'static str),
+    #[error("the session has too many subscriptions")]
+    TooManySubscriptions,
     #[error("upstream failed")]
     Upstream(#[from] UpstreamError),
 }
@@ -285,7 +289,7 @@ impl Refused {
             Refusal::Unknown(_) if modern => say(StatusCode::NOT_FOUND, METHOD_NOT_FOUND),
             Refusal::Unknown(_) => say(StatusCode::OK, METHOD_NOT_FOUND),
             Refusal::Era(_) => say(StatusCode::BAD_REQUEST, ERA),
-            Refusal::SessionsFull | Refusal::TooManyOpen | Refusal::NoRandomness => {
+            Refusal::SessionsFull | Refusal::TooManyOpen | Refusal::TooManySubscriptions | Refusal::NoRandomness => {
                 say(StatusCode::SERVICE_UNAVAILABLE, BUSY)
             }
             Refusal::Ruled(ruling) if ruling.is_hidden() => {
@@ -297,7 +301,7 @@ impl Refused {
                 Spoken { message, data: Some(data), ..say(StatusCode::OK, DENIED) }
             }
             Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },
-            Refusal::ForbiddenInput => say(StatusCode::OK, INTERNAL),
+            Refusal::ForbiddenInput | Refusal::Input(_) => say(StatusCode::OK, INTERNAL),
             Refusal::Upstream(_) => say(StatusCode::OK, INTERNAL),
         }
     }

@@ -29,3 +29,4 @@ mod reload;
 mod reverse;
 mod smuggling;
 mod streams;
+mod to_modern;
