@@ -30,3 +30,5 @@ mod reverse;
 mod smuggling;
 mod streams;
 mod to_modern;
+mod to_modern_rounds;
+mod to_modern_streams;

@@ -5,10 +5,10 @@ use testkit::{Answer, Exchange, McpClient, Recorder, Reply};
 
 use crate::gate::{Gate, OPEN, called, methods, tool};
 
-const META: &str = "io.modelcontextprotocol/";
+pub(crate) const META: &str = "io.modelcontextprotocol/";
 
 /// What a modern server says of itself here.
-fn discovered() -> Value {
+pub(crate) fn discovered() -> Value {
     json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"], "ttlMs": 0, "cacheScope": "private",
         "capabilities": { "tools": { "listChanged": true }, "prompts": {}, "logging": {}, "completions": {},
             "resources": { "subscribe": true, "listChanged": true }, "extensions": { "vendor/x": {} } },
@@ -17,7 +17,7 @@ fn discovered() -> Value {
 }
 
 /// The next request of an upstream by hand that is no introduction: those are answered here, as by a server that is modern only.
-async fn next(upstream: &Recorder) -> Exchange {
+pub(crate) async fn next(upstream: &Recorder) -> Exchange {
     loop {
         let exchange = upstream.next_exchange().await;
         assert!(!exchange.request.body.is_empty(), "modern has neither GET nor DELETE");
@@ -31,12 +31,12 @@ async fn next(upstream: &Recorder) -> Exchange {
     }
 }
 
-fn failure(message: &Value, status: u16, code: i64) -> Answer {
+pub(crate) fn failure(message: &Value, status: u16, code: i64) -> Answer {
     let error = json!({ "code": code, "message": "no" });
     Answer::json(status, &json!({ "jsonrpc": "2.0", "id": message["id"], "error": error }))
 }
 
-async fn introduced(gate: &Gate, upstream: &Recorder, capabilities: Value) -> McpClient {
+pub(crate) async fn introduced(gate: &Gate, upstream: &Recorder, capabilities: Value) -> McpClient {
     let client = McpClient::legacy_with(gate.http(), "2025-11-25", capabilities);
     tokio::pin!(client);
     tokio::select! {
@@ -45,12 +45,12 @@ async fn introduced(gate: &Gate, upstream: &Recorder, capabilities: Value) -> Mc
     }
 }
 
-fn everything() -> Value {
+pub(crate) fn everything() -> Value {
     json!({ "sampling": {}, "elicitation": {}, "roots": { "listChanged": true } })
 }
 
 /// Sends a request, and gives back what the server got, to be answered, and what the client gets.
-async fn sent(upstream: &Recorder, client: &McpClient, id: i64, method: &str, params: Value) -> (Pending, Exchange) {
+pub(crate) async fn sent(upstream: &Recorder, client: &McpClient, id: i64, method: &str, params: Value) -> (Pending, Exchange) {
     let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
     let http = client.http().clone();
     let reply = tokio::spawn(async move { http.post_streamed(&body).await });
@@ -58,14 +58,14 @@ async fn sent(upstream: &Recorder, client: &McpClient, id: i64, method: &str, pa
 }
 
 /// A response that has not begun.
-struct Pending(tokio::task::JoinHandle<Reply>);
+pub(crate) struct Pending(tokio::task::JoinHandle<Reply>);
 
 impl Pending {
-    async fn begun(self) -> Reply {
+    pub(crate) async fn begun(self) -> Reply {
         testkit::patiently("a response", self.0).await.unwrap()
     }
 
-    async fn answer(self, id: i64) -> Value {
+    pub(crate) async fn answer(self, id: i64) -> Value {
         self.begun().await.answer_to(&json!(id)).await
     }
 }
@@ -123,4 +123,256 @@ async fn lists_and_calls() {
     assert_eq!(called(&upstream), ["a", "a"]);
     assert_eq!(methods(&upstream).iter().filter(|method| *method == "initialize").count(), 1, "once is enough");
     assert!(!methods(&upstream).iter().any(|method| method == "ping" || method.starts_with("notifications/")));
+}
+
+/// What every request carries: the session's agreements, and nothing that the client only claims.
+#[tokio::test]
+async fn a_request_says_what_the_session_agreed_on() {
+    let upstream = Recorder::by_hand().await;
+    let policy = r#"{ "version": "1", "default": "allow", "prompts": { "*": {} }, "resources": { "*": {} }, "reverse": { "sampling": "deny", "elicitation": "allow" } }"#;
+    let gate = Gate::before(&upstream, policy);
+    let declared = json!({ "sampling": {}, "elicitation": { "url": {} }, "tasks": { "list": {} }, "experimental": { "x": 1 },
+        "extensions": { "io.modelcontextprotocol/tasks": {}, "vendor/x": {} } });
+    let client = introduced(&gate, &upstream, declared).await;
+    let claims = json!({ "progressToken": "p", "vendor": 1.50, "traceparent": "00-1",
+        (format!("{META}clientCapabilities")): { "sampling": {} }, (format!("{META}logLevel")): "debug", (format!("{META}clientInfo")): "me" });
+    for (n, level) in [None, Some("warning"), Some("debug")].into_iter().enumerate() {
+        let id = n as i64;
+        if let Some(level) = level {
+            assert_eq!(client.request("logging/setLevel", json!({ "level": level })).await["result"], json!({}));
+        }
+        for (method, mut params, name) in [
+            ("tools/call", json!({ "name": "ü", "arguments": { "b": 1.50, "a": [] } }), Some("=?base64?w7w=?=")),
+            ("prompts/get", json!({ "name": "p", "arguments": { "a": "b" } }), Some("p")),
+            ("resources/read", json!({ "uri": "file:///a" }), Some("file:///a")),
+            ("resources/list", json!({ "cursor": "" }), None),
+            ("completion/complete", json!({ "ref": { "type": "ref/prompt", "name": "p" }, "argument": { "name": "a", "value": "" } }), None),
+        ] {
+            params["_meta"] = claims.clone();
+            let (pending, exchange) = sent(&upstream, &client, id, method, params.clone()).await;
+            let (request, message) = (exchange.request.clone(), exchange.request.json());
+            let header = |name: &str| request.header(name).map(str::to_owned);
+            assert_eq!(header("mcp-protocol-version").as_deref(), Some("2026-07-28"));
+            assert_eq!(header("mcp-method").as_deref(), Some(method));
+            assert_eq!(header("mcp-name").as_deref(), name);
+            assert_eq!(header("mcp-session-id"), None);
+            params["_meta"] = json!({ "progressToken": "p", "vendor": 1.50, "traceparent": "00-1",
+                (format!("{META}protocolVersion")): "2026-07-28",
+                (format!("{META}clientInfo")): { "name": "testkit", "version": "1" },
+                (format!("{META}clientCapabilities")): { "elicitation": { "url": {} }, "experimental": { "x": 1 }, "extensions": { "vendor/x": {} } } });
+            if let Some(level) = level {
+                params["_meta"][format!("{META}logLevel")] = json!(level);
+            }
+            assert_eq!((&message["method"], &message["params"]), (&json!(method), &params));
+            exchange.answer_with_result(&json!({ "resultType": "complete", "resources": [], "vendor": 1.50, "ttlMs": 1, "cacheScope": "public" }));
+            let result = pending.answer(id).await["result"].clone();
+            assert!(result["resultType"].is_null() && result["vendor"] == json!(1.50), "{method}: {result}");
+            assert_eq!(result["ttlMs"].is_null(), method.starts_with("resources/"), "{method}: {result}");
+        }
+    }
+    let bad = client.request("logging/setLevel", json!({ "level": "loud" })).await;
+    assert_eq!(bad["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn errors_are_those_that_legacy_knows() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = introduced(&gate, &upstream, everything()).await;
+    let read = ("resources/read", json!({ "uri": "file:///a" }));
+    let get = ("prompts/get", json!({ "name": "a" }));
+    for ((method, params), status, code, expected, told) in [
+        (read.clone(), 400, "-32602", json!(-32002), true),
+        (read.clone(), 200, "-32602.0", json!(-32002), true),
+        (get.clone(), 400, "-32602", json!(-32602), true),
+        (get.clone(), 404, "-32601", json!(-32601), true),
+        (get.clone(), 200, "-32603", json!(-32603), true),
+        (get.clone(), 200, "17", json!(17), true),
+        (get.clone(), 400, "-32020", json!(-32603), false),
+        (get.clone(), 400, "-32021", json!(-32603), false),
+        (get.clone(), 200, "-3.2022e4", json!(-32603), false),
+        (get, 500, "-32603", json!(-32603), false),
+    ] {
+        let (pending, exchange) = sent(&upstream, &client, 7, method, params).await;
+        let id = &exchange.request.json()["id"];
+        let error = format!(r#"{{"code":{code},"message":"their words","data":{{"uri":"x","n":1.50}}}}"#);
+        exchange.answer(Answer::text(status, "application/json", format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)));
+        let reply = pending.begun().await;
+        assert_eq!(reply.status, 200, "{code}");
+        let body = reply.answer_to(&json!(7)).await;
+        assert_eq!(body["error"]["code"], expected, "{code}: {body}");
+        assert_eq!(body.to_string().contains("their words"), told, "{code}: {body}");
+        assert_eq!(body["error"]["data"] == json!({ "uri": "x", "n": 1.50 }), told, "{code}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_none_fail_the_call() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = introduced(&gate, &upstream, everything()).await;
+    for (method, params, result) in [
+        ("tools/call", json!({ "name": "a" }), json!({ "resultType": "vendor", "content": [] })),
+        ("tools/call", json!({ "name": "a" }), json!({ "resultType": 1, "content": [] })),
+        ("tools/call", json!({ "name": "a" }), json!({ "resultType": "task", "taskId": "t" })),
+        ("tools/call", json!({ "name": "a" }), json!([])),
+        ("tools/call", json!({ "name": "a" }), json!({ "resultType": "input_required" })),
+        ("tools/call", json!({ "name": "a" }), json!({ "resultType": "input_required", "inputRequests": {} })),
+        ("tools/call", json!({ "name": "a" }), json!({ "resultType": "input_required", "requestState": 7 })),
+        ("tools/call", json!({ "name": "a" }), json!({ "resultType": "input_required", "requestState": "s", "inputRequests": [] })),
+        ("tools/call", json!({ "name": "a" }), json!({ "resultType": "input_required", "requestState": "s", "inputRequests": { "k": {} } })),
+        ("resources/list", json!({}), json!({ "resultType": "input_required", "requestState": "s" })),
+        ("resources/list", json!({}), json!({ "resultType": "complete" })),
+    ] {
+        let (pending, exchange) = sent(&upstream, &client, 7, method, params).await;
+        exchange.answer_with_result(&result);
+        assert_eq!(pending.answer(7).await["error"]["code"], -32603, "{result}");
+    }
+    let (pending, exchange) = sent(&upstream, &client, 7, "tools/call", json!({ "name": "a" })).await;
+    let other = exchange.request.json()["id"].as_u64().unwrap() + 1;
+    exchange.answer(Answer::json(200, &json!({ "jsonrpc": "2.0", "id": other, "result": { "content": [] } })));
+    assert_eq!(pending.answer(7).await["error"]["code"], -32603, "an answer to something else");
+}
+
+/// Arguments that a tool declares are mirrored; when the server says that they are not, its tools are read again, once.
+#[tokio::test]
+async fn declared_arguments_are_mirrored_in_headers() {
+    let declared = json!({ "name": "a", "inputSchema": { "type": "object", "properties": {
+        "region": { "type": "string", "x-mcp-header": "Region" }, "n": { "type": "integer", "x-mcp-header": "N" },
+        "inner": { "type": "object", "properties": { "x": { "type": "boolean", "x-mcp-header": "X" } } } } } });
+    let late = std::sync::atomic::AtomicBool::new(false);
+    let upstream = Recorder::start(move |request| {
+        let message = request.json();
+        let result = match message["method"].as_str() {
+            Some("initialize" | "notifications/initialized") => return failure(&message, 404, -32601),
+            Some("server/discover") => discovered(),
+            Some("tools/list") if late.swap(true, std::sync::atomic::Ordering::SeqCst) => {
+                json!({ "resultType": "complete", "tools": [declared] })
+            }
+            Some("tools/list") => json!({ "resultType": "complete", "tools": [{ "name": "a", "inputSchema": {} }] }),
+            _ if request.header("mcp-param-region") != Some("=?base64?w7w=?=") => return failure(&message, 400, -32020),
+            _ => json!({ "resultType": "complete", "content": [] }),
+        };
+        Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))
+    })
+    .await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = gate.legacy().await;
+    let arguments = json!({ "region": "ü", "n": 42.0, "inner": { "x": true } });
+    assert_eq!(client.call("a", arguments.clone()).await["result"], json!({ "content": [] }));
+    assert_eq!(called(&upstream), ["a", "a"], "stale, then right");
+    let ids: std::collections::HashSet<String> = upstream.requests().iter().map(|request| request.json()["id"].to_string()).collect();
+    assert_eq!(ids.len(), upstream.requests().iter().filter(|request| !request.json()["id"].is_null()).count(), "each under an id of its own");
+    let requests = upstream.requests();
+    let last = requests.last().unwrap();
+    assert_eq!((last.header("mcp-param-n"), last.header("mcp-param-x")), (Some("42"), Some("true")));
+
+    let wrong = client.call("a", json!({ "region": "u" })).await;
+    assert_eq!(wrong["error"]["code"], -32603, "and no more than once: {wrong}");
+    assert_eq!(called(&upstream).len(), 4);
+}
+
+#[tokio::test]
+async fn a_tool_that_cannot_be_mirrored_is_not_listed() {
+    let tools = [
+        r#"{"name":"a","inputSchema":{"type":"object"},"outputSchema":{"type":"object"},"x" : 1.50}"#,
+        r#"{"name":"b","inputSchema":{"type":"object","properties":{"x":{"type":"number","x-mcp-header":"X"}}}}"#,
+        r#"{"name":"c","inputSchema":{"type":"object"},"outputSchema":{"type":"array"}}"#,
+    ];
+    let upstream = Recorder::mcp_modern(tools).await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = gate.legacy().await;
+    let listed = client.start(1, "tools/list", json!({})).await.whole().await;
+    let text = String::from_utf8(listed.body).unwrap();
+    assert!(text.contains(&format!(r#""tools":[{},{{"name":"c","inputSchema":{{"type":"object"}}}}]"#, tools[0])), "{text}");
+}
+
+#[tokio::test]
+async fn what_a_requests_stream_brings_comes_before_the_answer() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = introduced(&gate, &upstream, everything()).await;
+    let call = json!({ "name": "a", "_meta": { "progressToken": "p" } });
+    let (pending, exchange) = sent(&upstream, &client, 7, "tools/call", call).await;
+    let ours = exchange.request.json()["id"].clone();
+    let mut stream = exchange.answer_with_events();
+    let progress = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": "p", "progress": 1.50 } });
+    let log = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": [] } });
+    stream.send("retry: 5\nid: 9\ndata:\n\n");
+    stream.event(&json!({ "jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {} }));
+    stream.event(&json!({ "jsonrpc": "2.0", "id": 424242, "result": {} }));
+    stream.event(&progress);
+    stream.event(&json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" }));
+    stream.event(&log);
+    let mut reply = pending.begun().await;
+    for expected in [progress, log] {
+        let event = reply.next_event().await.unwrap();
+        assert_eq!((event.json(), event.id), (expected, None));
+    }
+    stream.event(&json!({ "jsonrpc": "2.0", "id": ours, "result": { "resultType": "complete", "content": [], "structuredContent": [1] } }));
+    assert_eq!(reply.next_event().await.unwrap().json(), json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [] } }));
+    assert!(reply.next_event().await.is_none());
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_fails_the_call() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = introduced(&gate, &upstream, everything()).await;
+    for early in [true, false] {
+        let (pending, exchange) = sent(&upstream, &client, 7, "tools/call", json!({ "name": "a" })).await;
+        let mut stream = exchange.answer_with_events();
+        if early {
+            stream.event(&json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": {} }));
+        }
+        stream.cut();
+        assert_eq!(pending.answer(7).await["error"]["code"], -32603);
+    }
+}
+
+/// `notifications/cancelled` closes the server's stream; hanging up does not, but only so many calls go on unheard.
+#[tokio::test]
+async fn only_a_cancel_cancels() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = introduced(&gate, &upstream, everything()).await;
+    let other = introduced(&gate, &upstream, everything()).await;
+    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } });
+
+    let (pending, exchange) = sent(&upstream, &client, 7, "tools/call", json!({ "name": "a" })).await;
+    let (others, untouched) = sent(&upstream, &other, 7, "tools/call", json!({ "name": "a" })).await;
+    let message = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": {} });
+    let mut stream = exchange.answer_with_events();
+    stream.event(&message);
+    let mut reply = pending.begun().await;
+    assert_eq!(reply.next_event().await.unwrap().json(), message);
+    assert_eq!(client.http().post(&cancel).await.status, 202);
+    stream.hung_up().await;
+    drop(reply);
+
+    let (pending, exchange) = sent(&upstream, &client, 7, "tools/call", json!({ "name": "a" })).await;
+    client.http().post(&cancel).await;
+    exchange.hung_up().await;
+    assert_eq!(pending.answer(7).await["error"]["code"], -32603, "before anything came back");
+
+    untouched.answer_with_result(&json!({ "resultType": "complete", "content": [] }));
+    assert_eq!(others.answer(7).await["result"], json!({ "content": [] }), "the same id in another session");
+
+    let mut left = Vec::new();
+    for id in 100..117 {
+        let (pending, exchange) = sent(&upstream, &client, id, "tools/call", json!({ "name": "a" })).await;
+        let mut stream = exchange.answer_with_events();
+        stream.event(&message);
+        let mut reply = pending.begun().await;
+        reply.next_event().await;
+        drop(reply);
+        left.push(stream);
+    }
+    left.pop().unwrap().hung_up().await; // the one too many
+    client.http().post(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 110 } })).await;
+    left.remove(10).hung_up().await;
+    let mut first = left.remove(0);
+    first.event(&message);
+    client.http().send("DELETE", &[], b"").await;
+    first.hung_up().await; // the session is over
 }

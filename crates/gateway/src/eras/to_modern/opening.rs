@@ -62,8 +62,6 @@ async fn heard(
     if !status.is_success() {
         return Ok((response, true));
     }
-    let (head, body) = response.into_parts();
-    let response = Response::from_parts(head, body);
     let fed = matches!(response.body(), Answering::Fed(_));
     if !fed && !is_type(&response, "application/json") {
         return Ok((response, false));
@@ -147,6 +145,13 @@ impl Serves {
             prompts_changed: has("prompts", "listChanged"),
             resources_changed: has("resources", "listChanged"),
         }
+    }
+}
+
+impl Serves {
+    /// Is there anything that it would tell on a stream?
+    pub(super) fn listens(&self) -> bool {
+        self.subscribe || self.tools_changed || self.prompts_changed || self.resources_changed
     }
 }
 
