@@ -105,6 +105,8 @@ pub(crate) enum Refusal {
     ForbiddenInput,
     #[error("the server asked for input {0}")]
     Input(&'static str),
+    #[error("the task was cancelled")]
+    TaskCancelled,
     #[error("the session has too many subscriptions")]
     TooManySubscriptions,
     #[error("upstream failed")]
@@ -301,7 +303,7 @@ impl Refused {
                 Spoken { message, data: Some(data), ..say(StatusCode::OK, DENIED) }
             }
             Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },
-            Refusal::ForbiddenInput | Refusal::Input(_) => say(StatusCode::OK, INTERNAL),
+            Refusal::ForbiddenInput | Refusal::Input(_) | Refusal::TaskCancelled => say(StatusCode::OK, INTERNAL),
             Refusal::Upstream(_) => say(StatusCode::OK, INTERNAL),
         }
     }

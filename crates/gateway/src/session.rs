@@ -276,7 +276,7 @@ impl Sessions {
 }
 
 /// 192 bits from the system's generator, in hexadecimal.
-fn random_id() -> Result<Box<str>, Refusal> {
+pub(crate) fn random_id() -> Result<Box<str>, Refusal> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes).map_err(|_| Refusal::NoRandomness)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())

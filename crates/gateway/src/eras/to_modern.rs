@@ -8,6 +8,7 @@ mod feed;
 mod listen;
 mod local;
 mod opening;
+mod tasks;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,7 @@ use self::feed::{Feed, Head};
 use self::listen::Subscriptions;
 pub(crate) use self::opening::opened;
 use self::opening::{Client, Serves};
+use self::tasks::Known;
 use crate::agent::Agent;
 use crate::answering::Answering;
 use crate::limits::Held;
@@ -41,6 +43,7 @@ pub(crate) struct ToModern {
     /// The JSON text of what `logging/setLevel` asked for.
     level: Mutex<Option<Box<str>>>,
     asks: Asks,
+    known: Known,
     subscriptions: Subscriptions,
     /// By our id: dropping it stops the request.
     open: Mutex<HashMap<u64, oneshot::Sender<()>>>,
@@ -94,6 +97,7 @@ impl ToModern {
             serves,
             level: Mutex::default(),
             asks: Asks::default(),
+            known: Known::default(),
             subscriptions: Subscriptions::default(),
             open: Mutex::default(),
             left: Arc::new(Semaphore::new(MAX_LEFT)),
@@ -102,14 +106,19 @@ impl ToModern {
 
     /// Says in the request's `_meta` what the session agreed on. What the policy denies is taken out after this, as from any request.
     pub(crate) fn dress(&self, lawful: &mut Lawful<'_>) {
-        self.dress_params(&mut lawful.params);
+        let wants = lawful.params.get("task").is_some();
+        lawful.params.remove("task");
+        // A receiver without tasks ignores the wish (2025-11-25, tasks).
+        lawful.to.as_task = wants && self.serves.tasks;
+        self.dress_params(&mut lawful.params, lawful.to.as_task || lawful.method.is_of_a_task());
     }
 
-    fn dress_params(&self, params: &mut Params<'_>) {
+    /// `tasks`: may the answer be a task?
+    fn dress_params(&self, params: &mut Params<'_>, tasks: bool) {
         let version = mcp::string(Revision::MODERN.as_str());
         let level = self.level();
-        let mut with =
-            vec![(meta::PROTOCOL_VERSION, version.as_str()), (meta::CLIENT_CAPABILITIES, &*self.client.capabilities)];
+        let capabilities = if tasks { &self.client.with_tasks } else { &self.client.capabilities };
+        let mut with = vec![(meta::PROTOCOL_VERSION, version.as_str()), (meta::CLIENT_CAPABILITIES, &**capabilities)];
         // INVARIANT: what the session did not agree on, no request claims
         let mut without = vec![meta::SUBSCRIPTION_ID];
         for (key, agreed) in [(meta::CLIENT_INFO, self.client.info.as_deref()), (meta::LOG_LEVEL, level.as_deref())] {

@@ -194,7 +194,7 @@ async fn a_round_is_judged_by_the_policy_of_now() {
     let mut reply = answered(pending, exchange, &required(json!({ "k": question("form") }), "s")).await;
     let id = asked(&mut reply, "elicitation/create").await;
     let before = upstream.requests().len();
-    gate.reload(r#"{ "version": "1", "tools": { "a": { "deny_if": [{ "arg": "b", "eq": 1.5 }] }, "b": {} } }"#).await;
+    gate.reload(r#"{ "version": "1", "tools": { "a": { "deny_if": [{ "conditions": [{ "path": "args.b", "op": "gte", "value": 1 }] }] }, "b": {} } }"#).await;
     status(client.http(), &given(&id, json!({ "action": "accept" }))).await;
     let answer = reply.answer_to(&json!(7)).await;
     assert_eq!(answer["result"]["isError"], true, "{answer}");
@@ -282,7 +282,7 @@ async fn state_alone_is_brought_back() {
 #[tokio::test]
 async fn a_person_is_waited_for_longer_than_a_server_but_not_for_ever() {
     let upstream = Recorder::by_hand().await;
-    let settings = [("bounds.call_timeout", "300ms"), ("bounds.idle_timeout", "300ms"), ("bounds.input_timeout", "2s"), ("bounds.keepalive", "100ms")];
+    let settings = [("bounds.call_timeout", "300ms"), ("bounds.idle_timeout", "300ms"), ("bounds.input_timeout", "2s")];
     let gate = Gate::bounded(&upstream, OPEN, &settings);
     let client = introduced(&gate, &upstream, everything()).await;
     let (pending, exchange) = sent(&upstream, &client, 7, "tools/call", call()).await;

@@ -59,7 +59,7 @@ async fn what_the_server_tells_is_heard_without_modern_words() {
 #[tokio::test]
 async fn subscriptions_are_listened_to_while_somebody_hears() {
     let upstream = Recorder::by_hand().await;
-    let policy = r#"{ "version": "1", "default": "allow", "resources": { "file:///*": {} } }"#;
+    let policy = r#"{ "version": "1", "resources": { "file:///*": {} } }"#;
     let gate = Gate::before(&upstream, policy);
     let client = introduced(&gate, &upstream, everything()).await;
     let sent = upstream.requests().len();

@@ -24,6 +24,8 @@ pub(super) enum Step {
     /// The server misses or disputes headers that mirror arguments: what we know of its tools is old.
     Stale,
     Input(Input),
+    /// The JSON text of the task that the server made.
+    Task(Box<str>),
 }
 
 /// What the server needs before it goes on.
@@ -33,24 +35,47 @@ pub(super) struct Input {
     pub(super) state: Option<Box<str>>,
 }
 
-/// Reads the answer to the request that left as `sent`, and that the client's side knows as `ours`.
-pub(super) fn read(bytes: &[u8], method: Method, sent: u64, ours: u64) -> Result<Step, UpstreamError> {
+/// How the request that left as `sent` ended.
+pub(super) fn verdict(bytes: &[u8], sent: u64) -> Result<Verdict<'_>, UpstreamError> {
     let Some(ServerMessage::Answer(answer)) = ServerMessage::read(bytes) else {
         return Err(UpstreamError::NotAnAnswer);
     };
-    let ours = ours.to_string();
     match (answer.id.map(|id| id.ours() == Some(sent)), answer.verdict) {
-        (Some(true), Verdict::Result(result)) => read_result(result, method, &ours),
-        (Some(true) | None, Verdict::Error(error)) => read_error(error, method, &ours),
+        (Some(true), verdict) => Ok(verdict),
+        (None, Verdict::Error(error)) => Ok(Verdict::Error(error)),
         (Some(false), _) | (None, Verdict::Result(_)) => Err(UpstreamError::NotAnAnswer),
     }
 }
 
-fn read_error(error: &RawValue, method: Method, ours: &str) -> Result<Step, UpstreamError> {
-    // However the number is written.
-    let code = Object::read(error.get()).and_then(|error| error.get("code")?.get().parse::<f64>().ok());
-    match code {
-        Some(HEADER_MISMATCH) if method == Method::ToolsCall => Ok(Step::Stale),
+/// Reads the answer to what the client's side knows as `ours`.
+pub(super) fn read(bytes: &[u8], asked: &Asked, sent: u64, ours: u64) -> Result<Step, UpstreamError> {
+    let ours = ours.to_string();
+    match verdict(bytes, sent)? {
+        Verdict::Result(result) => read_result(result, asked, &ours),
+        Verdict::Error(error) if asked.method == Method::ToolsCall && code(error) == Some(HEADER_MISMATCH) => {
+            Ok(Step::Stale)
+        }
+        Verdict::Error(error) => self::error(error, asked.method, &ours).map(Step::Done),
+    }
+}
+
+/// What was asked for.
+pub(super) struct Asked {
+    pub(super) method: Method,
+    /// May the answer be a task?
+    pub(super) as_task: bool,
+    /// Does the client know that tools may be called as tasks?
+    pub(super) tells_tasks: bool,
+}
+
+/// However the number is written.
+fn code(error: &RawValue) -> Option<f64> {
+    Object::read(error.get())?.get("code")?.get().parse().ok()
+}
+
+/// An error as legacy writes it.
+pub(super) fn error(error: &RawValue, method: Method, ours: &str) -> Result<Vec<u8>, UpstreamError> {
+    match code(error) {
         // What is wrong there is ours, and no client could do anything about it.
         Some(code @ (HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION)) => {
             tracing::warn!(error = %crate::record::visible(error.get()), "a modern server refused how it was asked");
@@ -59,28 +84,35 @@ fn read_error(error: &RawValue, method: Method, ours: &str) -> Result<Step, Upst
         Some(INVALID_PARAMS) if method == Method::ResourcesRead => {
             let moved = mcp::replace(error.get(), &["code"], NO_RESOURCE).ok_or(UpstreamError::NotAnAnswer)?;
             let moved: Box<RawValue> = RawValue::from_string(moved).map_err(|_| UpstreamError::NotAnAnswer)?;
-            Ok(Step::Done(Writer::answer(ours, Verdict::Error(&moved))))
+            Ok(Writer::answer(ours, Verdict::Error(&moved)))
         }
-        _ => Ok(Step::Done(Writer::answer(ours, Verdict::Error(error)))),
+        _ => Ok(Writer::answer(ours, Verdict::Error(error))),
     }
 }
 
-fn read_result(result: &RawValue, method: Method, ours: &str) -> Result<Step, UpstreamError> {
+fn read_result(result: &RawValue, asked: &Asked, ours: &str) -> Result<Step, UpstreamError> {
     let members = Object::read(result.get()).ok_or(UpstreamError::NotAnAnswer)?;
     match members.text("resultType").as_deref() {
         Some("complete") => {}
         None if members.get("resultType").is_none() => {}
-        Some("input_required") if is_interactive(method) => return input(&members).map(Step::Input),
+        Some("input_required") if is_interactive(asked.method) => return input(&members).map(Step::Input),
+        Some("task") if asked.as_task => return Ok(Step::Task(result.get().into())),
         Some(_) | None => return Err(UpstreamError::NotAnAnswer),
     }
-    Ok(Step::Done(Writer::result(ours, &complete(&members, method)?)))
+    Ok(Step::Done(Writer::result(ours, &complete(&members, asked.method, asked.tells_tasks)?)))
+}
+
+/// A result as legacy writes it.
+pub(super) fn result(result: &RawValue, method: Method) -> Result<String, UpstreamError> {
+    complete(&Object::read(result.get()).ok_or(UpstreamError::NotAnAnswer)?, method, false)
 }
 
 fn is_interactive(method: Method) -> bool {
     matches!(method, Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead)
 }
 
-fn input(members: &Object<'_>) -> Result<Input, UpstreamError> {
+/// Of a result or a task that needs input.
+pub(super) fn input(members: &Object<'_>) -> Result<Input, UpstreamError> {
     let unreadable = || UpstreamError::NotAnAnswer;
     let state = match members.get("requestState") {
         None => None,
@@ -98,8 +130,7 @@ fn input(members: &Object<'_>) -> Result<Input, UpstreamError> {
     }
 }
 
-/// A result as legacy writes it.
-fn complete(members: &Object<'_>, method: Method) -> Result<String, UpstreamError> {
+fn complete(members: &Object<'_>, method: Method, tells_tasks: bool) -> Result<String, UpstreamError> {
     let mut without = vec!["resultType"];
     if method.lists().is_some() || method == Method::ResourcesRead {
         without.extend(["ttlMs", "cacheScope"]);
@@ -110,12 +141,12 @@ fn complete(members: &Object<'_>, method: Method) -> Result<String, UpstreamErro
     if method != Method::ToolsList {
         return Ok(members.amended(&without, &[]));
     }
-    let tools = tools(members).ok_or(UpstreamError::Unfilterable)?;
+    let tools = tools(members, tells_tasks).ok_or(UpstreamError::Unfilterable)?;
     Ok(members.amended(&without, &[(ListOf::Tools.member(), &tools)]))
 }
 
 /// The tools whose mirrored arguments are declared as they must be, each with an `outputSchema` that legacy knows or none.
-fn tools(members: &Object<'_>) -> Option<String> {
+fn tools(members: &Object<'_>, tells_tasks: bool) -> Option<String> {
     let listed: Vec<&RawValue> = serde_json::from_str(members.get(ListOf::Tools.member())?.get()).ok()?;
     let lawful = listed.iter().filter(|tool| {
         let lawful = mcp::mirrors(tool).is_some();
@@ -125,19 +156,21 @@ fn tools(members: &Object<'_>) -> Option<String> {
         }
         lawful
     });
-    let tools: Vec<String> = lawful.map(|tool| as_legacy(tool)).collect();
+    let tools: Vec<String> = lawful.map(|tool| as_legacy(tool, tells_tasks)).collect();
     Some(format!("[{}]", tools.join(",")))
 }
 
-fn as_legacy(tool: &RawValue) -> String {
+fn as_legacy(tool: &RawValue, tells_tasks: bool) -> String {
     let members = Object::read(tool.get()).unwrap_or_default();
-    let schema = members.get("outputSchema");
-    match schema.is_some_and(|schema| {
-        Object::read(schema.get()).and_then(|schema| schema.text("type")).as_deref() != Some("object")
-    }) {
-        true => members.amended(&["outputSchema"], &[]),
-        false => tool.get().to_owned(),
+    let root = |schema: &RawValue| Object::read(schema.get())?.text("type").map(|named| named == "object");
+    let foreign = members.get("outputSchema").is_some_and(|schema| root(schema) != Some(true));
+    let tells = tells_tasks && members.get("execution").is_none();
+    if !foreign && !tells {
+        return tool.get().to_owned();
     }
+    let without: &[&str] = if foreign { &["outputSchema"] } else { &[] };
+    let with: &[(&str, &str)] = if tells { &[("execution", r#"{"taskSupport":"optional"}"#)] } else { &[] };
+    members.amended(without, with)
 }
 
 fn is_object(raw: &RawValue) -> bool {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::ToModern;
+use super::tasks::with_meta;
 
 /// What became of a request to the client.
 pub(super) enum Given {
@@ -92,6 +93,12 @@ impl Wanted {
         let request = Object::read(request.get())?;
         let method = request.text("method")?.as_ref().into();
         Some(Self { key: key.into(), method, params: request.get("params").map(|params| params.get().into()) })
+    }
+
+    /// The same request with one more member in the `_meta` of its params.
+    pub(super) fn related_to(&self, key: &str, value: &str) -> Self {
+        let params = with_meta(self.params.as_deref().unwrap_or("{}"), key, value);
+        Self { key: self.key.clone(), method: self.method.clone(), params: Some(params.into()) }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
-use mcp::{Method, ServerMessage, ServerNotice, Writer, sse};
+use mcp::{Method, Object, Params, ServerMessage, ServerNotice, Writer, sse};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-use super::answer::{self, Input, Step};
+use super::answer::{self, Asked, Input, Step};
 use super::asking::{Given, Wanted};
 use super::feed::{Feed, Gone};
 use super::{Outgoing, ToModern};
@@ -28,9 +28,9 @@ const BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 pub(super) struct Call {
-    translated: Arc<ToModern>,
-    out: Outgoing,
-    feed: Feed,
+    pub(super) translated: Arc<ToModern>,
+    pub(super) out: Outgoing,
+    pub(super) feed: Feed,
     rounds: u32,
     refetched: bool,
 }
@@ -43,7 +43,7 @@ pub(super) struct Ready {
 }
 
 /// Why there are no more rounds.
-enum End {
+pub(super) enum End {
     Answer(Vec<u8>),
     Failed(UpstreamError),
     Gone,
@@ -103,12 +103,10 @@ impl Call {
     }
 
     async fn work(mut self, first: Ready) {
-        let mut ready = first;
-        let end = loop {
-            match self.round(ready).await {
-                Ok(next) => ready = next,
-                Err(end) => break end,
-            }
+        let of_tasks = self.out.method.is_of_a_task() || self.out.method == Method::TasksList;
+        let end = match of_tasks {
+            true => self.task(first).await.map_or_else(|end| end, End::Answer),
+            false => self.rounds(first).await,
         };
         match end {
             End::Answer(answer) => self.feed.answer(answer).await,
@@ -117,12 +115,30 @@ impl Call {
         }
     }
 
+    async fn rounds(&mut self, first: Ready) -> End {
+        let mut ready = first;
+        loop {
+            match self.round(ready).await {
+                Ok(next) => ready = next,
+                Err(end) => return end,
+            }
+        }
+    }
+
     /// Sends, and reads what that led to: the end, or the next message to send.
     async fn round(&mut self, ready: Ready) -> Result<Ready, End> {
         let id = ready.id;
-        let answer = self.post(ready).await?;
-        match answer::read(&answer, self.out.method, id, self.out.ours)? {
+        let name: Option<Box<str>> = self.out.params.name().map(Into::into);
+        let answer = self.post(self.out.method, name.as_deref(), ready).await?;
+        let asked = Asked {
+            method: self.out.method,
+            as_task: self.out.to.as_task,
+            tells_tasks: self.translated.serves.tasks,
+        };
+        match answer::read(&answer, &asked, id, self.out.ours)? {
+            Step::Done(answer) if asked.as_task => return Err(self.made(answer)),
             Step::Done(answer) => return Err(End::Answer(answer)),
+            Step::Task(task) => return Err(self.created(&Object::read(&task).unwrap_or_default())),
             // The server refused before it ran anything.
             Step::Stale if !self.refetched => {
                 self.refetched = true;
@@ -134,8 +150,13 @@ impl Call {
         self.again().await
     }
 
-    async fn post(&mut self, ready: Ready) -> Result<Vec<u8>, UpstreamError> {
-        let headers = self.headers().await?;
+    pub(super) async fn post(
+        &mut self,
+        method: Method,
+        name: Option<&str>,
+        ready: Ready,
+    ) -> Result<Vec<u8>, UpstreamError> {
+        let headers = self.headers(method, name).await?;
         let upstream = &self.out.upstream;
         let response = upstream.post(headers, ready.message, ready.held).await?;
         let status = response.status();
@@ -156,12 +177,12 @@ impl Call {
     }
 
     /// The headers that mirror the body.
-    async fn headers(&self) -> Result<HeaderMap, UpstreamError> {
-        let Outgoing { method, params, upstream, entry, .. } = &self.out;
-        let mut headers = modern_headers(*method);
-        let Some(name) = params.name() else { return Ok(headers) };
+    async fn headers(&self, method: Method, name: Option<&str>) -> Result<HeaderMap, UpstreamError> {
+        let Outgoing { params, upstream, entry, .. } = &self.out;
+        let mut headers = modern_headers(method);
+        let Some(name) = name else { return Ok(headers) };
         headers.insert(MCP_NAME, value(&mcp::encode(name))?);
-        if *method != Method::ToolsCall {
+        if method != Method::ToolsCall {
             return Ok(headers);
         }
         let asking = Asking { upstream, session: None };
@@ -239,7 +260,7 @@ impl Call {
     /// Asks the client, all at once; the JSON text of `inputResponses`.
     ///
     /// MRTR knows no error in place of an input: a client that gives none does not ask again, and neither do we.
-    async fn ask(&mut self, wanted: &[Wanted]) -> Result<String, End> {
+    pub(super) async fn ask(&mut self, wanted: &[Wanted]) -> Result<String, End> {
         if !wanted.iter().all(|wanted| self.translated.can(wanted)) {
             return Err(self.no_input("that the client cannot give").into());
         }
@@ -296,15 +317,26 @@ impl Call {
 
     /// The request once more, as the policy of now sees it.
     async fn again(&mut self) -> Result<Ready, End> {
+        let params = std::mem::take(&mut self.out.params);
+        let (ready, params) = self.judged(self.out.method, params).await?;
+        self.out.params = params;
+        Ok(ready)
+    }
+
+    /// A request that belongs to this one, judged for itself.
+    pub(super) async fn judged(
+        &mut self,
+        method: Method,
+        mut params: Params<'static>,
+    ) -> Result<(Ready, Params<'static>), End> {
         let out = &mut self.out;
         out.upstream = out.upstream.renewed();
-        let mut params = std::mem::take(&mut out.params);
-        self.translated.dress_params(&mut params);
+        self.translated.dress_params(&mut params, out.to.as_task || method.is_of_a_task());
         // INVARIANT: what is judged is what is written: the arguments are read from the params
         let arguments = params.get("arguments").map(|text| RawValue::from_string(text.to_owned()));
         let arguments = arguments.transpose().map_err(|_| UpstreamError::NotAnAnswer)?;
         let mut lawful = Lawful {
-            method: out.method,
+            method,
             revision: out.revision,
             params,
             arguments: arguments.as_deref(),
@@ -313,10 +345,8 @@ impl Call {
             to: Addressee::clone(&out.to),
         };
         let id = out.entry.server.next_id();
-        let decided = out.pipeline.again(&out.entry, &mut lawful, &out.upstream, id).await;
-        out.params = lawful.params.into_owned();
-        let (message, held) = decided?;
-        Ok(Ready { id, message, held })
+        let (message, held) = out.pipeline.again(&out.entry, &mut lawful, &out.upstream, id).await?;
+        Ok((Ready { id, message, held }, lawful.params.into_owned()))
     }
 }
 

@@ -32,13 +32,19 @@ impl Feed {
         (Self { head: Some(head), events: None }, begun)
     }
 
-    /// A message before the answer.
-    pub(super) async fn message(&mut self, message: Vec<u8>) -> Result<(), Gone> {
+    /// Begins a stream, so that the client knows that it is heard.
+    pub(super) fn begin(&mut self) -> Result<(), Gone> {
         if let Some(head) = self.head.take() {
             let (events, received) = mpsc::channel(WAITING);
             self.events = Some(events);
             head.send(Head::Events(received)).map_err(|_| Gone)?;
         }
+        Ok(())
+    }
+
+    /// A message before the answer.
+    pub(super) async fn message(&mut self, message: Vec<u8>) -> Result<(), Gone> {
+        self.begin()?;
         self.events.as_ref().ok_or(Gone)?.send(Ok(event(message))).await.map_err(|_| Gone)
     }
 

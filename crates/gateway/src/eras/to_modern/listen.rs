@@ -195,7 +195,7 @@ impl Listener {
         let upstream = self.upstream.renewed();
         let mut params = Params::default();
         params.add("notifications", wanted);
-        self.translated.dress_params(&mut params);
+        self.translated.dress_params(&mut params, false);
         let body = Writer::request(upstream.server.next_id(), Method::Listen, &params);
         let response = upstream.post(modern_headers(Method::Listen), body, None).await?;
         if !response.status().is_success() {

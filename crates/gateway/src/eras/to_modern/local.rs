@@ -14,6 +14,11 @@ impl ToModern {
     pub(super) fn locally(&self, out: &Outgoing) -> Option<Vec<u8>> {
         let done = match out.method {
             Method::Ping => Ok(()),
+            Method::TasksGet | Method::TasksCancel | Method::TasksResult | Method::TasksList => {
+                let told = self.task_here(out)?;
+                let ours = out.ours.to_string();
+                return Some(told.map_or_else(|refused| refused.message().1, |told| Writer::result(&ours, &told)));
+            }
             Method::SetLevel => self.set_level(out),
             Method::Subscribe => self.subscribe(out),
             Method::Unsubscribe => {
@@ -31,10 +36,6 @@ impl ToModern {
             | Method::ResourcesRead
             | Method::Complete
             | Method::Listen
-            | Method::TasksGet
-            | Method::TasksCancel
-            | Method::TasksResult
-            | Method::TasksList
             | Method::TasksUpdate => return None,
         };
         Some(match done {

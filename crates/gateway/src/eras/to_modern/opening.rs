@@ -15,12 +15,18 @@ use crate::upstream::{Upstream, UpstreamError, is_type};
 pub(super) struct Client {
     pub(super) info: Option<Box<str>>,
     pub(super) capabilities: Box<str>,
+    /// The same, for requests that may become tasks.
+    pub(super) with_tasks: Box<str>,
 }
+
+/// What the bridge makes of the tasks extension.
+const TASKS: &str = r#"{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}"#;
 
 /// What the server can do, as far as the bridge acts on it.
 #[derive(Default)]
 pub(super) struct Serves {
     pub(super) logging: bool,
+    pub(super) tasks: bool,
     pub(super) subscribe: bool,
     pub(super) tools_changed: bool,
     pub(super) prompts_changed: bool,
@@ -89,10 +95,11 @@ impl Client {
         // Legacy tasks are another thing than modern ones, and a client that can only poll the first must not be given the second.
         let extensions = declared.object("extensions").map(|extensions| extensions.amended(&[meta::TASKS], &[]));
         let with: Vec<(&str, &str)> = extensions.iter().map(|kept| ("extensions", kept.as_str())).collect();
-        Self {
-            info: params.get("clientInfo").map(Into::into),
-            capabilities: declared.amended(&["tasks"], &with).into(),
-        }
+        let capabilities = declared.amended(&["tasks"], &with);
+        let tasks = declared.object("extensions").unwrap_or_default().amended(&[], &[(meta::TASKS, "{}")]);
+        let with_tasks = declared.amended(&["tasks"], &[("extensions", &tasks)]);
+        let info = params.get("clientInfo").map(Into::into);
+        Self { info, capabilities: capabilities.into(), with_tasks: with_tasks.into() }
     }
 }
 
@@ -129,16 +136,19 @@ async fn discover(
         return Err(Refusal::Era(format!("server `{}` speaks neither 2025-11-25 nor 2026-07-28", upstream.server.id)));
     }
     let capabilities = discovered.object("capabilities").unwrap_or_default();
-    let result = initialized(&discovered, &capabilities, wanted, &upstream.server.id);
-    Ok((Serves::of(&capabilities), Writer::result(&ours.to_string(), &result)))
+    let serves = Serves::of(&capabilities, wanted);
+    let result = initialized(&discovered, &capabilities, wanted, &serves, &upstream.server.id);
+    Ok((serves, Writer::result(&ours.to_string(), &result)))
 }
 
 impl Serves {
-    fn of(capabilities: &Object<'_>) -> Self {
+    fn of(capabilities: &Object<'_>, wanted: Revision) -> Self {
+        let extended = capabilities.object("extensions").is_some_and(|found| found.get(meta::TASKS).is_some());
         let has = |key: &str, inner: &str| {
             capabilities.object(key).and_then(|found| found.get(inner)).is_some_and(|value| value.get() == "true")
         };
         Self {
+            tasks: extended && wanted == Revision::V2025_11_25,
             logging: capabilities.get("logging").is_some(),
             subscribe: has("resources", "subscribe"),
             tools_changed: has("tools", "listChanged"),
@@ -156,15 +166,26 @@ impl Serves {
 }
 
 /// The result of `initialize`.
-fn initialized(discovered: &Object<'_>, capabilities: &Object<'_>, wanted: Revision, server: &str) -> String {
+fn initialized(
+    discovered: &Object<'_>,
+    capabilities: &Object<'_>,
+    wanted: Revision,
+    serves: &Serves,
+    server: &str,
+) -> String {
     let named = discovered.object("_meta").and_then(|meta| meta.get(meta::SERVER_INFO));
     let info = named.map_or_else(
         || format!(r#"{{"name":{},"version":"unknown"}}"#, mcp::string(server)),
         |info| info.get().to_owned(),
     );
     let extensions = capabilities.object("extensions").map(|extensions| extensions.amended(&[meta::TASKS], &[]));
-    let with: Vec<(&str, &str)> = extensions.iter().map(|kept| ("extensions", kept.as_str())).collect();
-    let capabilities = capabilities.amended(&["tasks"], &with);
+    let mut with: Vec<(&str, &str)> = extensions.iter().map(|kept| ("extensions", kept.as_str())).collect();
+    let mut without = vec!["tasks"];
+    if serves.tasks {
+        with.push(("tasks", TASKS));
+        without.clear();
+    }
+    let capabilities = capabilities.amended(&without, &with);
     let version = mcp::string(wanted.as_str());
     let agreed =
         [("protocolVersion", version.as_str()), ("capabilities", capabilities.as_str()), ("serverInfo", info.as_str())];
