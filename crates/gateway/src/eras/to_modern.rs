@@ -139,7 +139,9 @@ impl ToModern {
         held: Option<Held>,
     ) -> Result<Response<Answering>, UpstreamError> {
         if let Some(answer) = self.locally(&out) {
-            held.map(Held::spend);
+            if let Some(held) = held {
+                held.spend();
+            }
             return Ok(Answering::json(StatusCode::OK, answer));
         }
         let (feed, head) = Feed::new();

@@ -32,3 +32,4 @@ mod streams;
 mod to_modern;
 mod to_modern_rounds;
 mod to_modern_streams;
+mod to_modern_tasks;

@@ -11,7 +11,7 @@ pub(crate) const META: &str = "io.modelcontextprotocol/";
 pub(crate) fn discovered() -> Value {
     json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"], "ttlMs": 0, "cacheScope": "private",
         "capabilities": { "tools": { "listChanged": true }, "prompts": {}, "logging": {}, "completions": {},
-            "resources": { "subscribe": true, "listChanged": true }, "extensions": { "vendor/x": {} } },
+            "resources": { "subscribe": true, "listChanged": true }, "extensions": { "vendor/x": {}, "io.modelcontextprotocol/tasks": {} } },
         "instructions": "Be kind.", "vendor": 1.50,
         "_meta": { "io.modelcontextprotocol/serverInfo": { "name": "hand", "version": "1", "x": [] } } })
 }
@@ -50,7 +50,13 @@ pub(crate) fn everything() -> Value {
 }
 
 /// Sends a request, and gives back what the server got, to be answered, and what the client gets.
-pub(crate) async fn sent(upstream: &Recorder, client: &McpClient, id: i64, method: &str, params: Value) -> (Pending, Exchange) {
+pub(crate) async fn sent(
+    upstream: &Recorder,
+    client: &McpClient,
+    id: i64,
+    method: &str,
+    params: Value,
+) -> (Pending, Exchange) {
     let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
     let http = client.http().clone();
     let reply = tokio::spawn(async move { http.post_streamed(&body).await });
@@ -85,16 +91,18 @@ async fn initialize_is_answered_from_discover() {
         };
         assert_eq!(reply.status, 200);
         assert!(reply.header("mcp-session-id").is_some());
-        assert_eq!(
-            reply.json(),
-            json!({ "jsonrpc": "2.0", "id": "h", "result": {
+        let mut expected = json!({ "jsonrpc": "2.0", "id": "h", "result": {
             "protocolVersion": agreed, "instructions": "Be kind.", "vendor": 1.50,
             "capabilities": { "tools": { "listChanged": true }, "prompts": {}, "logging": {}, "completions": {},
                 "resources": { "subscribe": true, "listChanged": true }, "extensions": { "vendor/x": {} } },
             "serverInfo": { "name": "hand", "version": "1", "x": [] },
             "_meta": { "io.modelcontextprotocol/serverInfo": { "name": "hand", "version": "1", "x": [] } },
-        } })
-        );
+        } });
+        if agreed == "2025-11-25" {
+            let tasks = json!({ "list": {}, "cancel": {}, "requests": { "tools": { "call": {} } } });
+            expected["result"]["capabilities"]["tasks"] = tasks;
+        }
+        assert_eq!(reply.json(), expected);
         let requests = upstream.requests();
         let discover = requests.iter().rfind(|request| request.json()["method"] == "server/discover").unwrap();
         let meta = &discover.json()["params"]["_meta"];
@@ -146,7 +154,11 @@ async fn a_request_says_what_the_session_agreed_on() {
             ("prompts/get", json!({ "name": "p", "arguments": { "a": "b" } }), Some("p")),
             ("resources/read", json!({ "uri": "file:///a" }), Some("file:///a")),
             ("resources/list", json!({ "cursor": "" }), None),
-            ("completion/complete", json!({ "ref": { "type": "ref/prompt", "name": "p" }, "argument": { "name": "a", "value": "" } }), None),
+            (
+                "completion/complete",
+                json!({ "ref": { "type": "ref/prompt", "name": "p" }, "argument": { "name": "a", "value": "" } }),
+                None,
+            ),
         ] {
             params["_meta"] = claims.clone();
             let (pending, exchange) = sent(&upstream, &client, id, method, params.clone()).await;
@@ -196,7 +208,11 @@ async fn errors_are_those_that_legacy_knows() {
         let (pending, exchange) = sent(&upstream, &client, 7, method, params).await;
         let id = &exchange.request.json()["id"];
         let error = format!(r#"{{"code":{code},"message":"their words","data":{{"uri":"x","n":1.50}}}}"#);
-        exchange.answer(Answer::text(status, "application/json", format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)));
+        exchange.answer(Answer::text(
+            status,
+            "application/json",
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#),
+        ));
         let reply = pending.begun().await;
         assert_eq!(reply.status, 200, "{code}");
         let body = reply.answer_to(&json!(7)).await;
@@ -219,8 +235,16 @@ async fn answers_that_are_none_fail_the_call() {
         ("tools/call", json!({ "name": "a" }), json!({ "resultType": "input_required" })),
         ("tools/call", json!({ "name": "a" }), json!({ "resultType": "input_required", "inputRequests": {} })),
         ("tools/call", json!({ "name": "a" }), json!({ "resultType": "input_required", "requestState": 7 })),
-        ("tools/call", json!({ "name": "a" }), json!({ "resultType": "input_required", "requestState": "s", "inputRequests": [] })),
-        ("tools/call", json!({ "name": "a" }), json!({ "resultType": "input_required", "requestState": "s", "inputRequests": { "k": {} } })),
+        (
+            "tools/call",
+            json!({ "name": "a" }),
+            json!({ "resultType": "input_required", "requestState": "s", "inputRequests": [] }),
+        ),
+        (
+            "tools/call",
+            json!({ "name": "a" }),
+            json!({ "resultType": "input_required", "requestState": "s", "inputRequests": { "k": {} } }),
+        ),
         ("resources/list", json!({}), json!({ "resultType": "input_required", "requestState": "s" })),
         ("resources/list", json!({}), json!({ "resultType": "complete" })),
     ] {
@@ -250,7 +274,9 @@ async fn declared_arguments_are_mirrored_in_headers() {
                 json!({ "resultType": "complete", "tools": [declared] })
             }
             Some("tools/list") => json!({ "resultType": "complete", "tools": [{ "name": "a", "inputSchema": {} }] }),
-            _ if request.header("mcp-param-region") != Some("=?base64?w7w=?=") => return failure(&message, 400, -32020),
+            _ if request.header("mcp-param-region") != Some("=?base64?w7w=?=") => {
+                return failure(&message, 400, -32020);
+            }
             _ => json!({ "resultType": "complete", "content": [] }),
         };
         Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))
@@ -261,8 +287,13 @@ async fn declared_arguments_are_mirrored_in_headers() {
     let arguments = json!({ "region": "ü", "n": 42.0, "inner": { "x": true } });
     assert_eq!(client.call("a", arguments.clone()).await["result"], json!({ "content": [] }));
     assert_eq!(called(&upstream), ["a", "a"], "stale, then right");
-    let ids: std::collections::HashSet<String> = upstream.requests().iter().map(|request| request.json()["id"].to_string()).collect();
-    assert_eq!(ids.len(), upstream.requests().iter().filter(|request| !request.json()["id"].is_null()).count(), "each under an id of its own");
+    let ids: std::collections::HashSet<String> =
+        upstream.requests().iter().map(|request| request.json()["id"].to_string()).collect();
+    assert_eq!(
+        ids.len(),
+        upstream.requests().iter().filter(|request| !request.json()["id"].is_null()).count(),
+        "each under an id of its own"
+    );
     let requests = upstream.requests();
     let last = requests.last().unwrap();
     assert_eq!((last.header("mcp-param-n"), last.header("mcp-param-x")), (Some("42"), Some("true")));
@@ -284,7 +315,10 @@ async fn a_tool_that_cannot_be_mirrored_is_not_listed() {
     let client = gate.legacy().await;
     let listed = client.start(1, "tools/list", json!({})).await.whole().await;
     let text = String::from_utf8(listed.body).unwrap();
-    assert!(text.contains(&format!(r#""tools":[{},{{"name":"c","inputSchema":{{"type":"object"}}}}]"#, tools[0])), "{text}");
+    assert!(
+        text.contains(&format!(r#""tools":[{},{{"name":"c","inputSchema":{{"type":"object"}}}}]"#, tools[0])),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -310,7 +344,10 @@ async fn what_a_requests_stream_brings_comes_before_the_answer() {
         assert_eq!((event.json(), event.id), (expected, None));
     }
     stream.event(&json!({ "jsonrpc": "2.0", "id": ours, "result": { "resultType": "complete", "content": [], "structuredContent": [1] } }));
-    assert_eq!(reply.next_event().await.unwrap().json(), json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [] } }));
+    assert_eq!(
+        reply.next_event().await.unwrap().json(),
+        json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [] } })
+    );
     assert!(reply.next_event().await.is_none());
 }
 
@@ -369,10 +406,64 @@ async fn only_a_cancel_cancels() {
         left.push(stream);
     }
     left.pop().unwrap().hung_up().await; // the one too many
-    client.http().post(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 110 } })).await;
+    client
+        .http()
+        .post(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 110 } }))
+        .await;
     left.remove(10).hung_up().await;
     let mut first = left.remove(0);
     first.event(&message);
     client.http().send("DELETE", &[], b"").await;
     first.hung_up().await; // the session is over
+}
+
+/// A server that turned legacy: sessions that count on modern end, and the client's next one is direct.
+#[tokio::test]
+async fn a_server_that_was_replaced_ends_the_session() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let client = introduced(&gate, &upstream, everything()).await;
+    let (pending, exchange) = sent(&upstream, &client, 7, "prompts/get", json!({ "name": "a" })).await;
+    let strange = failure(&exchange.request.json(), 400, -32000);
+    exchange.answer(strange);
+    let probe = upstream.next_exchange().await;
+    let message = probe.request.json();
+    assert_eq!(message["method"], "server/discover");
+    probe.answer(failure(&message, 400, -32000));
+    assert_eq!(pending.answer(7).await["error"]["code"], -32000);
+    assert_eq!(client.start(8, "ping", json!({})).await.status, 404);
+    let again = crate::gate::introduced(&gate, &upstream).await;
+    let pending = tokio::spawn(async move { again.call("a", json!({})).await });
+    let exchange = crate::gate::next_call(&upstream).await;
+    assert_eq!(exchange.request.header("mcp-session-id"), Some("upstream-session"));
+    exchange.answer_with_result(&json!({ "content": [] }));
+    assert_eq!(pending.await.unwrap()["result"], json!({ "content": [] }));
+}
+
+/// A server of both eras that answers `initialize` is spoken to directly; one that is broken or wants credentials is not called modern.
+#[tokio::test]
+async fn only_a_refusal_that_speaks_of_the_era_is_bridged() {
+    for (status, code, bridged) in [
+        (404, -32601, true),
+        (400, -32022, true),
+        (200, -32601, true),
+        (401, -32601, false),
+        (429, -32601, false),
+        (500, -32603, false),
+    ] {
+        let upstream = Recorder::start(move |request| {
+            let message = request.json();
+            match message["method"].as_str() {
+                Some("initialize") => failure(&message, status, code),
+                Some("notifications/initialized") => Answer::status(202),
+                _ => Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": discovered() })),
+            }
+        })
+        .await;
+        let gate = Gate::before(&upstream, OPEN);
+        let hello = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": { "protocolVersion": "2025-11-25", "capabilities": {} } });
+        let reply = gate.http().post(&hello).await;
+        assert_eq!(reply.json()["result"].is_object(), bridged, "{status} {code}: {}", reply.json());
+        assert_eq!(reply.header("mcp-session-id").is_some(), bridged);
+    }
 }

@@ -1,7 +1,7 @@
 //! `input_required` before a legacy client: the server's questions become requests to it, and each further round is judged anew.
 
 use serde_json::{Value, json};
-use testkit::{Exchange, HttpClient, McpClient, Recorder, Reply};
+use testkit::{Exchange, HttpClient, Recorder, Reply};
 
 use crate::gate::{Gate, OPEN};
 use crate::to_modern::{META, Pending, everything, introduced, next, sent};
@@ -62,7 +62,9 @@ async fn the_client_is_asked_and_the_server_told() {
         let roots = json!({ "roots": [{ "uri": "file:///" }] });
         let declined = json!({ "action": "decline", "x": 1.50 });
         let said = json!({ "role": "assistant", "content": { "type": "text", "text": "Hi" }, "model": "m" });
-        for (ask, result) in [("roots/list", &roots), ("elicitation/create", &declined), ("sampling/createMessage", &said)] {
+        for (ask, result) in
+            [("roots/list", &roots), ("elicitation/create", &declined), ("sampling/createMessage", &said)]
+        {
             assert_eq!(status(client.http(), &given(&ids[ask]["id"], result.clone())).await, 202);
         }
         let exchange = next(&upstream).await;
@@ -82,13 +84,17 @@ async fn the_client_is_asked_and_the_server_told() {
         assert_eq!(third["params"]["inputResponses"], json!({ "again": { "action": "cancel" } }), "only the last ones");
         assert_eq!(third["params"]["requestState"], "s2");
 
-        exchange.answer_with_result(&json!({ "resultType": "input_required", "inputRequests": { "k": question("form") } }));
+        exchange
+            .answer_with_result(&json!({ "resultType": "input_required", "inputRequests": { "k": question("form") } }));
         let id = asked(&mut reply, "elicitation/create").await;
         status(client.http(), &given(&id, json!({ "action": "accept" }))).await;
         let exchange = next(&upstream).await;
         assert_eq!(exchange.request.json()["params"].get("requestState"), None, "none came, none goes");
         exchange.answer_with_result(&json!({ "resultType": "complete", "content": [1.50] }));
-        assert_eq!(reply.next_event().await.unwrap().json(), json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [1.50] } }));
+        assert_eq!(
+            reply.next_event().await.unwrap().json(),
+            json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [1.50] } })
+        );
         assert!(reply.next_event().await.is_none());
     }
 }
@@ -98,7 +104,8 @@ async fn the_client_is_asked_and_the_server_told() {
 async fn an_answer_is_only_its_sessions_and_only_once() {
     let upstream = Recorder::by_hand().await;
     let gate = Gate::before(&upstream, OPEN);
-    let (ann, bob) = (introduced(&gate, &upstream, everything()).await, introduced(&gate, &upstream, everything()).await);
+    let (ann, bob) =
+        (introduced(&gate, &upstream, everything()).await, introduced(&gate, &upstream, everything()).await);
     let (pending, exchange) = sent(&upstream, &ann, 7, "tools/call", call()).await;
     let mut for_ann = answered(pending, exchange, &required(json!({ "k": question("form") }), "ann")).await;
     let anns = asked(&mut for_ann, "elicitation/create").await;
@@ -113,10 +120,16 @@ async fn an_answer_is_only_its_sessions_and_only_once() {
     let bobs = asked(&mut for_bob, "elicitation/create").await;
     assert_eq!(anns, bobs, "equal ids");
     for (client, id, state) in [(&bob, &bobs, "bob"), (&ann, &anns, "ann")] {
-        assert_eq!(status(client.http(), &given(id, json!({ "action": "accept", "content": { "who": state } }))).await, 202);
+        assert_eq!(
+            status(client.http(), &given(id, json!({ "action": "accept", "content": { "who": state } }))).await,
+            202
+        );
         let exchange = next(&upstream).await;
         let params = exchange.request.json()["params"].clone();
-        assert_eq!((&params["requestState"], &params["inputResponses"]["k"]["content"]["who"]), (&json!(state), &json!(state)));
+        assert_eq!(
+            (&params["requestState"], &params["inputResponses"]["k"]["content"]["who"]),
+            (&json!(state), &json!(state))
+        );
         assert_eq!(status(client.http(), &given(id, json!({ "action": "accept" }))).await, 400, "twice");
         exchange.answer_with_result(&json!({ "resultType": "complete", "content": [state] }));
     }
@@ -134,7 +147,12 @@ async fn only_what_was_declared_is_asked() {
         (OPEN, json!({ "elicitation": {} }), question("url"), false),
         (OPEN, json!({ "elicitation": { "url": {} } }), question("url"), true),
         (OPEN, json!({ "elicitation": {} }), json!({ "method": "sampling/createMessage" }), false),
-        (OPEN, json!({ "sampling": {} }), json!({ "method": "sampling/createMessage", "params": { "tools": [] } }), false),
+        (
+            OPEN,
+            json!({ "sampling": {} }),
+            json!({ "method": "sampling/createMessage", "params": { "tools": [] } }),
+            false,
+        ),
         (OPEN, everything(), json!({ "method": "ping" }), false),
         (OPEN, everything(), json!({ "method": "tools/call", "params": { "name": "a" } }), false),
         (denying, everything(), question("form"), false),
@@ -151,7 +169,10 @@ async fn only_what_was_declared_is_asked() {
         }
         let answer = reply.answer_to(&json!(7)).await;
         assert_eq!(answer["error"]["code"], -32603, "{wanted}: {answer}");
-        assert!(answer["error"]["message"].as_str().unwrap().starts_with("the server asked for input that"), "{answer}");
+        assert!(
+            answer["error"]["message"].as_str().unwrap().starts_with("the server asked for input that"),
+            "{answer}"
+        );
         assert_eq!(upstream.requests().len(), before, "and that is the end");
     }
 }
@@ -165,7 +186,8 @@ async fn an_error_of_the_clients_ends_the_call() {
     let (pending, exchange) = sent(&upstream, &client, 7, "tools/call", call()).await;
     let wanted = json!({ "a": question("form"), "b": question("form") });
     let mut reply = answered(pending, exchange, &required(wanted, "s")).await;
-    let (first, second) = (asked(&mut reply, "elicitation/create").await, asked(&mut reply, "elicitation/create").await);
+    let (first, second) =
+        (asked(&mut reply, "elicitation/create").await, asked(&mut reply, "elicitation/create").await);
     let no = json!({ "jsonrpc": "2.0", "id": first, "error": { "code": -1, "message": "no" } });
     assert_eq!(status(client.http(), &no).await, 202);
     let mut withdrawn = Vec::new();
@@ -176,7 +198,7 @@ async fn an_error_of_the_clients_ends_the_call() {
             _ => break event,
         }
     };
-    assert_eq!(withdrawn, [second.clone()]);
+    assert_eq!(withdrawn, std::slice::from_ref(&second));
     assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(7), &json!(-32603)));
     assert_eq!(status(client.http(), &given(&second, json!({}))).await, 400, "too late");
     let (pending, exchange) = sent(&upstream, &client, 8, "tools/call", call()).await;
@@ -286,7 +308,7 @@ async fn a_person_is_waited_for_longer_than_a_server_but_not_for_ever() {
     let gate = Gate::bounded(&upstream, OPEN, &settings);
     let client = introduced(&gate, &upstream, everything()).await;
     let (pending, exchange) = sent(&upstream, &client, 7, "tools/call", call()).await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let mut reply = answered(pending, exchange, &required(json!({ "k": question("form") }), "s")).await;
     let id = asked(&mut reply, "elicitation/create").await;
     let withdrawn = reply.next_event().await.unwrap().json();

@@ -51,7 +51,10 @@ async fn what_the_server_tells_is_heard_without_modern_words() {
     stream.event(&notice(&id, "tools/list_changed", json!({})));
     assert_eq!(reply.next_event().await.unwrap().json(), plain("tools/list_changed", json!({})));
     stream.event(&notice(&id, "resources/list_changed", json!({ "x": 1.50, "_meta": { "vendor": 1 } })));
-    assert_eq!(reply.next_event().await.unwrap().json(), plain("resources/list_changed", json!({ "x": 1.50, "_meta": { "vendor": 1 } })));
+    assert_eq!(
+        reply.next_event().await.unwrap().json(),
+        plain("resources/list_changed", json!({ "x": 1.50, "_meta": { "vendor": 1 } }))
+    );
     drop(reply);
     stream.hung_up().await;
 }
@@ -80,7 +83,11 @@ async fn subscriptions_are_listened_to_while_somebody_hears() {
     assert_eq!(message["params"]["notifications"]["resourceSubscriptions"], json!(["file:///a", "file:///b"]));
     let mut second = exchange.answer_with_events();
     first.event(&notice(&id, "resources/updated", json!({ "uri": "file:///a", "n": 2 })));
-    assert_eq!(reply.next_event().await.unwrap().json()["params"]["n"], 2, "the old one is heard until the new one is acknowledged");
+    assert_eq!(
+        reply.next_event().await.unwrap().json()["params"]["n"],
+        2,
+        "the old one is heard until the new one is acknowledged"
+    );
     second.event(&notice(&message["id"], "subscriptions/acknowledged", json!({})));
     first.hung_up().await;
     second.event(&notice(&message["id"], "resources/updated", json!({ "uri": "file:///b" })));

@@ -73,6 +73,15 @@ fn code(error: &RawValue) -> Option<f64> {
     Object::read(error.get())?.get("code")?.get().parse().ok()
 }
 
+/// May a modern server have said this with an error status?
+pub(super) fn is_modern(bytes: &[u8]) -> bool {
+    let Some(ServerMessage::Answer(mcp::Answer { verdict: Verdict::Error(error), .. })) = ServerMessage::read(bytes)
+    else {
+        return false;
+    };
+    code(error).is_some_and(|code| (-32022.0..=-32020.0).contains(&code) || (-32603.0..=-32600.0).contains(&code))
+}
+
 /// An error as legacy writes it.
 pub(super) fn error(error: &RawValue, method: Method, ours: &str) -> Result<Vec<u8>, UpstreamError> {
     match code(error) {

@@ -130,11 +130,8 @@ impl Call {
         let id = ready.id;
         let name: Option<Box<str>> = self.out.params.name().map(Into::into);
         let answer = self.post(self.out.method, name.as_deref(), ready).await?;
-        let asked = Asked {
-            method: self.out.method,
-            as_task: self.out.to.as_task,
-            tells_tasks: self.translated.serves.tasks,
-        };
+        let asked =
+            Asked { method: self.out.method, as_task: self.out.to.as_task, tells_tasks: self.translated.serves.tasks };
         match answer::read(&answer, &asked, id, self.out.ours)? {
             Step::Done(answer) if asked.as_task => return Err(self.made(answer)),
             Step::Done(answer) => return Err(End::Answer(answer)),
@@ -173,7 +170,22 @@ impl Call {
                 false => UpstreamError::Status(status),
             });
         }
-        Ok(upstream.read(response.into_body()).await?.to_vec())
+        let answer = upstream.read(response.into_body()).await?.to_vec();
+        if !status.is_success() && !answer::is_modern(&answer) {
+            self.doubt().await;
+        }
+        Ok(answer)
+    }
+
+    /// Not what a modern server says: if the server was replaced by a legacy one, the session is over, and the client begins anew.
+    async fn doubt(&self) {
+        let Outgoing { upstream, session, pipeline, .. } = &self.out;
+        upstream.server.era.forget();
+        if let (Ok(false), Some(session)) = (upstream.server.era.is_modern(upstream).await, session) {
+            tracing::warn!(server = %upstream.server.id, agent = %self.out.agent.key, "the server no longer speaks 2026-07-28: a session ends");
+            pipeline.shared.sessions.remove(&session.id);
+            self.translated.subscriptions.end();
+        }
     }
 
     /// The headers that mirror the body.

@@ -86,11 +86,7 @@ impl Pipeline {
         let (feed, events) = mpsc::channel(WAITING);
         let (stream, ended) = oneshot::channel();
         translated.subscriptions.replace(Some(stream));
-        let listener = Listener {
-            translated: Arc::clone(translated),
-            upstream: upstream.clone(),
-            feed,
-        };
+        let listener = Listener { translated: Arc::clone(translated), upstream: upstream.clone(), feed };
         tokio::spawn(listener.run(translated.subscriptions.uris.subscribe(), ended));
         let exchange = Exchange {
             bound: entry.server.policy.current(),

@@ -160,7 +160,7 @@ impl Call {
                 let answer = self.result_of(&answer, sent)?;
                 // A modern server only says that it heard of a cancellation; what came of it is the task's to tell.
                 let task = if method == Method::TasksCancel { self.get(&id).await? } else { answer };
-                as_legacy(&Object::read(task.get()).ok_or(UpstreamError::NotAnAnswer)?)
+                as_result(&Object::read(task.get()).ok_or(UpstreamError::NotAnAnswer)?)
             }
         };
         Ok(Writer::result(&self.out.ours.to_string(), &result))
@@ -269,10 +269,20 @@ fn poll(task: &Object<'_>) -> Duration {
 
 /// A task without what only modern has, under the names of legacy.
 fn as_legacy(task: &Object<'_>) -> String {
-    let ttl = task.get("ttlMs").map_or("null", RawValue::get);
-    let mut with = vec![("ttl", ttl)];
+    told(task, &["_meta"])
+}
+
+/// The same as a result of its own, which has its own `_meta`.
+fn as_result(task: &Object<'_>) -> String {
+    told(task, &[])
+}
+
+fn told(task: &Object<'_>, without: &[&str]) -> String {
+    let modern = ["resultType", "ttlMs", "pollIntervalMs", "inputRequests", "requestState", "result", "error"];
+    let without: Vec<&str> = modern.iter().chain(without).copied().collect();
+    let mut with = vec![("ttl", task.get("ttlMs").map_or("null", RawValue::get))];
     with.extend(task.get("pollIntervalMs").map(|poll| ("pollInterval", poll.get())));
-    task.amended(&["resultType", "ttlMs", "pollIntervalMs", "inputRequests", "requestState", "result", "error"], &with)
+    task.amended(&without, &with)
 }
 
 fn task_meta(id: &str) -> String {
