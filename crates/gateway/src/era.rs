@@ -1,6 +1,6 @@
 //! Which era an upstream speaks: asked once by a modern request, then remembered (MCP 2026-07-28, "Backward Compatibility").
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -26,6 +26,8 @@ const LEGACY: u8 = 2;
 #[derive(Default)]
 pub(crate) struct EraCache {
     known: AtomicU8,
+    /// It speaks modern, and refused a legacy `initialize`.
+    only: AtomicBool,
     /// Held while asking, so that one asks for all.
     asking: Mutex<Asked>,
 }
@@ -83,9 +85,18 @@ impl EraCache {
         }
     }
 
+    pub(crate) fn is_only_modern(&self) -> bool {
+        self.only.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_only_modern(&self) {
+        self.only.store(true, Ordering::Relaxed);
+    }
+
     /// What was remembered turned out wrong.
     pub(crate) fn forget(&self) {
         self.known.store(UNKNOWN, Ordering::Relaxed);
+        self.only.store(false, Ordering::Relaxed);
     }
 }
 

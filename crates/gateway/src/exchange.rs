@@ -240,6 +240,9 @@ impl Exchange {
 
     /// Tells the server at once, so that nothing there waits for an answer that cannot come.
     fn decline(&self, session: &Arc<Session>, id: &str) {
+        if let Some(translated) = &session.translated {
+            return translated.declined(id);
+        }
         let Some(place) = session.declining() else {
             tracing::warn!(server = %self.upstream.server.id, "a server asks faster than it can be told no");
             return;

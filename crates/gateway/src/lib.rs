@@ -12,6 +12,7 @@ mod clients;
 pub mod config;
 mod duplex;
 mod era;
+mod eras;
 mod exchange;
 mod guard;
 mod head;

@@ -16,6 +16,7 @@ use crate::catalogue::Asking;
 use crate::clients::Clients;
 use crate::config::Bounds;
 use crate::duplex::sse::Fronts;
+use crate::eras::to_modern::{Outgoing, ToModern};
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
 use crate::judge::{self, Asked, Cleared};
@@ -69,17 +70,22 @@ pub(crate) struct Peer {
 }
 
 /// A request that is lawful: what is left is to judge it and to send it.
-struct Lawful<'a> {
-    method: Method,
-    revision: Revision,
-    params: Params<'a>,
-    arguments: Option<&'a RawValue>,
-    agent: Agent,
-    session: Option<Arc<Session>>,
-    to: Addressee,
+pub(crate) struct Lawful<'a> {
+    pub(crate) method: Method,
+    pub(crate) revision: Revision,
+    pub(crate) params: Params<'a>,
+    pub(crate) arguments: Option<&'a RawValue>,
+    pub(crate) agent: Agent,
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) to: Addressee,
 }
 
 impl Lawful<'_> {
+    /// The bridge to a server of the other era, where the session needs one.
+    fn translated(&self) -> Option<&Arc<ToModern>> {
+        self.session.as_ref()?.translated.as_ref()
+    }
+
     fn is_modern(&self) -> bool {
         self.revision.era() == Era::Modern
     }
@@ -180,6 +186,10 @@ impl Pipeline {
             Message::Response(response) => {
                 let session = self.session(entry)?;
                 let asked = response.id.ours().and_then(|ours| session.answered(ours)).ok_or(Refusal::UnaskedAnswer)?;
+                if let Some(translated) = &session.translated {
+                    translated.answered(&asked, response.verdict)?;
+                    return Ok(reply::empty(StatusCode::ACCEPTED));
+                }
                 self.tell(entry, &session, Writer::answer(&asked, response.verdict)).await
             }
         }
@@ -237,32 +247,33 @@ impl Pipeline {
     async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
         let bound = entry.server.policy.current();
         let upstream = self.upstream(&entry.server, &lawful.agent);
+        if let Some(translated) = lawful.translated().cloned() {
+            translated.dress(&mut lawful);
+        }
         restrict(&bound, lawful.method, &mut lawful.params);
         let asked = Asked::of(lawful.method, &lawful.params);
         let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
         let to =
             Addressee { subject: asked.name().map(Into::into), policy: Some(bound.hash.clone()), ..lawful.to.clone() };
-        let about = About {
-            server: &entry.server.id,
-            agent: &lawful.agent.key,
-            method: lawful.method.as_str(),
-            subject: asked.name(),
-            policy: &bound.hash,
-        };
-
-        let judged = match self.judge(entry, &lawful, &bound, &asked, &upstream, &to).await {
+        let judged = match self.decide(entry, &lawful, &bound, &asked, &upstream, &to).await {
             Ok(judged) => judged,
-            Err(refused) => {
-                about.refused(&refused);
-                return Ok(refused.reply());
-            }
+            Err(refused) => return Ok(refused.reply()),
         };
-        about.allowed(judged.cleared.rule(), judged.cleared.shadow());
-
         let (headers, ours, place) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
         let message = write(&judged.cleared, ours, &lawful);
         let offered = judge::offered(&lawful.params);
-        let sent = upstream.post(headers, message, judged.held).await;
+        let held = judged.held;
+        let sent = match lawful.translated().cloned() {
+            Some(translated) => {
+                let out = Outgoing::of(self, entry, &upstream, &mut lawful, ours, &to);
+                translated.send(out, message, held).await
+            }
+            // It would say so itself.
+            None if lawful.method == Method::Initialize && entry.server.era.is_only_modern() => {
+                Ok(Answering::empty(StatusCode::NOT_FOUND))
+            }
+            None => upstream.post(headers, message, held).await,
+        };
         let (method, revision) = (lawful.method, lawful.revision);
         let exchange = Exchange {
             upstream,
@@ -277,10 +288,50 @@ impl Pipeline {
         match sent {
             Err(why) => Err(self.undone(exchange, why)),
             Ok(response) if method == Method::Initialize => {
-                self.initialized(entry, exchange, revision, offered, response).await
+                self.initialized(entry, exchange, (revision, &lawful.params), offered, response).await
             }
             Ok(response) => self.relay(exchange, response).await,
         }
+    }
+
+    /// 4 to 6. Decide, owe, record.
+    async fn decide<'a>(
+        &self,
+        entry: &'a Entry,
+        lawful: &'a Lawful<'_>,
+        bound: &'a Bound,
+        asked: &'a Asked<'_>,
+        upstream: &Upstream,
+        to: &Addressee,
+    ) -> Result<Judged<'a>, Refused> {
+        let about = About {
+            server: &entry.server.id,
+            agent: &lawful.agent.key,
+            method: lawful.method.as_str(),
+            subject: asked.name(),
+            policy: &bound.hash,
+        };
+        let judged = self.judge(entry, lawful, bound, asked, upstream, to).await;
+        let judged = judged.inspect_err(|refused| about.refused(refused))?;
+        about.allowed(judged.cleared.rule(), judged.cleared.shadow());
+        Ok(judged)
+    }
+
+    /// What a translation says once more, under another id: a request of its own, judged by the policy of now.
+    pub(crate) async fn again(
+        &self,
+        entry: &Entry,
+        lawful: &mut Lawful<'_>,
+        upstream: &Upstream,
+        id: u64,
+    ) -> Result<(Vec<u8>, Option<Held>), Refused> {
+        let bound = entry.server.policy.current();
+        restrict(&bound, lawful.method, &mut lawful.params);
+        let asked = Asked::of(lawful.method, &lawful.params);
+        let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
+        let to = Addressee { policy: Some(bound.hash.clone()), ..lawful.to.clone() };
+        let judged = self.decide(entry, lawful, &bound, &asked, upstream, &to).await?;
+        Ok((write(&judged.cleared, id, lawful), judged.held))
     }
 
     /// 4 and 5. Decide, then owe: all limits of the call, in one step, last of all.
@@ -362,7 +413,9 @@ impl Pipeline {
             let relay = match listens {
                 true => self.listening(response.into_body(), exchange),
                 false => {
-                    let times = self.times(Some(exchange.upstream.deadline));
+                    let direct = exchange.session.as_ref().is_none_or(|session| session.translated.is_none());
+                    // A translation keeps the time itself: what a person takes is not the server's.
+                    let times = self.times(direct.then_some(exchange.upstream.deadline));
                     Relay::new(response.into_body(), exchange, times)
                 }
             };
@@ -456,9 +509,10 @@ async fn exists(
     if !mirrored && !bound.policy.hides() {
         return Ok(HeaderMap::new());
     }
-    let asking = Asking { upstream, session: lawful.session.as_deref().map(session_headers) };
+    let direct = lawful.session.as_deref().filter(|session| session.translated.is_none());
+    let asking = Asking { upstream, session: direct.map(session_headers) };
     // A legacy server may list other tools in another session.
-    let catalogue = lawful.session.as_ref().map_or(&entry.server.catalogue, |session| &session.catalogue);
+    let catalogue = direct.map_or(&entry.server.catalogue, |session| &session.catalogue);
     match catalogue.tool(name, &asking).await? {
         Some(mirrors) if lawful.is_modern() => {
             modern::params(&mirrors, &entry.headers, lawful.arguments.map(RawValue::get))

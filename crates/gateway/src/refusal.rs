@@ -108,6 +108,12 @@ pub(crate) enum Refusal {
     ForeignTask,
     #[error("the server asked for input that the policy denies")]
     ForbiddenInput,
+    #[error("the server asked for input {0}")]
+    Input(&'static str),
+    #[error("the task was cancelled")]
+    TaskCancelled,
+    #[error("the session has too many subscriptions")]
+    TooManySubscriptions,
     #[error("upstream failed")]
     Upstream(#[from] UpstreamError),
     #[error(transparent)]
@@ -299,7 +305,7 @@ impl Refused {
             Refusal::Unknown(_) if modern => say(StatusCode::NOT_FOUND, METHOD_NOT_FOUND),
             Refusal::Unknown(_) => say(StatusCode::OK, METHOD_NOT_FOUND),
             Refusal::Era(_) => say(StatusCode::BAD_REQUEST, ERA),
-            Refusal::SessionsFull | Refusal::TooManyOpen | Refusal::NoRandomness => {
+            Refusal::SessionsFull | Refusal::TooManyOpen | Refusal::TooManySubscriptions | Refusal::NoRandomness => {
                 say(StatusCode::SERVICE_UNAVAILABLE, BUSY)
             }
             Refusal::Ruled(ruling) if ruling.is_hidden() => {
@@ -312,7 +318,7 @@ impl Refused {
             }
             Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },
             Refusal::NotOurs(_) => say(StatusCode::OK, INVALID_PARAMS),
-            Refusal::ForbiddenInput => say(StatusCode::OK, INTERNAL),
+            Refusal::ForbiddenInput | Refusal::Input(_) | Refusal::TaskCancelled => say(StatusCode::OK, INTERNAL),
             Refusal::Upstream(UpstreamError::Down(wait)) => {
                 let message = format!("the server is down; it is tried again in {} s", wait.as_secs_f64().ceil());
                 Spoken { message, ..say(StatusCode::OK, INTERNAL) }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::agent::Agent;
 use crate::catalogue::Catalogue;
+use crate::eras::to_modern::ToModern;
 use crate::refusal::Refusal;
 
 /// Requests that nobody waits for any more and that are remembered: a resumed stream may bring the answer (again).
@@ -35,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) offered: Box<[Reverse]>,
     /// What this session's server lists; another session may see another list.
     pub(crate) catalogue: Catalogue,
+    /// The bridge to a server that speaks only modern.
+    pub(crate) translated: Option<Arc<ToModern>>,
     declines: Arc<Semaphore>,
     next_ask: AtomicU64,
     used: Mutex<Instant>,
@@ -225,6 +228,7 @@ impl Sessions {
             upstream,
             offered,
             catalogue: Catalogue::default(),
+            translated: None,
             declines: Arc::new(Semaphore::new(MAX_DECLINES)),
             next_ask: AtomicU64::new(1),
             used: Mutex::new(Instant::now()),

@@ -53,6 +53,10 @@ pub(crate) enum UpstreamError {
     TooLarge(usize),
     #[error("not the JSON-RPC answer that was asked for")]
     NotAnAnswer,
+    #[error("it refused the words of the request: code {0}")]
+    Misspoken(f64),
+    #[error("the client cancelled the request")]
+    Cancelled,
     #[error("a list that cannot be filtered")]
     Unfilterable,
     #[error("its `endpoint` is not of its own origin")]

@@ -36,3 +36,7 @@ mod smuggling;
 mod stdio;
 mod streams;
 mod tls;
+mod to_modern;
+mod to_modern_rounds;
+mod to_modern_streams;
+mod to_modern_tasks;
