@@ -165,12 +165,16 @@ impl Upstream {
     ) -> Result<Response<Answering>, UpstreamError> {
         let client = self.client.of(&self.server.id).ok_or(UpstreamError::Unreachable)?;
         let admitted = endpoint.road.health.admit()?;
+        let listens = request.method() == Verb::GET;
         let sent = match tokio::time::timeout_at(self.deadline, client.request(request)).await {
             Err(_) => Err(UpstreamError::Timeout),
             Ok(Err(error)) => Err(UpstreamError::of_request(error)),
             Ok(Ok(response)) => Ok(response.map(Answering::Http)),
         };
-        admitted.note(&sent);
+        // A stream that waits for events may begin with the first of them.
+        if !(listens && matches!(sent, Err(UpstreamError::Timeout))) {
+            admitted.note(&sent);
+        }
         sent
     }
 

@@ -18,6 +18,12 @@ use super::names::{BoxError, Checked, Names};
 use crate::health::Health;
 use crate::server::Road;
 
+/// A connection on which nothing comes is asked for after this long, then at this interval, and is over after so many in vain: a
+/// stream to a machine that vanished ends, though nobody closed it.
+const SILENT: Duration = Duration::from_secs(30);
+const ASKED: Duration = Duration::from_secs(10);
+const ASKINGS: u32 = 3;
+
 /// hyper's way to an upstream.
 #[derive(Clone)]
 pub(crate) struct Connector {
@@ -39,6 +45,9 @@ pub(crate) fn connector(road: &Road, timeout: Duration) -> Connector {
     http.set_nodelay(true);
     http.enforce_http(false);
     http.set_connect_timeout(Some(timeout));
+    http.set_keepalive(Some(SILENT));
+    http.set_keepalive_interval(Some(ASKED));
+    http.set_keepalive_retries(Some(ASKINGS));
     let config = Arc::clone(&tls.config);
     let https = match tls.server_name.clone() {
         Some(name) => HttpsConnector::new(http, config, false, Arc::new(FixedServerNameResolver::new(name))),
