@@ -55,6 +55,9 @@ const PAIRS: [Pair; 18] = [
 /// In a smoke run only every so many-th of the calls is made.
 const SMOKE: u32 = 50;
 
+/// Calls of two agents with equal ids to one shared program.
+const ISOLATION: u32 = 100_000;
+
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let (mut profile, mut divisor) = (Profile::Debug, 1);
     for argument in arguments {
@@ -64,6 +67,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             other => bail!("unknown argument `{other}`; usage: cargo xtask e2e [--smoke] [--release]"),
         }
     }
+    isolation(ISOLATION / divisor)?;
     let folder = stand::fresh("e2e")?;
     let node = Node::install()?;
     let (_fixture, fixture) = stand::fixture(profile, &folder)?;
@@ -106,6 +110,12 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         0 => Ok(()),
         failures => bail!("{failures} end-to-end checks failed; the logs are in `{}`", folder.display()),
     }
+}
+
+/// The test that every `cargo test` runs, with as many calls as were promised.
+fn isolation(calls: u32) -> anyhow::Result<()> {
+    let test = ["test", "-p", "gateway", "--test", "it", "nothing_crosses_between_two_agents_of_a_shared_program"];
+    shell::run(shell::cargo(&test).env("TOOLGATE_ISOLATION_CALLS", calls.to_string()))
 }
 
 impl Client {

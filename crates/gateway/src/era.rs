@@ -17,7 +17,7 @@ use crate::upstream::{MCP_METHOD, PROTOCOL_VERSION, Upstream, UpstreamError, is_
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// A program that says nothing to the question for so long is legacy: such ones may ignore what comes before `initialize`.
-const PROBE: Duration = Duration::from_secs(15);
+const PROBE: Duration = Duration::from_secs(10);
 
 const UNKNOWN: u8 = 0;
 const MODERN: u8 = 1;

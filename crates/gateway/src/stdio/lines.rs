@@ -2,6 +2,10 @@
 
 use bytes::BytesMut;
 
+/// Bytes that are read at a time, and the size of an empty buffer that is kept.
+const READ: usize = 16 << 10;
+const KEPT: usize = 256 << 10;
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Whole(BytesMut),
@@ -20,6 +24,14 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn new(max: usize) -> Self {
         Self { unread: BytesMut::new(), scanned: 0, max, skipping: false }
+    }
+
+    /// For the next read: without it, a buffer of bytes grows by a few at a time.
+    pub(super) fn make_room(&mut self) {
+        if self.unread.is_empty() && self.unread.capacity() > KEPT {
+            self.unread = BytesMut::new();
+        }
+        self.unread.reserve(READ);
     }
 
     /// The next line that is there, without its end.

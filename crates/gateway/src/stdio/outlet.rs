@@ -10,7 +10,7 @@ use crate::upstream::UpstreamError;
 
 /// Events that wait for one client, by number and by bytes.
 const MAX_WAITING: usize = 1_024;
-const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 4 << 20;
 
 type Event = Result<sse::Event, UpstreamError>;
 type Whole = Result<Vec<u8>, StdioError>;

@@ -1,6 +1,7 @@
 //! One running program: spawned in a group of its own with an environment we chose, read line by line, written to without waiting.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::process::{ExitStatus, Stdio as Pipe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,6 +123,7 @@ impl Process {
     /// The next thing that happens. Nothing is lost when it is dropped.
     pub(super) async fn next(&mut self) -> Event {
         self.fill();
+        self.lines.make_room();
         let Self { child, stdin, stdout, lines, outgoing, exited, .. } = self;
         let more = stdin.is_some() && outgoing.has_remaining();
         let ended = |exited: &Option<(Instant, ExitStatus)>| {
@@ -197,6 +199,7 @@ impl Process {
         let ends = async {
             loop {
                 lines.unread.clear();
+                lines.make_room();
                 tokio::select! {
                     status = child.wait() => return status,
                     Ok(1..) = stdout.read_buf(&mut lines.unread) => {}
@@ -207,16 +210,16 @@ impl Process {
     }
 }
 
-fn hint(kind: std::io::ErrorKind, command: &Command) -> &'static str {
-    match kind {
-        std::io::ErrorKind::NotFound if command.folder.as_ref().is_some_and(|folder| !folder.is_dir()) => {
+fn hint(kind: ErrorKind, command: &Command) -> &'static str {
+    match (kind == ErrorKind::NotFound, kind == ErrorKind::PermissionDenied) {
+        (true, _) if command.folder.as_ref().is_some_and(|folder| !folder.is_dir()) => {
             "check that its folder `cwd` exists"
         }
-        std::io::ErrorKind::NotFound if command.program.contains('/') => {
+        (true, _) if command.program.contains('/') => {
             "check the path in `command`, and the interpreter that the file names"
         }
-        std::io::ErrorKind::NotFound => "check that it is installed, and in the `PATH` of the gateway",
-        std::io::ErrorKind::PermissionDenied => "check that the gateway may execute it",
-        _ => "check `command`, and what this machine allows the gateway",
+        (true, _) => "check that it is installed, and in the `PATH` of the gateway",
+        (_, true) => "check that the gateway may execute it",
+        (false, false) => "check `command`, and what this machine allows the gateway",
     }
 }

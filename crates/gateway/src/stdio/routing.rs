@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use mcp::{Answer, Id, Method, Object, ServerMessage, ServerMethod, ServerNotice, Verdict, Writer, meta};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::error::StdioError;
 use super::line::{Line, Open, Waiter};
 use super::lines;
 use super::session::{self, MAX_SUBSCRIPTIONS};
 use crate::era::error_code;
+
+/// Answers of our own that wait for a program that does not read.
+const MAX_OWN: usize = 1_024;
 
 impl Line {
     pub(super) fn said(&mut self, line: lines::Line) {
@@ -35,6 +39,7 @@ impl Line {
             None => None,
         };
         let Some(open) = id.and_then(|id| self.open.remove(&id)) else { return }; // late, or nobody's
+        self.used = Instant::now();
         match open.waiter {
             Waiter::Client(outlet) => {
                 self.learn(
@@ -116,6 +121,10 @@ impl Line {
 
     /// A request of the program's. Only a legacy program that serves one client has anybody to ask.
     fn asked(&mut self, id: Id<'_>, method: &str, line: &[u8]) {
+        // One that asks and does not read gets no more answers than it can owe us for.
+        if self.process.as_ref().is_none_or(|process| process.waiting() >= MAX_OWN) {
+            return;
+        }
         if ServerMethod::named(method) == Some(ServerMethod::Ping) {
             return self.write(&Writer::result(id.as_json(), "{}"));
         }

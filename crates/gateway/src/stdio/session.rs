@@ -11,7 +11,7 @@ use super::outlet::Outlet;
 
 /// Messages that wait for a session that has no stream at the moment, and for how long.
 const MAX_KEPT: usize = 64;
-const MAX_KEPT_BYTES: usize = 1 << 20;
+const MAX_KEPT_BYTES: usize = 256 << 10;
 const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// Resources that one session may be subscribed to.
@@ -138,10 +138,9 @@ impl Memory {
 
     /// Takes all subscriptions of a session away, and returns those that nobody else has.
     pub(super) fn leave(&mut self, session: &str) -> Vec<Box<str>> {
-        let uris: Vec<Box<str>> = self.subscribers.keys().cloned().collect();
-        let had = |uri: &Box<str>| self.subscribers.get(uri).is_some_and(|all| all.contains(session));
-        let uris: Vec<Box<str>> = uris.into_iter().filter(had).collect();
-        uris.into_iter().filter(|uri| self.unsubscribe(uri, session)).collect()
+        let own = self.subscribers.iter().filter(|(_, subscribers)| subscribers.contains(session));
+        let own: Vec<Box<str>> = own.map(|(uri, _)| uri.clone()).collect();
+        own.into_iter().filter(|uri| self.unsubscribe(uri, session)).collect()
     }
 }
 

@@ -23,7 +23,11 @@ pub(super) async fn log(mut stderr: ChildStderr, server: Arc<str>) {
     let mut lines = Lines::new(LONGEST);
     let mut said = Said { server, since: Instant::now(), lines: 0 };
     // Whatever becomes of the lines, it is read on: a program that cannot write waits.
-    while stderr.read_buf(&mut lines.unread).await.is_ok_and(|read| read > 0) {
+    loop {
+        lines.make_room();
+        if !stderr.read_buf(&mut lines.unread).await.is_ok_and(|read| read > 0) {
+            break;
+        }
         while let Some(line) = lines.next() {
             match line {
                 Line::Whole(line) => said.line(&String::from_utf8_lossy(&line)),

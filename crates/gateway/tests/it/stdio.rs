@@ -86,7 +86,7 @@ async fn each_legacy_session_has_a_process_and_each_modern_agent_one() {
 /// `npx` takes seconds: what was started to find out is used.
 #[tokio::test]
 async fn nothing_is_started_twice_to_find_out_the_era() {
-    for arguments in [&["--legacy", "--mute"][..], &["--legacy"], &["--modern"]] {
+    for arguments in [&["--legacy", "--mute-probe"][..], &["--legacy"], &["--modern"]] {
         let folder = tempfile::tempdir().unwrap();
         let pids = folder.path().join("pids");
         let gate = gate(&[arguments, &["--pids", pids.to_str().unwrap()]].concat(), "");
