@@ -114,6 +114,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn many_small_ones_are_too_many_too() {
+        let (mut outlet, _inlet) = Outlet::new();
+        let taken = (0..2 * MAX_WAITING).take_while(|_| outlet.push(vec![b'x']).is_ok()).count();
+        assert_eq!(taken, MAX_WAITING - 1);
+    }
+
+    #[tokio::test]
     async fn whoever_takes_everything_never_does() {
         let (mut outlet, mut inlet) = Outlet::new();
         for _ in 0..4 * MAX_WAITING {

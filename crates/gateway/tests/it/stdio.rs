@@ -198,9 +198,15 @@ async fn what_belongs_to_no_request_goes_into_the_sessions_stream() {
     let _open = [client.start(1, "tools/call", json!({ "name": "wait", "arguments": {} })).await];
     assert_eq!(call(&client, "changed", json!({})).await, "changed");
     assert_eq!(stream.next_event().await.unwrap().json()["method"], "notifications/tools/list_changed");
-    // Without a stream it waits a moment for one.
-    drop(stream);
-    assert_eq!(client.http().send("DELETE", &[], b"").await.status, 204);
+}
+
+#[tokio::test]
+async fn what_nobody_can_take_now_waits_a_moment_for_a_stream() {
+    let gate = gate(&["--legacy"], "");
+    let client = gate.legacy().await;
+    assert_eq!(call(&client, "after", json!({})).await, "before");
+    let mut stream = client.http().get().await;
+    assert_eq!(stream.next_event().await.unwrap().json()["method"], "notifications/tools/list_changed");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::zombie_processes,
     reason = "tests only: what panics here fails a test"
 )]
 
@@ -244,6 +245,11 @@ impl Server {
                     }),
                 }
                 text("changed")
+            }
+            "after" => {
+                say(&json!({ "jsonrpc": "2.0", "id": id, "result": text("before") }));
+                tell("notifications/tools/list_changed", json!({}));
+                return None;
             }
             "close" => {
                 for id in std::mem::take(&mut self.listening) {
