@@ -5,6 +5,7 @@
 
 mod crashes;
 mod error;
+mod handle;
 mod house;
 mod line;
 mod lines;
@@ -28,9 +29,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub(crate) use self::error::StdioError;
+use self::handle::{Command, Handle, Note, Post};
 pub(crate) use self::house::Doing;
 use self::house::House;
-use self::line::{Command, Handle, Note, Post};
 use self::message::{Kind, Message};
 pub(crate) use self::nursery::{Nursery, Place};
 use self::outlet::{Inlet, Outlet};

@@ -13,12 +13,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::crashes::{Crashes, Next};
 use super::error::StdioError;
+use super::handle::{Command, Handle, Note, Open, Post, Waiter};
 use super::house::House;
-use super::message::{self, Asked, Kind, Message};
+use super::message::{self, Asked, Kind};
 use super::outlet::Outlet;
 use super::process::{Event, Process};
 use super::session::{Memory, Session};
-use crate::limits::Held;
 
 /// Messages that wait for a program that does not read; whoever posts more waits.
 const PENDING: usize = 64;
@@ -30,48 +30,12 @@ const ROUND: Duration = Duration::from_secs(1);
 /// How long a program that was started again may take to answer `initialize`.
 const HELLO: Duration = Duration::from_secs(60);
 
+/// Lines that are no messages: so many are logged, and so many in a row are the end of the process.
+const TOLD: u32 = 5;
+const MAX_IN_ROW: u32 = 1_000;
+
 /// Requests of our own have ids from here on, which no client's request ever gets.
 const OWN_IDS: u64 = 1 << 52;
-
-pub(super) enum Command {
-    Post(Box<Post>),
-    /// A session's stream.
-    Listen(Arc<str>, Outlet),
-}
-
-pub(super) struct Post {
-    pub(super) session: Option<Arc<str>>,
-    pub(super) modern: bool,
-    pub(super) message: Message,
-    pub(super) held: Option<Held>,
-    /// For requests.
-    pub(super) outlet: Option<Outlet>,
-}
-
-pub(super) enum Note {
-    /// Nobody waits for that request any more.
-    Left(u64),
-    /// The session is over.
-    End(Arc<str>),
-    /// Nobody needs the line.
-    Retire,
-}
-
-/// The other end of a line.
-#[derive(Clone)]
-pub(super) struct Handle {
-    pub(super) commands: mpsc::Sender<Command>,
-    /// One for each request at most, and one for each session; so it need not wait.
-    pub(super) notes: mpsc::UnboundedSender<Note>,
-    /// It was probed, turned out legacy, and nothing else happened: an `initialize` may have it.
-    pub(super) spare: Arc<AtomicBool>,
-}
-
-impl Handle {
-    pub(super) fn note(&self, note: Note) {
-        _ = self.notes.send(note); // whoever is gone needs to be told nothing
-    }
-}
 
 pub(super) struct Line {
     pub(super) house: Arc<House>,
@@ -117,21 +81,6 @@ enum Happening {
     Process(Event),
     Command(Command),
     Time,
-}
-
-/// A request that the program has not answered.
-pub(super) struct Open {
-    pub(super) waiter: Waiter,
-    pub(super) asked: Asked,
-    pub(super) modern: bool,
-    pub(super) session: Option<Arc<str>>,
-}
-
-pub(super) enum Waiter {
-    Client(Outlet),
-    Greeting,
-    /// Its answer does not matter.
-    Nobody,
 }
 
 #[derive(Default)]
@@ -266,15 +215,13 @@ impl Line {
         }
     }
 
-    /// The program agreed, or did not. `agreed`: to the same as before.
-    pub(super) fn greeted(&mut self, agreed: bool) {
+    /// The program agreed. It hears the rest, and then whoever waited for that.
+    pub(super) fn greeted(&mut self) {
         self.phase = Phase::Ready;
-        if agreed {
-            for (method, params) in self.memory.told() {
-                match method {
-                    Some(method) => self.say(method, &params, Waiter::Nobody),
-                    None => self.write(&Writer::server_message(None, "notifications/initialized", None)),
-                }
+        for (method, params) in self.memory.told() {
+            match method {
+                Some(method) => self.say(method, &params, Waiter::Nobody),
+                None => self.write(&Writer::server_message(None, "notifications/initialized", None)),
             }
         }
         if let Some(first) = self.first.take() {
@@ -318,23 +265,16 @@ impl Line {
     fn post_when_ready(&mut self, post: Box<Post>) {
         self.used = Instant::now();
         if let Err(why) = self.admit(&post) {
-            return if let Some(outlet) = post.outlet {
-                outlet.fail(why)
-            };
+            return post.fail(why);
         }
         if let Phase::Refusing(until) = &self.phase {
-            let why = StdioError::Crashing(*until - Instant::now());
-            return if let Some(outlet) = post.outlet {
-                outlet.fail(why)
-            };
+            return post.fail(StdioError::Crashing(*until - Instant::now()));
         }
         if self.process.is_none()
             && let Err(why) = self.start()
         {
             self.crashed(why.clone());
-            return if let Some(outlet) = post.outlet {
-                outlet.fail(why)
-            };
+            return post.fail(why);
         }
         match &self.phase {
             Phase::Greeting(_) => self.first = Some(Command::Post(post)),
@@ -409,10 +349,8 @@ impl Line {
             tracing::warn!(target: "toolgate::server", server = %self.house.server, error = %why, "not started");
         }
         self.fail_all(&why);
-        if let Some(Command::Post(post)) = self.first.take()
-            && let Some(outlet) = post.outlet
-        {
-            outlet.fail(why);
+        if let Some(Command::Post(post)) = self.first.take() {
+            post.fail(why);
         }
         self.phase = match self.crashes.one_more(Instant::now()) {
             Next::StartAt(at) => Phase::Backoff(at),
@@ -431,8 +369,6 @@ impl Line {
 
     /// A line that is no message. A program that says nothing else is no server.
     pub(super) fn noise(&mut self, line: &str) {
-        const TOLD: u32 = 5;
-        const MAX_IN_ROW: u32 = 1_000;
         self.noise.in_row += 1;
         if self.noise.told < TOLD {
             self.noise.told += 1;

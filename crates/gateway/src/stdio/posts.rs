@@ -6,7 +6,8 @@ use mcp::{Method, Notice, Object, Writer};
 use tokio::time::Instant;
 
 use super::error::StdioError;
-use super::line::{Line, Open, Post, Waiter};
+use super::handle::{Open, Post, Waiter};
+use super::line::Line;
 use super::message::{Asked, Kind, Message};
 use super::outlet::Outlet;
 use super::session::{MAX_SUBSCRIPTIONS, Session, uri_params};

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::error::StdioError;
-use super::line::{Line, Open, Waiter};
+use super::handle::{Open, Waiter};
+use super::line::Line;
 use super::lines;
 use super::session::{self, MAX_SUBSCRIPTIONS};
 use crate::era::error_code;
@@ -112,7 +113,7 @@ impl Line {
                     self.memory.agreed = Some(result.get().into());
                     self.memory.initialized = true;
                 }
-                self.greeted(true);
+                self.greeted();
             }
             Verdict::Error(error) if before.is_none() => self.refused(error),
             Verdict::Error(_) => self.crashed(StdioError::Died("it refused `initialize` this time".to_owned())),

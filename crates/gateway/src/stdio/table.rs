@@ -9,8 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::StdioError;
+use super::handle::{Handle, Note};
 use super::house::House;
-use super::line::{Handle, Line, Note};
+use super::line::Line;
 use super::nursery::Place;
 
 /// How long somebody waits for another process to end when there is room for no more.
