@@ -42,10 +42,11 @@ async fn agree(policies: &[Value], page: usize) {
             let names = super::stack::listed(&answer, "tools", "name");
             assert!(names.len() <= page);
             listed.extend(names);
-            match &answer["result"]["nextCursor"] {
-                Value::Null => break,
-                next => cursor = json!({ "cursor": next }),
+            let next = &answer["result"]["nextCursor"];
+            if next.is_null() {
+                break;
             }
+            cursor = json!({ "cursor": next });
         }
         for (n, (id, fake)) in fakes.iter().enumerate() {
             for tool in TOOLS {

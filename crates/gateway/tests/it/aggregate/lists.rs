@@ -135,10 +135,10 @@ async fn a_silent_server_delays_one_list_and_not_every_list() {
     let plan = plan(&[("a", &a, OPEN)]).server("silent", silent.url("/mcp"), "a.json");
     let gate = plan.set("aggregate.timeout", "3s").start();
     let client = modern(&gate);
-    for bound in [std::time::Duration::MAX, std::time::Duration::from_secs(3), std::time::Duration::from_secs(3)] {
-        let began = std::time::Instant::now();
-        assert_eq!(client.list_tools().await, ["a__t"]);
-        assert!(began.elapsed() < bound, "{:?}", began.elapsed());
+    assert_eq!(client.list_tools().await, ["a__t"]);
+    for _ in 0..2 {
+        let soon = tokio::time::timeout(std::time::Duration::from_secs(3), client.list_tools()).await;
+        assert_eq!(soon.expect("a list that does not wait again"), ["a__t"]);
     }
 }
 
