@@ -395,6 +395,20 @@ async fn only_a_cancel_cancels() {
     untouched.answer_with_result(&json!({ "resultType": "complete", "content": [] }));
     assert_eq!(others.answer(7).await["result"], json!({ "content": [] }), "the same id in another session");
 
+    let (pending, exchange) = sent(&upstream, &client, 99, "tools/call", json!({ "name": "a" })).await;
+    let ours = exchange.request.json()["id"].clone();
+    let mut stream = exchange.answer_with_events();
+    stream.event(&message);
+    let mut reply = pending.begun().await;
+    reply.next_event().await;
+    drop(reply);
+    stream.event(
+        &json!({ "jsonrpc": "2.0", "id": ours, "result": { "resultType": "input_required", "requestState": "on" } }),
+    );
+    let exchange = next(&upstream).await;
+    assert_eq!(exchange.request.json()["params"]["requestState"], "on", "it goes on");
+    exchange.answer_with_result(&json!({ "resultType": "complete", "content": [] }));
+
     let mut left = Vec::new();
     for id in 100..117 {
         let (pending, exchange) = sent(&upstream, &client, id, "tools/call", json!({ "name": "a" })).await;
