@@ -9,6 +9,7 @@ mod builtin;
 mod catalogue;
 pub mod config;
 mod era;
+mod eras;
 mod exchange;
 mod head;
 mod judge;

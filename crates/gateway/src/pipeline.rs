@@ -13,6 +13,7 @@ use crate::agent::Agent;
 use crate::answering::Answering;
 use crate::catalogue::Asking;
 use crate::config::Bounds;
+use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
 use crate::judge::{self, Asked, Cleared};
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) to_legacy: Arc<ToLegacy>,
     pub(crate) draining: watch::Receiver<bool>,
 }
 
@@ -80,9 +82,10 @@ impl Lawful<'_> {
     }
 }
 
-/// A request that may be sent: the clearance, its headers for mirrored arguments, and what it holds.
+/// A request that may be sent: the clearance, its way to a server of the other era, its headers for mirrored arguments, and what it holds.
 struct Judged<'a> {
     cleared: Cleared<'a>,
+    crossing: Option<Crossing>,
     mirrors: HeaderMap,
     held: Option<Held>,
 }
@@ -242,9 +245,17 @@ impl Pipeline {
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());
 
         let (headers, ours, place) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
-        let message = write(&judged.cleared, ours, &lawful);
         let offered = judge::offered(&lawful.params);
-        let sent = upstream.post(headers, message, judged.held).await;
+        let sent = match judged.crossing {
+            Some(crossing) => {
+                let (whose, what) = ((&upstream, &lawful.agent, ours), (lawful.method, &lawful.params));
+                self.shared.to_legacy.send(&judged.cleared, crossing, whose, what, judged.held).await
+            }
+            None => {
+                let message = write(&judged.cleared, ours, &lawful);
+                upstream.post(headers, message, judged.held).await.map_err(Refusal::from)
+            }
+        };
         let (method, revision) = (lawful.method, lawful.revision);
         let exchange = Exchange {
             upstream,
@@ -277,10 +288,17 @@ impl Pipeline {
     ) -> Result<Judged<'a>, Refused> {
         let cleared = judge::request(bound, asked, lawful.arguments, &entry.server.id, to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
-        if lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))? {
-            return Err(to.refuse(Refusal::Era(too_new(&entry.server))));
-        }
-        let mirrors = exists(entry, lawful, bound, asked, upstream).await.map_err(|why| to.refuse(why))?;
+        let crosses =
+            lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))?;
+        let crossing = match crosses {
+            true => {
+                let entered = self.shared.to_legacy.enter(upstream, &lawful.agent, lawful.method, &lawful.params).await;
+                Some(entered.map_err(|why| to.refuse(why))?)
+            }
+            false => None,
+        };
+        let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
+        let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
         let place = Place { policy: &entry.server.policy.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
@@ -289,7 +307,7 @@ impl Pipeline {
                 held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?
             }
         };
-        Ok(Judged { cleared, mirrors, held })
+        Ok(Judged { cleared, crossing, mirrors, held })
     }
 
     /// A task is only its owner's.
@@ -372,11 +390,12 @@ impl Pipeline {
     }
 
     /// The upstream gave no answer: the request is over.
-    fn undone(&self, exchange: Exchange, why: UpstreamError) -> Refused {
-        if matches!(why, UpstreamError::Connect(_)) {
+    fn undone(&self, exchange: Exchange, why: impl Into<Refusal>) -> Refused {
+        let why = why.into();
+        if matches!(why, Refusal::Upstream(UpstreamError::Connect(_))) {
             exchange.upstream.server.era.forget();
         }
-        self.undone_by(exchange, why.into())
+        self.undone_by(exchange, why)
     }
 
     fn undone_by(&self, exchange: Exchange, why: Refusal) -> Refused {
@@ -432,15 +451,18 @@ async fn exists(
     bound: &Bound,
     asked: &Asked<'_>,
     upstream: &Upstream,
+    bridged: Option<&to_legacy::Session>,
 ) -> Result<HeaderMap, Refusal> {
     let Asked::Tool(name) = asked else { return Ok(HeaderMap::new()) };
     let mirrored = lawful.is_modern() && modern::has_params(&entry.headers);
     if !mirrored && !bound.policy.hides() {
         return Ok(HeaderMap::new());
     }
-    let asking = Asking { upstream, session: lawful.session.as_deref().map(session_headers) };
+    let headers = lawful.session.as_deref().map(session_headers).or(bridged.map(to_legacy::Session::headers));
+    let asking = Asking { upstream, session: headers };
     // A legacy server may list other tools in another session.
-    let catalogue = lawful.session.as_ref().map_or(&entry.server.catalogue, |session| &session.catalogue);
+    let own = lawful.session.as_ref().map(|session| &session.catalogue).or(bridged.map(|session| &session.catalogue));
+    let catalogue = own.unwrap_or(&entry.server.catalogue);
     match catalogue.tool(name, &asking).await? {
         Some(mirrors) if lawful.is_modern() => {
             modern::params(&mirrors, &entry.headers, lawful.arguments.map(RawValue::get))
@@ -463,11 +485,4 @@ fn restrict(bound: &Bound, method: Method, params: &mut Params<'_>) {
     if let Some(meta) = meta {
         params.replace_meta(meta);
     }
-}
-
-fn too_new(server: &Server) -> String {
-    format!(
-        "this client speaks 2026-07-28, server `{}` only revisions up to 2025-11-25: use a client that sends `initialize`",
-        server.id
-    )
 }

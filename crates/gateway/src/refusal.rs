@@ -11,6 +11,7 @@ use http::{HeaderValue, StatusCode};
 use mcp::{Era, Fault, Kind, Method, Revision};
 use serde_json::json;
 
+use crate::eras::to_legacy::BadState;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
 use crate::ruling::Ruling;
@@ -103,6 +104,8 @@ pub(crate) enum Refusal {
     ForeignTask,
     #[error("the server asked for input that the policy denies")]
     ForbiddenInput,
+    #[error(transparent)]
+    State(#[from] BadState),
     #[error("upstream failed")]
     Upstream(#[from] UpstreamError),
 }
@@ -297,6 +300,7 @@ impl Refused {
                 Spoken { message, data: Some(data), ..say(StatusCode::OK, DENIED) }
             }
             Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },
+            Refusal::State(_) => say(StatusCode::OK, INVALID_PARAMS),
             Refusal::ForbiddenInput => say(StatusCode::OK, INTERNAL),
             Refusal::Upstream(_) => say(StatusCode::OK, INTERNAL),
         }

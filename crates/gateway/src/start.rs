@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use crate::admin::{self, Admin};
 use crate::builtin;
 use crate::config::{Bounds, Config, PolicySource, Target};
+use crate::eras::to_legacy::ToLegacy;
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::limits::Limits;
@@ -79,6 +80,7 @@ impl Gateway {
             sessions: Sessions::new(bounds.sessions.get()),
             limits: Limits::new(config.limits.keys.get()),
             tasks: Arc::new(Tasks::default()),
+            to_legacy: Arc::new(ToLegacy::new()),
             draining,
             bounds: Arc::clone(&bounds),
         });
@@ -214,6 +216,7 @@ async fn sweep(pipeline: Pipeline) {
         rounds.tick().await;
         pipeline.shared.limits.evict_idle();
         pipeline.shared.tasks.expire();
+        pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));
         for session in pipeline.shared.sessions.expire(session_idle) {
             let Some(server) = pipeline.shared.servers.get(&*session.server).filter(|_| session.upstream.is_some())
             else {
