@@ -356,19 +356,19 @@ async fn ear_of(slot: Weak<Slot>, upstream: Upstream) {
                 None => None,
             };
             match open(&session, &way, last.clone()).await {
-                Ok(Some(body)) => {
+                Ok(Opened::Stream(body)) => {
                     (opened, pause) = (true, FIRST_PAUSE);
                     drop(there); // only the server and the clients keep it open
                     let last = read(&slot, &session, &upstream, body, last).await;
                     known = Some((session, last));
                 }
-                Ok(None) => {
+                Ok(Opened::Doubt) => {
                     if is_lost(&session, &way).await {
                         there.lost(&session);
                     }
                     known = Some((session, None));
                 }
-                Err(_) => known = Some((session, last)),
+                Ok(Opened::Nothing) | Err(_) => known = Some((session, last)),
             }
         }
         let Some(there) = slot.upgrade() else { return };
@@ -387,21 +387,27 @@ async fn ear_of(slot: Weak<Slot>, upstream: Upstream) {
     }
 }
 
-/// The stream; none where the server has none.
-async fn open(
-    session: &Session,
-    upstream: &Upstream,
-    last: Option<HeaderValue>,
-) -> Result<Option<Answering>, UpstreamError> {
+/// What a request for the session's stream gave.
+enum Opened {
+    Stream(Answering),
+    /// There is none; or the session is gone, which many servers answer alike: a `ping` tells.
+    Doubt,
+    Nothing,
+}
+
+async fn open(session: &Session, upstream: &Upstream, last: Option<HeaderValue>) -> Result<Opened, UpstreamError> {
     let mut headers = session.headers();
     if let Some(last) = last {
         headers.insert(LAST_EVENT_ID, last);
     }
     let response = upstream.get(headers).await?;
-    Ok((response.status() == StatusCode::OK && is_type(&response, "text/event-stream")).then(|| response.into_body()))
+    Ok(match response.status() {
+        StatusCode::OK if is_type(&response, "text/event-stream") => Opened::Stream(response.into_body()),
+        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if session.has_id() => Opened::Doubt,
+        _ => Opened::Nothing,
+    })
 }
 
-/// Many servers without a stream answer 404, and so do those that forgot the session: a `ping` tells.
 async fn is_lost(session: &Session, upstream: &Upstream) -> bool {
     let asked = session.ask(upstream, Method::Ping, &Params::default()).await;
     matches!(asked, Err(UpstreamError::Status(StatusCode::NOT_FOUND)))
