@@ -17,6 +17,8 @@ mod seal;
 mod session;
 mod source;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod tools;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use http::Response;
 use mcp::{Method, Object, Params, meta};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::agent::Agent;
 use crate::answering::Answering;
@@ -79,14 +82,15 @@ impl ToLegacy {
     ) -> Result<Crossing, Refusal> {
         let declared = Declared::of(params.meta());
         let server = &upstream.server.id;
-        let state = params.get("requestState").and_then(|state| serde_json::from_str::<String>(state).ok());
+        let state = params.get("requestState").map(serde_json::from_str::<String>).transpose();
+        let state = state.map_err(|_| BadState::Forged)?;
         let binding = (can_ask(method) && (state.is_some() || !declared.offers.is_empty())).then(|| {
             let name = params.name().unwrap_or_default();
             Binding::new(&agent.key, server, method.as_str(), name, params.get("arguments"))
         });
         if let Some((state, binding)) = state.as_deref().zip(binding.as_ref()) {
             let seal = self.seal.as_ref().ok_or(BadState::Forged)?;
-            let retry = self.parking.retry(seal.open(state, binding)?, params.get("inputResponses"))?;
+            let retry = self.parking.retry(seal.open(state, binding, Instant::now())?, params.get("inputResponses"))?;
             let (slot, session) = (Arc::clone(&retry.slot), Arc::clone(&retry.session));
             return Ok(Crossing { slot, session, declared, binding: Some(*binding), retry: Some(retry) });
         }
@@ -132,10 +136,25 @@ impl ToLegacy {
                 self.update(&slot, &session, upstream, ours, (name, params.get("inputResponses"))).await
             }
             Method::TasksCancel => self.cancel_task(&session, upstream, ours, name).await,
-            _ => match retry {
+            Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::TemplatesList
+            | Method::ToolsCall
+            | Method::PromptsGet
+            | Method::ResourcesRead
+            | Method::Complete => match retry {
                 Some(retry) => self.go_on(retry, leg, (method, params), declared.tasks, held).await,
                 None => self.fly(slot, session, leg, (method, params), declared.tasks, held).await,
             },
+            // Not of this era: no such request comes here.
+            Method::Initialize
+            | Method::Ping
+            | Method::SetLevel
+            | Method::Subscribe
+            | Method::Unsubscribe
+            | Method::TasksResult
+            | Method::TasksList => Err(Refusal::Unknown(method.as_str().into())),
         }
     }
 
@@ -156,7 +175,7 @@ impl ToLegacy {
         }
         session.log_from(leg.wanted.level, &leg.upstream).await?;
         if leg.binding.is_some() && !slot.offers.is_empty() {
-            slot.hear(&leg.upstream);
+            slot.hear_first(&session, &leg.upstream).await;
         }
         let flight = Flight::launch(self, slot, session, (method, &legacy), task, leg, held);
         Ok(flight.response().await?)

@@ -306,3 +306,51 @@ async fn equal_ids_do_not_meet() {
         assert_eq!(answer(posted, 1).await["result"]["content"][0]["text"], text);
     }
 }
+
+/// R12: calls that wait are bounded; beyond that, the server is told no and goes on.
+#[tokio::test]
+async fn calls_that_wait_are_bounded() {
+    let hand = Hand::new(json!({})).await;
+    let gate = hand.gate();
+    let body = call(&able(), 1, "a");
+    let mut waiting = Vec::new();
+    for _ in 0..64 {
+        waiting.push(asked(&hand, &gate, &body).await);
+    }
+    let posted = post(&gate, &body);
+    let (mut stream, seen) = hand.stream("tools/call").await;
+    stream.event(&elicits("ask"));
+    let told = hand.take().await;
+    assert_eq!((&told["id"], &told["error"]["code"]), (&json!("ask"), &json!(-32603)), "{told}");
+    stream.event(&done(&seen["id"], "and goes on"));
+    assert_eq!(answer(posted, 1).await["result"]["content"][0]["text"], "and goes on");
+    // One that is over makes room.
+    let (mut first, id, required) = waiting.remove(0);
+    let posted = post(&gate, &retry(&body, 2, &required, &ann()));
+    hand.take().await;
+    first.event(&done(&id, "done"));
+    answer(posted, 2).await;
+    asked(&hand, &gate, &body).await;
+}
+
+/// A client that hangs up after it was asked cancels nothing: it is expected back.
+#[tokio::test]
+async fn being_asked_is_no_hanging_up() {
+    let hand = Hand::new(json!({})).await;
+    let gate = hand.gate();
+    let body = call(&able(), 1, "a");
+    let posted = post(&gate, &body);
+    let (mut stream, seen) = hand.stream("tools/call").await;
+    let log =
+        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": seen["id"] } });
+    stream.event(&log);
+    stream.event(&elicits("ask"));
+    let required = answer(posted, 1).await;
+    stream.event(&asks("ping", "ping", json!({})));
+    assert_eq!(hand.take().await["id"], "ping", "it waits, and nothing else was sent");
+    let posted = post(&gate, &retry(&body, 2, &required, &ann()));
+    hand.take().await;
+    // But hanging up on the retry does.
+    drop(posted.await.unwrap());
+    assert_eq!(hand.take().await["params"]["requestId"], seen["id"]);
+}

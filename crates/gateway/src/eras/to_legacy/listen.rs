@@ -1,57 +1,40 @@
 //! `subscriptions/listen` over a legacy session: its one event stream, fanned out to whoever listens, and subscriptions counted.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+mod ear;
+mod hub;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Response, StatusCode};
-use mcp::{Id, Method, Object, Params, ServerMessage, ServerMethod, ServerNotice, Verdict, Writer, meta, sse};
+use http::Response;
+use mcp::{Id, Method, Object, Params, ServerMessage, ServerMethod, ServerNotice, Verdict, Writer};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::flight::{QUEUE, declined, event};
-use super::parking::Out;
+use super::flight::{declined, event};
 use super::pool::Slot;
 use super::session::Session;
 use super::tasks;
-use crate::answering::{Answering, Piece};
+use crate::answering::Answering;
 use crate::refusal::Refusal;
-use crate::upstream::{LAST_EVENT_ID, Upstream, UpstreamError, is_type};
+use crate::upstream::Upstream;
+pub(super) use hub::Hub;
+use hub::{Listener, Wants, subscribed};
 
 /// Listeners of one session, and resources that one of them may watch.
 const MAX_LISTENERS: usize = 64;
 const MAX_URIS: usize = 256;
 
-/// The pause before a stream is asked for again: doubled each time in vain.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long the first call in a session waits for the session's stream.
+const OPENED: Duration = Duration::from_secs(1);
+
+/// Notices that wait for one listener.
+const QUEUE: usize = 16;
 
 /// Tasks that are looked up at a time, because the server said that they changed.
 const MAX_LOOKUPS: usize = 8;
-
-pub(super) struct Hub {
-    listeners: Mutex<BTreeMap<u64, Listener>>,
-    /// How many listeners watch a resource. Held while telling the server.
-    uris: tokio::sync::Mutex<BTreeMap<Box<str>, usize>>,
-    ear: Mutex<Option<AbortHandle>>,
-    lookups: Arc<Semaphore>,
-}
-
-struct Listener {
-    wants: Wants,
-    out: Out,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Wants {
-    tools: bool,
-    prompts: bool,
-    resources: bool,
-    uris: BTreeSet<Box<str>>,
-    tasks: BTreeSet<Box<str>>,
-}
 
 /// Ends with its client: then nobody listens any more, and the server is told.
 struct Listening {
@@ -59,98 +42,6 @@ struct Listening {
     upstream: Upstream,
     ours: u64,
     watched: Vec<Box<str>>,
-}
-
-impl Default for Hub {
-    fn default() -> Self {
-        Self {
-            listeners: Mutex::default(),
-            uris: tokio::sync::Mutex::default(),
-            ear: Mutex::default(),
-            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
-        }
-    }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        if let Some(ear) = self.ear().take() {
-            ear.abort();
-        }
-    }
-}
-
-impl Hub {
-    fn listeners(&self) -> MutexGuard<'_, BTreeMap<u64, Listener>> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ear(&self) -> MutexGuard<'_, Option<AbortHandle>> {
-        self.ear.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_listened_to(&self) -> bool {
-        !self.listeners().is_empty()
-    }
-
-    /// Whoever does not take what it is told is told nothing more: its stream ends, and it may begin anew.
-    fn tell(&self, notice: ServerNotice, params: Option<&str>, wanted: impl Fn(&Wants) -> bool) {
-        self.listeners().retain(|ours, listener| {
-            let message = || subscribed(*ours, notice, params);
-            !wanted(&listener.wants) || listener.out.try_send(Ok(event(message()))).is_ok()
-        });
-    }
-}
-
-impl Wants {
-    /// What of it the server can do.
-    fn granted(wanted: Option<&str>, session: &Session) -> Self {
-        let wanted = wanted.and_then(Object::read).unwrap_or_default();
-        let asks = |key: &str| wanted.get(key).is_some_and(|value| value.get() == "true");
-        let names = |key: &str| {
-            let names = wanted.get(key).and_then(|names| serde_json::from_str::<Vec<Box<str>>>(names.get()).ok());
-            names.unwrap_or_default().into_iter().take(MAX_URIS).collect()
-        };
-        let can = |what: &str| session.can(&[what, "listChanged"]);
-        Self {
-            tools: asks("toolsListChanged") && can("tools"),
-            prompts: asks("promptsListChanged") && can("prompts"),
-            resources: asks("resourcesListChanged") && can("resources"),
-            uris: if session.can(&["resources", "subscribe"]) {
-                names("resourceSubscriptions")
-            } else {
-                BTreeSet::new()
-            },
-            tasks: if session.can(&["tasks"]) { names("taskIds") } else { BTreeSet::new() },
-        }
-    }
-
-    fn to_json(&self) -> String {
-        let mut members = Vec::new();
-        for (key, wanted) in [
-            ("toolsListChanged", self.tools),
-            ("promptsListChanged", self.prompts),
-            ("resourcesListChanged", self.resources),
-        ] {
-            if wanted {
-                members.push(format!("\"{key}\":true"));
-            }
-        }
-        for (key, names) in [("resourceSubscriptions", &self.uris), ("taskIds", &self.tasks)] {
-            if !names.is_empty() {
-                let names: Vec<String> = names.iter().map(|name| mcp::string(name)).collect();
-                members.push(format!("\"{key}\":[{}]", names.join(",")));
-            }
-        }
-        format!("{{{}}}", members.join(","))
-    }
-
-    /// An update may be about a part of what is watched (2025-11-25, "Resource Updated").
-    fn watches(&self, uri: &str) -> bool {
-        let is_part =
-            |whole: &str| uri.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.uris.iter().any(|whole| is_part(whole.strip_suffix('/').unwrap_or(whole)))
-    }
 }
 
 impl Slot {
@@ -210,11 +101,22 @@ impl Slot {
         }
     }
 
+    /// Opens the session's own stream before a call that may come back to it, unless it is known that the server has none.
+    pub(super) async fn hear_first(self: &Arc<Self>, session: &Session, upstream: &Upstream) {
+        let mut hearing = session.hearing.subscribe();
+        if *hearing.borrow() == Some(false) {
+            return;
+        }
+        self.hear(upstream);
+        // A server that opens no stream in time is called all the same.
+        _ = tokio::time::timeout(OPENED, hearing.wait_for(Option::is_some)).await;
+    }
+
     /// Opens the session's own stream, unless it is open.
     pub(super) fn hear(self: &Arc<Self>, upstream: &Upstream) {
         let mut ear = self.hub.ear();
         if ear.as_ref().is_none_or(AbortHandle::is_finished) {
-            let listening = ear_of(Arc::downgrade(self), upstream.clone());
+            let listening = ear::ear_of(Arc::downgrade(self), upstream.clone());
             *ear = Some(tokio::spawn(listening).abort_handle());
         }
     }
@@ -324,130 +226,4 @@ async fn subscription(session: &Session, upstream: &Upstream, method: Method, ur
     let answer = session.ask(upstream, method, &params).await;
     let answer = answer.as_deref().ok().and_then(ServerMessage::read);
     matches!(answer, Some(ServerMessage::Answer(answer)) if matches!(answer.verdict, Verdict::Result(_)))
-}
-
-/// A notification for the one who listens as `ours`.
-fn subscribed(ours: u64, notice: ServerNotice, params: Option<&str>) -> Vec<u8> {
-    let params = params.and_then(Object::read).unwrap_or_default();
-    let ours = ours.to_string();
-    let meta = params.object("_meta").unwrap_or_default().amended(&[], &[(meta::SUBSCRIPTION_ID, &ours)]);
-    Writer::server_message(None, notice.as_str(), Some(&params.amended(&[], &[("_meta", &meta)])))
-}
-
-/// Reads the session's own stream as long as somebody needs it.
-async fn ear_of(slot: Weak<Slot>, upstream: Upstream) {
-    let mut pause = FIRST_PAUSE;
-    let mut known: Option<(Arc<Session>, Option<HeaderValue>)> = None;
-    loop {
-        let Some(there) = slot.upgrade() else { return };
-        let way = upstream.renewed();
-        let session = match there.hub.is_listened_to() {
-            true => there.session(&way, None).await.ok(),
-            false => there.current(),
-        };
-        let mut opened = false;
-        if let Some(session) = session {
-            let last = match known.take() {
-                Some((old, last)) if Arc::ptr_eq(&old, &session) => last,
-                Some(_) => {
-                    watch_again(&there, &session, &way).await;
-                    None
-                }
-                None => None,
-            };
-            match open(&session, &way, last.clone()).await {
-                Ok(Opened::Stream(body)) => {
-                    (opened, pause) = (true, FIRST_PAUSE);
-                    drop(there); // only the server and the clients keep it open
-                    let last = read(&slot, &session, &upstream, body, last).await;
-                    known = Some((session, last));
-                }
-                Ok(Opened::Doubt) => {
-                    if is_lost(&session, &way).await {
-                        there.lost(&session);
-                    }
-                    known = Some((session, None));
-                }
-                Ok(Opened::Nothing) | Err(_) => known = Some((session, last)),
-            }
-        }
-        let Some(there) = slot.upgrade() else { return };
-        {
-            let mut ear = there.hub.ear();
-            let needed =
-                there.hub.is_listened_to() || (opened && !there.offers.is_empty() && there.current().is_some());
-            if !needed {
-                *ear = None;
-                return;
-            }
-        }
-        drop(there);
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-/// What a request for the session's stream gave.
-enum Opened {
-    Stream(Answering),
-    /// There is none; or the session is gone, which many servers answer alike: a `ping` tells.
-    Doubt,
-    Nothing,
-}
-
-async fn open(session: &Session, upstream: &Upstream, last: Option<HeaderValue>) -> Result<Opened, UpstreamError> {
-    let mut headers = session.headers();
-    if let Some(last) = last {
-        headers.insert(LAST_EVENT_ID, last);
-    }
-    let response = upstream.get(headers).await?;
-    Ok(match response.status() {
-        StatusCode::OK if is_type(&response, "text/event-stream") => Opened::Stream(response.into_body()),
-        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if session.has_id() => Opened::Doubt,
-        _ => Opened::Nothing,
-    })
-}
-
-async fn is_lost(session: &Session, upstream: &Upstream) -> bool {
-    let asked = session.ask(upstream, Method::Ping, &Params::default()).await;
-    matches!(asked, Err(UpstreamError::Status(StatusCode::NOT_FOUND)))
-}
-
-async fn watch_again(slot: &Arc<Slot>, session: &Session, upstream: &Upstream) {
-    let uris = slot.hub.uris.lock().await;
-    for uri in uris.keys() {
-        subscription(session, upstream, Method::Subscribe, uri).await;
-    }
-}
-
-/// Until the stream ends, or nobody has the slot any more; the id of the last event.
-async fn read(
-    slot: &Weak<Slot>,
-    session: &Arc<Session>,
-    upstream: &Upstream,
-    mut body: Answering,
-    mut last: Option<HeaderValue>,
-) -> Option<HeaderValue> {
-    let mut reader = sse::Reader::new(upstream.bounds.event);
-    while let Some(Ok(piece)) = body.next().await {
-        let mut events = Vec::new();
-        match piece {
-            Piece::Event(event) => events.push(event),
-            Piece::Bytes(bytes) => {
-                if reader.push(&bytes, |event| events.push(event)).is_err() {
-                    break;
-                }
-            }
-        }
-        for event in events {
-            if let Some(id) = event.id.as_deref().filter(|id| !id.is_empty()) {
-                last = HeaderValue::from_str(id).ok();
-            }
-            let named = event.event.is_some_and(|name| name != "message");
-            if let Some(message) = event.data.filter(|data| !data.is_empty() && !named) {
-                slot.upgrade()?.heard(session, upstream, &message);
-            }
-        }
-    }
-    last
 }

@@ -88,10 +88,13 @@ impl Parking {
         self.places().remove(&id)
     }
 
-    /// Calls under way let go of themselves, when they have told their servers.
+    /// Calls under way let go of themselves, when they have told their servers; and what became of one that was dropped is over.
     pub(super) fn expire(&self) {
         let now = Instant::now();
-        self.places().retain(|_, place| place.go_on.is_some() || place.expires > now);
+        self.places().retain(|_, place| match &place.go_on {
+            Some(go_on) => !go_on.is_closed(),
+            None => place.expires > now,
+        });
     }
 
     fn places(&self) -> MutexGuard<'_, HashMap<u64, Place>> {

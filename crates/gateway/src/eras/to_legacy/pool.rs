@@ -19,6 +19,9 @@ use crate::upstream::{Upstream, UpstreamError};
 /// Sessions with legacy servers, in all.
 const MAX_SESSIONS: usize = 10_000;
 
+/// Sessions that are ended in one sweep; the rest in the next.
+const FAREWELLS: usize = 64;
+
 /// INVARIANT: the agent is part of the key, so that nobody is ever in another's session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -65,9 +68,11 @@ impl Pool {
 
     /// Takes out what nobody used for that long, and ends it at the servers.
     pub(super) fn expire(&self, idle: Duration, way: impl Fn(&Arc<Server>, &Agent) -> Upstream) {
+        let mut farewells = FAREWELLS;
         self.slots.retain(|_, slot| {
-            let keep = Arc::strong_count(slot) > 1 || slot.idle() < idle;
+            let keep = Arc::strong_count(slot) > 1 || slot.idle() < idle || farewells == 0;
             if !keep {
+                farewells -= 1;
                 self.count.fetch_sub(1, Ordering::Relaxed);
                 if let Some(session) = slot.current.swap(None).filter(|session| session.has_id()) {
                     tokio::spawn(session::end(session, way(&slot.server, &slot.agent), slot.agent.clone()));

@@ -1,7 +1,5 @@
 //! `requestState`: where a call waits, sealed so that only its own client can go on with it, and only with the same call.
 
-use std::time::Duration;
-
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{Context, SHA256};
 use mcp::Object;
@@ -56,8 +54,8 @@ impl Seal {
     }
 
     /// The state of the call that waits as `id`.
-    pub(super) fn seal(&self, id: u64, binding: &Binding, lifetime: Duration) -> Option<String> {
-        let expires = u64::try_from((self.since.elapsed() + lifetime).as_millis()).ok()?;
+    pub(super) fn seal(&self, id: u64, binding: &Binding, expires: Instant) -> Option<String> {
+        let expires = u64::try_from((expires - self.since).as_millis()).ok()?;
         let mut text = Vec::with_capacity(NONCE_LEN + 2 * NUMBER + 2 * DIGEST + AES_256_GCM.tag_len());
         text.extend_from_slice(&expires.to_be_bytes());
         text.extend_from_slice(&id.to_be_bytes());
@@ -69,7 +67,7 @@ impl Seal {
     }
 
     /// Where the call waits that a state was made for: if it is this caller's and this very call.
-    pub(super) fn open(&self, state: &str, binding: &Binding) -> Result<u64, BadState> {
+    pub(super) fn open(&self, state: &str, binding: &Binding, now: Instant) -> Result<u64, BadState> {
         let (expires, id, made_for) = self.unsealed(state).ok_or(BadState::Forged)?;
         if made_for.who != binding.who {
             return Err(BadState::Foreign);
@@ -77,7 +75,7 @@ impl Seal {
         if made_for.what != binding.what {
             return Err(BadState::Changed);
         }
-        match self.since.elapsed().as_millis() < u128::from(expires) {
+        match (now - self.since).as_millis() < u128::from(expires) {
             true => Ok(id),
             false => Err(BadState::Expired),
         }
@@ -129,7 +127,7 @@ fn canonical(json: &str, depth: usize, out: &mut String) -> Option<()> {
         b'{' => {
             let object = Object::read(json)?;
             let mut members: Vec<_> = object.iter().collect();
-            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            members.sort_by_key(|(key, _)| *key);
             out.push('{');
             for (key, value) in members {
                 out.push_str(&mcp::string(key));
@@ -166,6 +164,8 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -174,45 +174,48 @@ mod tests {
         Binding::new("ann", "s", "tools/call", "t", Some(arguments))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_state_is_for_one_caller_one_call_and_some_time() {
-        let seal = Seal::new().unwrap();
+    #[test]
+    fn a_state_is_for_one_caller_one_call_and_some_time() {
+        let (seal, now) = (Seal::new().unwrap(), Instant::now());
         let ours = binding(r#"{"a":1,"b":[{"c":1.0,"d":2}]}"#);
-        let state = seal.seal(7, &ours, MINUTE).unwrap();
-        assert_eq!(seal.open(&state, &ours), Ok(7));
-        assert_eq!(seal.open(&state, &binding(r#"{ "b" : [ { "d":2, "c":1.0 } ], "a":1 }"#)), Ok(7), "written anew");
+        let state = seal.seal(7, &ours, now + MINUTE).unwrap();
+        assert_eq!(seal.open(&state, &ours, now), Ok(7));
+        assert_eq!(
+            seal.open(&state, &binding(r#"{ "b" : [ { "d":2, "c":1.0 } ], "a":1 }"#), now),
+            Ok(7),
+            "written anew"
+        );
         for changed in ["{}", r#"{"a":1,"b":[{"c":1,"d":2}]}"#, r#"{"a":"1","b":[{"c":1.0,"d":2}]}"#] {
-            assert_eq!(seal.open(&state, &binding(changed)), Err(BadState::Changed), "{changed}");
+            assert_eq!(seal.open(&state, &binding(changed), now), Err(BadState::Changed), "{changed}");
         }
         let others = [("bob", "s"), ("ann", "z"), ("anns", "")];
         for (agent, server) in others {
             let theirs = Binding::new(agent, server, "tools/call", "t", Some("{}"));
-            assert_eq!(seal.open(&state, &theirs), Err(BadState::Foreign), "{agent} {server}");
+            assert_eq!(seal.open(&state, &theirs, now), Err(BadState::Foreign), "{agent} {server}");
         }
         for (method, name) in [("prompts/get", "t"), ("tools/call", "u"), ("tools/callt", "")] {
             let other = Binding { what: Binding::new("ann", "s", method, name, Some("{}")).what, ..ours };
-            assert_eq!(seal.open(&state, &other), Err(BadState::Changed), "{method} {name}");
+            assert_eq!(seal.open(&state, &other, now), Err(BadState::Changed), "{method} {name}");
         }
-        assert_eq!(Seal::new().unwrap().open(&state, &ours), Err(BadState::Forged), "another process's key");
-        tokio::time::advance(MINUTE).await;
-        assert_eq!(seal.open(&state, &ours), Err(BadState::Expired));
+        assert_eq!(Seal::new().unwrap().open(&state, &ours, now), Err(BadState::Forged), "another process's key");
+        assert_eq!(seal.open(&state, &ours, now + MINUTE), Err(BadState::Expired));
     }
 
-    #[tokio::test]
-    async fn not_one_character_of_it_can_be_changed() {
-        let (seal, ours) = (Seal::new().unwrap(), binding("{}"));
-        let state = seal.seal(1, &ours, MINUTE).unwrap();
+    #[test]
+    fn not_one_character_of_it_can_be_changed() {
+        let (seal, ours, now) = (Seal::new().unwrap(), binding("{}"), Instant::now());
+        let state = seal.seal(1, &ours, now + MINUTE).unwrap();
         for at in 0..state.len() {
             for flip in [1, 2, 0x20, 0x40] {
                 let mut bytes = state.clone().into_bytes();
                 bytes[at] ^= flip;
                 let Ok(forged) = String::from_utf8(bytes) else { continue };
-                assert_eq!(seal.open(&forged, &ours), Err(BadState::Forged), "{at} {flip}");
+                assert_eq!(seal.open(&forged, &ours, now), Err(BadState::Forged), "{at} {flip}");
             }
-            assert_eq!(seal.open(&state[..at], &ours), Err(BadState::Forged), "cut at {at}");
+            assert_eq!(seal.open(&state[..at], &ours, now), Err(BadState::Forged), "cut at {at}");
         }
         for more in ["0", "00", " "] {
-            assert_eq!(seal.open(&(state.clone() + more), &ours), Err(BadState::Forged));
+            assert_eq!(seal.open(&(state.clone() + more), &ours, now), Err(BadState::Forged));
         }
     }
 }

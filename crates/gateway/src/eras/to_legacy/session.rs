@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use mcp::{Answer, Era, Method, Object, Params, Revision, ServerMessage, Verdict, Writer};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use super::level::Level;
@@ -40,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) catalogue: Catalogue,
     pub(super) task_tools: TaskTools,
     pub(super) level: tokio::sync::Mutex<Option<Level>>,
+    /// Has it a stream of its own? None before that was tried.
+    pub(super) hearing: watch::Sender<Option<bool>>,
     flights: Mutex<BTreeMap<u64, Wing>>,
     asides: Arc<Semaphore>,
 }
@@ -105,6 +107,7 @@ impl Session {
             catalogue: Catalogue::default(),
             task_tools: TaskTools::default(),
             level: tokio::sync::Mutex::default(),
+            hearing: watch::Sender::default(),
             flights: Mutex::default(),
             asides: Arc::new(Semaphore::new(MAX_ASIDES)),
         })
