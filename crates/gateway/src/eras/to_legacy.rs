@@ -24,7 +24,7 @@ mod tools;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
+use http::{Response, StatusCode};
 use mcp::{Method, Object, Params, meta};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -135,7 +135,7 @@ impl ToLegacy {
             Method::TasksUpdate => {
                 self.update(&slot, &session, upstream, ours, (name, params.get("inputResponses"))).await
             }
-            Method::TasksCancel => self.cancel_task(&session, upstream, ours, name).await,
+            Method::TasksCancel => self.cancel_task(&slot, &session, upstream, ours, name).await,
             Method::ToolsList
             | Method::PromptsList
             | Method::ResourcesList
@@ -161,15 +161,25 @@ impl ToLegacy {
     async fn fly(
         self: &Arc<Self>,
         slot: Arc<Slot>,
-        session: Arc<Session>,
+        mut session: Arc<Session>,
         leg: Leg,
         (method, params): (Method, &Params<'_>),
         knows_tasks: bool,
         held: Option<Held>,
     ) -> Result<Response<Answering>, Refusal> {
+        let as_task = match params.name().filter(|_| method == Method::ToolsCall) {
+            None => false,
+            Some(tool) => match session.needs_task(tool, &leg.upstream).await {
+                Err(UpstreamError::Status(StatusCode::NOT_FOUND)) => {
+                    session = slot.again(&session, &leg.upstream).await?;
+                    session.needs_task(tool, &leg.upstream).await?
+                }
+                known => known?,
+            },
+        };
         let mut legacy = request::params(method, session.revision, params, leg.ours);
         let mut task = Task::Never;
-        if method == Method::ToolsCall && session.needs_task(params.name().unwrap_or_default(), &leg.upstream).await? {
+        if as_task {
             legacy.add("task", "{}".to_owned());
             task = if knows_tasks { Task::Handed } else { Task::Awaited };
         }

@@ -354,3 +354,18 @@ async fn being_asked_is_no_hanging_up() {
     drop(posted.await.unwrap());
     assert_eq!(hand.take().await["params"]["requestId"], seen["id"]);
 }
+
+/// What a server asks is a request of its own: the policy that is in force then decides.
+#[tokio::test]
+async fn what_a_server_may_ask_changes_with_the_policy() {
+    let hand = Hand::new(json!({})).await;
+    let gate = hand.gate();
+    let posted = post(&gate, &call(&able(), 1, "a"));
+    let (mut stream, seen) = hand.stream("tools/call").await;
+    gate.reload(r#"{ "version": "1", "default": "allow" }"#).await;
+    stream.event(&elicits("ask"));
+    let told = hand.take().await;
+    assert_eq!((&told["id"], &told["error"]["code"]), (&json!("ask"), &json!(-32601)));
+    stream.event(&done(&seen["id"], "and goes on"));
+    assert_eq!(answer(posted, 1).await["result"]["content"][0]["text"], "and goes on");
+}

@@ -179,3 +179,45 @@ async fn who_listens_to_a_task_is_told_all_of_it() {
     );
     assert_eq!(told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "l");
 }
+
+/// A server that forgot the session is asked again in a new one, also where we ask for ourselves.
+#[tokio::test]
+async fn a_forgotten_session_is_opened_again() {
+    let hand = server().await;
+    let gate = hand.gate();
+    let gone = || testkit::Answer::status(404);
+    let posted = post(&gate, &call(&knows_tasks(), 1, "slow"));
+    expect(&hand, "tools/list").await.0.answer(gone());
+    let tools = json!([{ "name": "slow", "execution": { "taskSupport": "required" } }]);
+    expect(&hand, "tools/list").await.0.answer_with_result(&json!({ "tools": tools }));
+    expect(&hand, "tools/call").await.0.answer_with_result(&json!({ "task": task("working") }));
+    answer(posted, 1).await;
+    for method in ["tasks/get", "tasks/cancel"] {
+        let posted = post(&gate, &about(&knows_tasks(), method));
+        expect(&hand, method).await.0.answer(gone());
+        expect(&hand, method).await.0.answer_with_result(&task("working"));
+        assert!(answer(posted, 2).await["error"].is_null(), "{method}");
+    }
+    assert_eq!(hand.sessions(), 4);
+}
+
+#[tokio::test]
+async fn progress_of_a_task_that_is_waited_for_reaches_its_client() {
+    let hand = server().await;
+    let gate = hand.gate();
+    let mut body = call(&json!({}), 1, "slow");
+    body["params"]["_meta"]["progressToken"] = json!("p");
+    let posted = post(&gate, &body);
+    let tools = json!([{ "name": "slow", "execution": { "taskSupport": "required" } }]);
+    expect(&hand, "tools/list").await.0.answer_with_result(&json!({ "tools": tools }));
+    let (exchange, seen) = expect(&hand, "tools/call").await;
+    exchange.answer_with_result(&json!({ "task": task("working") }));
+    let (exchange, result) = expect(&hand, "tasks/result").await;
+    let mut stream = exchange.answer_with_events();
+    let token = &seen["params"]["_meta"]["progressToken"];
+    stream.event(&json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": token, "progress": 1 } }));
+    stream.event(&json!({ "jsonrpc": "2.0", "id": result["id"], "result": { "content": [] } }));
+    let mut reply = posted.await.unwrap();
+    assert_eq!(reply.next_event().await.unwrap().json()["params"]["progressToken"], "p");
+    assert_eq!(reply.next_event().await.unwrap().json()["result"]["resultType"], "complete");
+}

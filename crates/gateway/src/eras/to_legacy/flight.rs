@@ -81,7 +81,9 @@ pub(super) struct Flight {
     /// From the session's own stream.
     routed: mpsc::Receiver<Bytes>,
     routes: mpsc::Sender<Bytes>,
-    aloft: Aloft,
+    /// The id that it began with, by which progress is told; and where messages about it are expected.
+    token: u64,
+    aloft: Vec<Aloft>,
     pub(super) asks: Vec<Ask>,
     next_key: u64,
     /// When what was asked so far goes to the client.
@@ -122,7 +124,8 @@ impl Flight {
             source,
             routed,
             routes,
-            aloft,
+            token: theirs,
+            aloft: vec![aloft],
             asks: Vec::new(),
             next_key: 1,
             due: None,

@@ -6,7 +6,7 @@ mod hub;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
+use http::{Response, StatusCode};
 use mcp::{Id, Method, Object, Params, ServerMessage, ServerMethod, ServerNotice, Verdict, Writer};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
@@ -19,7 +19,7 @@ use super::session::Session;
 use super::tasks;
 use crate::answering::Answering;
 use crate::refusal::Refusal;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, UpstreamError};
 pub(super) use hub::Hub;
 use hub::{Listener, Wants, subscribed};
 
@@ -59,8 +59,16 @@ impl Slot {
         let mut wants = Wants::granted(params.get("notifications"), session);
         let (slot, way) = (Arc::clone(self), upstream.clone());
         let mut listening = Listening { slot, upstream: way, ours, watched: Vec::new() };
+        let mut session = Arc::clone(session);
         for uri in std::mem::take(&mut wants.uris) {
-            if self.watch(session, upstream, &uri).await {
+            let watched = match self.watch(&session, upstream, &uri).await {
+                Err(UpstreamError::Status(StatusCode::NOT_FOUND)) => {
+                    session = self.again(&session, upstream).await?;
+                    self.watch(&session, upstream, &uri).await
+                }
+                watched => watched,
+            };
+            if watched.is_ok_and(|watched| watched) {
                 listening.watched.push(uri.clone());
                 wants.uris.insert(uri);
             }
@@ -73,18 +81,17 @@ impl Slot {
         Ok(Answering::events(events, Some(Box::new(listening))))
     }
 
-    async fn watch(&self, session: &Arc<Session>, upstream: &Upstream, uri: &str) -> bool {
-        let mut uris = self.hub.uris.lock().await;
-        let known = uris.get_mut(uri);
-        if let Some(count) = known {
+    async fn watch(&self, session: &Session, upstream: &Upstream, uri: &str) -> Result<bool, UpstreamError> {
+        let mut uris = upstream.turn(self.hub.uris.lock()).await?;
+        if let Some(count) = uris.get_mut(uri) {
             *count += 1;
-            return true;
+            return Ok(true);
         }
-        let watched = subscription(session, upstream, Method::Subscribe, uri).await;
+        let watched = subscription(session, upstream, Method::Subscribe, uri).await?;
         if watched {
             uris.insert(uri.into(), 1);
         }
-        watched
+        Ok(watched)
     }
 
     async fn unwatch(self: &Arc<Self>, upstream: &Upstream, uri: &str) {
@@ -94,7 +101,7 @@ impl Slot {
             Some(_) => {
                 uris.remove(uri);
                 if let Some(session) = self.current() {
-                    subscription(&session, upstream, Method::Unsubscribe, uri).await;
+                    _ = subscription(&session, upstream, Method::Unsubscribe, uri).await; // a courtesy
                 }
             }
             None => {}
@@ -220,10 +227,17 @@ impl Drop for Listening {
 }
 
 /// Tells the server about a resource: did it agree?
-async fn subscription(session: &Session, upstream: &Upstream, method: Method, uri: &str) -> bool {
+async fn subscription(
+    session: &Session,
+    upstream: &Upstream,
+    method: Method,
+    uri: &str,
+) -> Result<bool, UpstreamError> {
     let mut params = Params::default();
     params.add("uri", mcp::string(uri));
-    let answer = session.ask(upstream, method, &params).await;
-    let answer = answer.as_deref().ok().and_then(ServerMessage::read);
-    matches!(answer, Some(ServerMessage::Answer(answer)) if matches!(answer.verdict, Verdict::Result(_)))
+    let answer = session.ask(upstream, method, &params).await?;
+    Ok(match ServerMessage::read(&answer) {
+        Some(ServerMessage::Answer(answer)) => matches!(answer.verdict, Verdict::Result(_)),
+        Some(_) | None => false,
+    })
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
+use mcp::ServerMethod;
 use tokio::time::Instant;
 
 use super::listen::Hub;
 use super::offers::Offers;
 use super::session::{self, Session};
 use crate::agent::Agent;
+use crate::exchange::asks;
 use crate::refusal::Refusal;
 use crate::server::Server;
 use crate::upstream::{Upstream, UpstreamError};
@@ -140,6 +142,12 @@ impl Slot {
         &self.server.id
     }
 
+    /// Does the policy in force let the server ask for this? A request of its own, however old the call is.
+    pub(super) fn lets_ask(&self, method: ServerMethod) -> bool {
+        let policy = self.server.policy.current();
+        asks(method).is_none_or(|ask| policy.policy.reverse(ask))
+    }
+
     pub(super) fn is_of(&self, agent: &Agent) -> bool {
         self.touch();
         self.agent.key == agent.key
@@ -151,6 +159,16 @@ impl Slot {
         if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
             self.current.compare_and_swap(&current, None);
         }
+    }
+
+    /// Another, since the server forgot this one.
+    pub(super) async fn again(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        upstream: &Upstream,
+    ) -> Result<Arc<Session>, UpstreamError> {
+        self.lost(session);
+        self.session(upstream, None).await
     }
 
     fn touch(&self) {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::level::Level;
 use super::offers::Offers;
+use super::source::unless_lost;
 use super::tools::TaskTools;
 use crate::agent::Agent;
 use crate::answering::Answering;
@@ -138,7 +139,7 @@ impl Session {
         object.and_then(|object| object.get(last)).is_some_and(|value| !matches!(value.get(), "false" | "null"))
     }
 
-    /// A request of our own: its answer.
+    /// A request of our own: its answer; 404 if the session is gone, whatever the server says to that.
     pub(super) async fn ask(
         &self,
         upstream: &Upstream,
@@ -147,9 +148,9 @@ impl Session {
     ) -> Result<Vec<u8>, UpstreamError> {
         let message = Writer::request(upstream.server.next_id(), method, params);
         let response = upstream.post(self.headers(), message, None).await?;
-        match response.status() {
-            StatusCode::NOT_FOUND if self.has_id() => Err(UpstreamError::Status(StatusCode::NOT_FOUND)),
-            _ => read(upstream, response).await,
+        match unless_lost(self, upstream, response).await? {
+            Some(response) => read(upstream, response).await,
+            None => Err(UpstreamError::Status(StatusCode::NOT_FOUND)),
         }
     }
 

@@ -108,7 +108,9 @@ impl Source {
         self.session = Arc::clone(&session);
         if status.is_success() && is_type(&response, "text/event-stream") {
             self.state = State::Events(response.into_body(), sse::Reader::new(self.upstream.bounds.event));
-        } else if is_type(&response, "application/json") {
+        } else if (status.is_success() || matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND))
+            && is_type(&response, "application/json")
+        {
             let upstream = self.upstream.clone();
             self.state = State::Whole(Box::pin(async move { upstream.read(response.into_body()).await }));
         } else {
@@ -177,7 +179,7 @@ async fn post(
 }
 
 /// The response, unless it says that the session is gone: 404, or what some servers say with 400.
-async fn unless_lost(
+pub(super) async fn unless_lost(
     session: &Session,
     upstream: &Upstream,
     response: Response<Answering>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use http::Response;
+use http::{Response, StatusCode};
 use mcp::{Method, Object, Params, ServerMessage, Verdict, Writer};
 use tokio::sync::Notify;
 
@@ -70,19 +70,27 @@ impl ToLegacy {
         id: &str,
     ) -> Result<Response<Answering>, Refusal> {
         let ours = leg.ours;
-        let task = match detail(session, &leg.upstream, id).await? {
+        let mut session = Arc::clone(session);
+        let detailed = match detail(&session, &leg.upstream, id).await {
+            Err(UpstreamError::Status(StatusCode::NOT_FOUND)) => {
+                session = slot.again(&session, &leg.upstream).await?;
+                detail(&session, &leg.upstream, id).await?
+            }
+            detailed => detailed?,
+        };
+        let task = match detailed {
             Ok(task) => task,
             Err(error) => return Ok(Answer { message: readdressed(error.message, ours), ..error }.response()),
         };
         let known = Object::read(&task).ok_or(UpstreamError::NotAnAnswer)?;
         let task = match known.text("status").as_deref() == Some("input_required") {
             false => task.clone(),
-            true => match self.asks_of(slot, session, leg, id).await {
+            true => match self.asks_of(slot, &session, leg, id).await {
                 asks if asks == "{}" => known.amended(&[], &[("status", "\"working\"")]),
                 asks => known.amended(&[], &[("inputRequests", &asks)]),
             },
         };
-        let result = finished(&task, "complete", false, session).ok_or(UpstreamError::NotAnAnswer)?;
+        let result = finished(&task, "complete", false, &session).ok_or(UpstreamError::NotAnAnswer)?;
         Ok(Answer::result(ours, &result).response())
     }
 
@@ -144,12 +152,18 @@ impl ToLegacy {
 
     pub(super) async fn cancel_task(
         &self,
+        slot: &Arc<Slot>,
         session: &Arc<Session>,
         upstream: &Upstream,
         ours: u64,
         id: &str,
     ) -> Result<Response<Answering>, Refusal> {
-        let answer = session.ask(upstream, Method::TasksCancel, &named(id)).await?;
+        let answer = match session.ask(upstream, Method::TasksCancel, &named(id)).await {
+            Err(UpstreamError::Status(StatusCode::NOT_FOUND)) => {
+                slot.again(session, upstream).await?.ask(upstream, Method::TasksCancel, &named(id)).await?
+            }
+            answer => answer?,
+        };
         match verdict(&answer)? {
             Verdict::Result(_) => acknowledged(ours, session),
             error @ Verdict::Error(_) => {

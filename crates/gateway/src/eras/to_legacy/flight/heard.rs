@@ -23,7 +23,7 @@ impl Flight {
         match heard {
             Heard::Begun(session) => {
                 if !Arc::ptr_eq(&session, &self.session) {
-                    self.aloft = session.aloft(self.theirs, self.leg.binding.is_some(), self.routes.clone());
+                    self.aloft = vec![session.aloft(self.theirs, self.leg.binding.is_some(), self.routes.clone())];
                     self.session = session;
                 }
             }
@@ -87,7 +87,7 @@ impl Flight {
         params.add("taskId", mcp::string(id));
         self.task = Task::Running(id.into());
         self.theirs = self.leg.upstream.server.next_id();
-        self.aloft = self.session.aloft(self.theirs, self.leg.binding.is_some(), self.routes.clone());
+        self.aloft.push(self.session.aloft(self.theirs, self.leg.binding.is_some(), self.routes.clone()));
         let message = Writer::request(self.theirs, Method::TasksResult, &params);
         self.source = Source::post(&self.slot, &self.session, &self.leg.upstream, message, None);
     }
@@ -95,7 +95,11 @@ impl Flight {
     /// A request of the server's.
     fn asked(&mut self, id: Id<'_>, method: &str, params: Option<&str>) {
         let known = ServerMethod::named(method);
-        let permitted = known.filter(|method| self.leg.binding.is_some() && self.leg.offers.permits(*method, params));
+        let permits = |method| self.leg.offers.permits(method, params) && self.slot.lets_ask(method);
+        let permitted = known.filter(|method| self.leg.binding.is_some() && permits(*method));
+        tracing::info!(server = %self.slot.server_id(), agent = %self.leg.agent.key,
+            method = known.map_or("(unknown)", ServerMethod::as_str),
+            outcome = if permitted.is_some() { "allowed" } else { "denied" }, "reverse");
         match (known, permitted) {
             (Some(ServerMethod::Ping), _) => self.tell(Writer::result(id.as_json(), "{}")),
             (_, Some(method)) if self.asks.len() < MAX_ASKS => {
@@ -114,7 +118,7 @@ impl Flight {
         let passed = match notice {
             ServerNotice::Progress => {
                 let own = given.get("progressToken").and_then(Id::read).and_then(|token| token.ours());
-                let token = self.leg.wanted.token.as_deref().filter(|_| own == Some(self.theirs));
+                let token = self.leg.wanted.token.as_deref().filter(|_| own == Some(self.token));
                 token.map(|token| given.amended(&[], &[("progressToken", token)]))
             }
             ServerNotice::Message => {

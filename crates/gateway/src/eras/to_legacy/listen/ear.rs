@@ -100,7 +100,7 @@ async fn is_lost(session: &Session, upstream: &Upstream) -> bool {
 async fn watch_again(slot: &Arc<Slot>, session: &Session, upstream: &Upstream) {
     let uris = slot.hub.uris.lock().await;
     for uri in uris.keys() {
-        subscription(session, upstream, Method::Subscribe, uri).await;
+        _ = subscription(session, upstream, Method::Subscribe, uri).await; // one that fails hides no other
     }
 }
 
