@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use crate::config::Bounds;
 use crate::guard::{self, Connector};
 use crate::pipeline::Shared;
-use crate::server::Road;
+use crate::server::{Road, Server};
 use crate::upstream::Departing;
 
 /// Idle connections to one upstream that are kept, and for how long.
@@ -24,8 +24,12 @@ pub(crate) struct Clients(Arc<HashMap<Arc<str>, HttpClient>>);
 
 impl Clients {
     pub(crate) fn new(shared: &Shared) -> Self {
-        let remote = shared.servers.values().filter_map(|server| Some((server, server.way.endpoint()?)));
-        let clients = remote.map(|(server, endpoint)| (Arc::clone(&server.id), client(&endpoint.road, &shared.bounds)));
+        Self::to(shared.servers.values(), &shared.bounds)
+    }
+
+    pub(crate) fn to<'s>(servers: impl Iterator<Item = &'s Arc<Server>>, bounds: &Bounds) -> Self {
+        let remote = servers.filter_map(|server| Some((server, server.way.endpoint()?)));
+        let clients = remote.map(|(server, endpoint)| (Arc::clone(&server.id), client(&endpoint.road, bounds)));
         Self(Arc::new(clients.collect()))
     }
 

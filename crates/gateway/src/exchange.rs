@@ -329,7 +329,7 @@ fn is_error(verdict: &Verdict<'_>) -> bool {
 }
 
 /// What a server's request is, for the policy; none for `ping`.
-fn asks(method: ServerMethod) -> Option<Reverse> {
+pub(crate) fn asks(method: ServerMethod) -> Option<Reverse> {
     match method {
         ServerMethod::Ping => None,
         ServerMethod::Sample => Some(Reverse::Sampling),

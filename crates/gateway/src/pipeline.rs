@@ -16,6 +16,7 @@ use crate::catalogue::Asking;
 use crate::clients::Clients;
 use crate::config::Bounds;
 use crate::duplex::sse::Fronts;
+use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) fronts: Fronts,
     pub(crate) aggregate: Aggregate,
+    pub(crate) to_legacy: Arc<ToLegacy>,
     pub(crate) draining: watch::Receiver<bool>,
 }
 
@@ -91,9 +93,10 @@ impl Lawful<'_> {
     }
 }
 
-/// A request that may be sent: the clearance, its headers for mirrored arguments, and what it holds.
+/// A request that may be sent: the clearance, its way to a server of the other era, its headers for mirrored arguments, and what it holds.
 struct Judged<'a> {
     cleared: Cleared<'a>,
+    crossing: Option<Crossing>,
     mirrors: HeaderMap,
     held: Option<Held>,
 }
@@ -260,19 +263,25 @@ impl Pipeline {
             Err(refused) => return Ok(refused.reply()),
         };
         let (headers, ours, place) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
-        let message = write(&judged.cleared, ours, &lawful);
         let offered = judge::offered(&lawful.params);
-        let held = judged.held;
-        let sent = match lawful.translated().cloned() {
-            Some(translated) => {
+        let sent = match (judged.crossing, lawful.translated().cloned()) {
+            (Some(crossing), _) => {
+                let (whose, what) = ((&upstream, &lawful.agent, ours), (lawful.method, &lawful.params));
+                self.shared.to_legacy.send(&judged.cleared, crossing, whose, what, judged.held).await
+            }
+            (None, Some(translated)) => {
+                let (message, held) = (write(&judged.cleared, ours, &lawful), judged.held);
                 let out = Outgoing::of(self, entry, &upstream, &mut lawful, ours, &to);
-                translated.send(out, message, held).await
+                translated.send(out, message, held).await.map_err(Refusal::from)
             }
             // It would say so itself.
-            None if lawful.method == Method::Initialize && entry.server.era.is_only_modern() => {
+            (None, None) if lawful.method == Method::Initialize && entry.server.era.is_only_modern() => {
                 Ok(Answering::empty(StatusCode::NOT_FOUND))
             }
-            None => upstream.post(headers, message, held).await,
+            (None, None) => {
+                let message = write(&judged.cleared, ours, &lawful);
+                upstream.post(headers, message, judged.held).await.map_err(Refusal::from)
+            }
         };
         let (method, revision) = (lawful.method, lawful.revision);
         let exchange = Exchange {
@@ -346,10 +355,17 @@ impl Pipeline {
     ) -> Result<Judged<'a>, Refused> {
         let cleared = judge::request(bound, asked, lawful.arguments, &entry.server.id, to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
-        if lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))? {
-            return Err(to.refuse(Refusal::Era(too_new(&entry.server))));
-        }
-        let mirrors = exists(entry, lawful, bound, asked, upstream).await.map_err(|why| to.refuse(why))?;
+        let crosses =
+            lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))?;
+        let crossing = match crosses {
+            true => {
+                let entered = self.shared.to_legacy.enter(upstream, &lawful.agent, lawful.method, &lawful.params).await;
+                Some(entered.map_err(|why| to.refuse(why))?)
+            }
+            false => None,
+        };
+        let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
+        let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
         let place = Place { policy: &entry.server.policy.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
@@ -358,7 +374,7 @@ impl Pipeline {
                 held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?
             }
         };
-        Ok(Judged { cleared, mirrors, held })
+        Ok(Judged { cleared, crossing, mirrors, held })
     }
 
     /// A task is only its owner's.
@@ -443,11 +459,12 @@ impl Pipeline {
     }
 
     /// The upstream gave no answer: the request is over.
-    fn undone(&self, exchange: Exchange, why: UpstreamError) -> Refused {
-        if matches!(why, UpstreamError::Connect(_) | UpstreamError::Stdio(_)) {
+    fn undone(&self, exchange: Exchange, why: impl Into<Refusal>) -> Refused {
+        let why = why.into();
+        if matches!(why, Refusal::Upstream(UpstreamError::Connect(_) | UpstreamError::Stdio(_))) {
             exchange.upstream.server.era.forget();
         }
-        self.undone_by(exchange, why.into())
+        self.undone_by(exchange, why)
     }
 
     fn undone_by(&self, exchange: Exchange, why: Refusal) -> Refused {
@@ -503,6 +520,7 @@ async fn exists(
     bound: &Bound,
     asked: &Asked<'_>,
     upstream: &Upstream,
+    bridged: Option<&to_legacy::Session>,
 ) -> Result<HeaderMap, Refusal> {
     let Asked::Tool(name) = asked else { return Ok(HeaderMap::new()) };
     let mirrored = lawful.is_modern() && modern::has_params(&entry.headers);
@@ -510,9 +528,11 @@ async fn exists(
         return Ok(HeaderMap::new());
     }
     let direct = lawful.session.as_deref().filter(|session| session.translated.is_none());
-    let asking = Asking { upstream, session: direct.map(session_headers) };
+    let headers = direct.map(session_headers).or(bridged.map(to_legacy::Session::headers));
+    let asking = Asking { upstream, session: headers };
     // A legacy server may list other tools in another session.
-    let catalogue = direct.map_or(&entry.server.catalogue, |session| &session.catalogue);
+    let own = direct.map(|session| &session.catalogue).or(bridged.map(|session| &session.catalogue));
+    let catalogue = own.unwrap_or(&entry.server.catalogue);
     match catalogue.tool(name, &asking).await? {
         Some(mirrors) if lawful.is_modern() => {
             modern::params(&mirrors, &entry.headers, lawful.arguments.map(RawValue::get))
@@ -535,11 +555,4 @@ fn restrict(bound: &Bound, method: Method, params: &mut Params<'_>) {
     if let Some(meta) = meta {
         params.replace_meta(meta);
     }
-}
-
-fn too_new(server: &Server) -> String {
-    format!(
-        "this client speaks 2026-07-28, server `{}` only revisions up to 2025-11-25: use a client that sends `initialize`",
-        server.id
-    )
 }

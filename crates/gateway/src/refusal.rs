@@ -12,6 +12,7 @@ use mcp::{Era, Fault, Kind, Method, Revision};
 use serde_json::json;
 
 use crate::duplex::Trouble;
+use crate::eras::to_legacy::BadState;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
 use crate::ruling::Ruling;
@@ -114,6 +115,8 @@ pub(crate) enum Refusal {
     TaskCancelled,
     #[error("the session has too many subscriptions")]
     TooManySubscriptions,
+    #[error(transparent)]
+    State(#[from] BadState),
     #[error("upstream failed")]
     Upstream(#[from] UpstreamError),
     #[error(transparent)]
@@ -317,7 +320,7 @@ impl Refused {
                 Spoken { message, data: Some(data), ..say(StatusCode::OK, DENIED) }
             }
             Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },
-            Refusal::NotOurs(_) => say(StatusCode::OK, INVALID_PARAMS),
+            Refusal::NotOurs(_) | Refusal::State(_) => say(StatusCode::OK, INVALID_PARAMS),
             Refusal::ForbiddenInput | Refusal::Input(_) | Refusal::TaskCancelled => say(StatusCode::OK, INTERNAL),
             Refusal::Upstream(UpstreamError::Down(wait)) => {
                 let message = format!("the server is down; it is tried again in {} s", wait.as_secs_f64().ceil());

@@ -16,6 +16,7 @@ use crate::builtin;
 use crate::clients::Clients;
 use crate::config::{Bounds, Config, PolicySource, Reach, Target};
 use crate::duplex::sse::Fronts;
+use crate::eras::to_legacy::ToLegacy;
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::health;
@@ -94,6 +95,7 @@ impl Gateway {
             tasks: Arc::new(Tasks::default()),
             fronts: Fronts::default(),
             aggregate,
+            to_legacy: Arc::new(ToLegacy::new()),
             draining,
             bounds: Arc::clone(&bounds),
         });
@@ -259,6 +261,7 @@ async fn sweep(pipeline: Pipeline) {
         pipeline.shared.limits.evict_idle();
         pipeline.shared.tasks.expire();
         pipeline.shared.aggregate.expire(session_idle);
+        pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));
         for session in pipeline.shared.sessions.expire(session_idle) {
             let Some(server) = pipeline.shared.servers.get(&*session.server).filter(|_| session.upstream.is_some())
             else {

@@ -51,6 +51,15 @@ pub(crate) fn answer_modern(request: &Recorded, tools: &[String]) -> Answer {
     Answer::json(404, &json!({ "jsonrpc": "2.0", "id": message["id"], "error": error }))
 }
 
+/// What a server answers that has never heard of 2026-07-28.
+pub(crate) fn legacy_answer(request: &Recorded, tools: &[String]) -> Answer {
+    if request.header("mcp-protocol-version") == Some("2026-07-28") {
+        let error = json!({ "code": -32000, "message": "Bad Request: Unsupported protocol version" });
+        return Answer::json(400, &json!({ "jsonrpc": "2.0", "id": null, "error": error }));
+    }
+    answer(request, tools)
+}
+
 fn initialized(message: &Value) -> Value {
     json!({
         "protocolVersion": message["params"]["protocolVersion"],

@@ -13,6 +13,7 @@ use super::{Service, stdio};
 use crate::aggregate::Aggregate;
 use crate::clients::Clients;
 use crate::config::Config;
+use crate::eras::to_legacy::ToLegacy;
 use crate::head::Doors;
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
@@ -46,6 +47,7 @@ pub async fn wrap(
         tasks: Arc::new(Tasks::default()),
         fronts: super::sse::Fronts::default(),
         aggregate,
+        to_legacy: Arc::new(ToLegacy::new()),
         draining,
         bounds: Arc::clone(&bounds),
     });
