@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub(crate) use self::error::StdioError;
-use self::handle::{Command, Handle, Note, Post};
+use self::handle::{Command, Handle, Note, Post, Spare};
 pub(crate) use self::house::Doing;
 use self::house::House;
 use self::message::{Kind, Message};
@@ -59,6 +59,8 @@ pub(crate) struct Stdio {
 struct Leaving {
     notes: mpsc::UnboundedSender<Note>,
     note: Option<Note>,
+    /// Of a probe: the line that it leaves behind.
+    probed: Option<Arc<Spare>>,
 }
 
 impl Leaving {
@@ -69,9 +71,12 @@ impl Leaving {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        if let Some(note) = self.note.take() {
-            _ = self.notes.send(note);
+        let Some(note) = self.note.take() else { return };
+        // At once: whoever gave up asking wants the line next, and may be faster than the note.
+        if let Some(spare) = &self.probed {
+            spare.probed(false);
         }
+        _ = self.notes.send(note);
     }
 }
 
@@ -174,7 +179,8 @@ impl Stdio {
         let id = session_id()?;
         for _ in 0..TRIES {
             let line = self.table.legacy(&upstream.agent, upstream.deadline).await?;
-            let unfinished = Leaving { notes: line.notes.clone(), note: Some(Note::End(Arc::clone(&id))) };
+            let note = Some(Note::End(Arc::clone(&id)));
+            let unfinished = Leaving { notes: line.notes.clone(), note, probed: None };
             post.session = Some(Arc::clone(&id));
             let (outlet, inlet) = Outlet::new();
             post = match send(upstream, &line, post, Some(outlet)).await? {
@@ -220,7 +226,8 @@ impl Stdio {
             return Ok(sent.map(|()| Answering::empty(StatusCode::ACCEPTED)));
         };
         let (id, modern) = (asked.id, post.modern && asked.method != Method::Discover);
-        let leaving = Leaving { notes: line.notes.clone(), note: Some(Note::Left(id)) };
+        let probed = (asked.method == Method::Discover).then(|| Arc::clone(&line.spare));
+        let leaving = Leaving { notes: line.notes.clone(), note: Some(Note::Left(id)), probed };
         let (outlet, Inlet { mut whole, events }) = Outlet::new();
         if let Err(unsent) = send(upstream, line, post, Some(outlet)).await? {
             return Ok(Err(unsent));

@@ -1,6 +1,7 @@
 //! Which transport a server has: Streamable HTTP if it takes an `initialize`; if not, and it names an `endpoint`, HTTP+SSE. What was
 //! found is remembered until it fails.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use crate::limits::Held;
 use crate::policies::chain;
 use crate::reply::SESSION_ID;
 use crate::upstream::{Departing, MCP_METHOD, Upstream, UpstreamError};
+
+type Trying<'a> = Pin<Box<dyn Future<Output = Result<Response<Answering>, UpstreamError>> + Send + 'a>>;
 
 pub(crate) struct Auto {
     pub(crate) old: OldSse,
@@ -54,25 +57,31 @@ impl Auto {
         }
     }
 
-    /// The server does not take an `initialize`: that stands, unless it has the old transport.
-    async fn try_old(
-        &self,
-        upstream: &Upstream,
+    /// The server does not take an `initialize`: that stands, unless it has the old transport. Boxed, since finding out the era posts
+    /// a message here, and the future would hold itself.
+    fn try_old<'a>(
+        &'a self,
+        upstream: &'a Upstream,
         extra: HeaderMap,
         body: Bytes,
         refused: Response<Answering>,
-    ) -> Result<Response<Answering>, UpstreamError> {
-        match self.old.post(upstream, extra, body, None).await {
-            Ok(response) => {
-                self.known.store(true, Ordering::Relaxed);
-                tracing::info!(server = %upstream.server.id, "the server speaks HTTP+SSE, as of 2024-11-05");
-                Ok(response)
+    ) -> Trying<'a> {
+        Box::pin(async move {
+            if upstream.server.era.is_modern(upstream).await.unwrap_or(false) {
+                return Ok(refused); // of another era, which has no old transport
             }
-            Err(error) => {
-                tracing::debug!(server = %upstream.server.id, error = %chain(&error), "no HTTP+SSE either");
-                Ok(refused)
+            match self.old.post(upstream, extra, body, None).await {
+                Ok(response) => {
+                    self.known.store(true, Ordering::Relaxed);
+                    tracing::info!(server = %upstream.server.id, "the server speaks HTTP+SSE, as of 2024-11-05");
+                    Ok(response)
+                }
+                Err(error) => {
+                    tracing::debug!(server = %upstream.server.id, error = %chain(&error), "no HTTP+SSE either");
+                    Ok(refused)
+                }
             }
-        }
+        })
     }
 
     /// Is this for the old transport?

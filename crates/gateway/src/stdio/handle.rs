@@ -1,7 +1,7 @@
 //! What is handed over to a line, and what it keeps of it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
@@ -48,8 +48,36 @@ pub(super) struct Handle {
     pub(super) commands: mpsc::Sender<Command>,
     /// One for each request at most, and one for each session; so it need not wait.
     pub(super) notes: mpsc::UnboundedSender<Note>,
-    /// It was probed, turned out legacy, and nothing else happened: an `initialize` may have it.
-    pub(super) spare: Arc<AtomicBool>,
+    pub(super) spare: Arc<Spare>,
+}
+
+/// Whether an `initialize` may have the line: it was probed, turned out legacy, and nothing else happened.
+#[derive(Default)]
+pub(super) struct Spare {
+    free: AtomicBool,
+    /// It was asked something that was no probe.
+    used: AtomicBool,
+}
+
+impl Spare {
+    /// What a probe told. A program that is not modern, and was asked nothing else, is as good as new.
+    pub(super) fn probed(&self, modern: bool) {
+        self.free.store(!modern && !self.used.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    pub(super) fn used(&self) {
+        self.used.store(true, Ordering::Release);
+        self.free.store(false, Ordering::Release);
+    }
+
+    /// Takes it, if it is free.
+    pub(super) fn take(&self) -> bool {
+        self.free.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.free.load(Ordering::Acquire)
+    }
 }
 
 impl Handle {

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mcp::{Method, Verdict, Writer};
@@ -13,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::crashes::{Crashes, Next};
 use super::error::StdioError;
-use super::handle::{Command, Handle, Note, Open, Post, Waiter};
+use super::handle::{Command, Handle, Note, Open, Post, Spare, Waiter};
 use super::house::House;
 use super::message::{self, Asked, Kind};
 use super::outlet::Outlet;
@@ -41,13 +40,12 @@ pub(super) struct Line {
     pub(super) house: Arc<House>,
     commands: mpsc::Receiver<Command>,
     notes: mpsc::UnboundedReceiver<Note>,
-    spare: Arc<AtomicBool>,
+    spare: Arc<Spare>,
     stop: watch::Receiver<bool>,
     /// Of the few that the server may have.
     _room: OwnedSemaphorePermit,
     /// Is the program spoken to as a legacy one?
     pub(super) legacy: bool,
-    only_probed: bool,
     pub(super) process: Option<Process>,
     phase: Phase,
     crashes: Crashes,
@@ -93,7 +91,7 @@ impl Line {
     pub(super) fn new(house: Arc<House>, room: OwnedSemaphorePermit, stop: watch::Receiver<bool>) -> (Self, Handle) {
         let (commands, posted) = mpsc::channel(COMMANDS);
         let (notes, noted) = mpsc::unbounded_channel();
-        let spare = Arc::new(AtomicBool::new(false));
+        let spare = Arc::new(Spare::default());
         let handle = Handle { commands, notes, spare: Arc::clone(&spare) };
         let line = Self {
             house,
@@ -103,7 +101,6 @@ impl Line {
             stop,
             _room: room,
             legacy: false,
-            only_probed: true,
             process: None,
             phase: Phase::Off,
             crashes: Crashes::default(),
@@ -314,15 +311,13 @@ impl Line {
         self.write(&Writer::server_message(None, "notifications/cancelled", Some(&params)));
     }
 
-    /// What a probe told. A program that is not modern, and was asked nothing else, is as good as new.
     pub(super) fn probed(&mut self, modern: bool) {
-        self.spare.store(self.only_probed && !modern, Ordering::Release);
+        self.spare.probed(modern);
     }
 
     pub(super) fn asked_for(&mut self, method: Method) {
         if method != Method::Discover {
-            self.only_probed = false;
-            self.spare.store(false, Ordering::Release);
+            self.spare.used();
         }
     }
 

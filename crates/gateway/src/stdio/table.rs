@@ -1,7 +1,6 @@
 //! Which line belongs to whom, and how many there may be.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -86,7 +85,7 @@ impl Table {
             if let Some(line) = lines.shared.as_ref().filter(|line| !line.commands.is_closed()) {
                 return Some(line.clone());
             }
-            let spare = |line: &Handle| line.spare.swap(false, Ordering::AcqRel) && !line.commands.is_closed();
+            let spare = |line: &Handle| line.spare.take() && !line.commands.is_closed();
             let line = lines.agents.get(&agent).filter(|line| spare(line)).cloned()?;
             lines.agents.remove(&agent);
             lines.shared = shared.then(|| line.clone());
@@ -154,7 +153,7 @@ impl Table {
 
 /// Processes that were only probed are kept for whoever comes next, but not when somebody is waiting for room.
 fn make_room(lines: &Lines) {
-    for line in lines.agents.values().filter(|line| line.spare.load(Ordering::Acquire)) {
+    for line in lines.agents.values().filter(|line| line.spare.is_free()) {
         line.note(Note::Retire);
     }
 }

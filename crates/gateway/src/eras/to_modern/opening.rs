@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use mcp::{Method, Object, Params, Revision, ServerMessage, Verdict, Writer, meta};
+use mcp::{Era, Method, Object, Params, Revision, ServerMessage, Verdict, Writer, meta};
 
 use super::ToModern;
 use crate::answering::Answering;
@@ -77,11 +77,21 @@ async fn heard(
         true => first_answer(upstream, body).await?.into(),
         false => upstream.read(body).await?,
     };
-    let answer = ServerMessage::read(&bytes);
-    let refused = matches!(answer, Some(ServerMessage::Answer(mcp::Answer { verdict: Verdict::Error(_), .. })));
+    let refused = is_refusal(&bytes);
     let whole = Answering::json(status, bytes);
     head.headers.extend(whole.headers().clone());
     Ok((Response::from_parts(head, whole.into_body()), refused))
+}
+
+/// An error; or a revision that has no `initialize`, which some modern servers answer all the same.
+fn is_refusal(bytes: &[u8]) -> bool {
+    let Some(ServerMessage::Answer(answer)) = ServerMessage::read(bytes) else { return false };
+    match answer.verdict {
+        Verdict::Error(_) => true,
+        Verdict::Result(result) => Object::read(result.get())
+            .and_then(|result| Revision::named(&result.text("protocolVersion")?))
+            .is_some_and(|revision| revision.era() == Era::Modern),
+    }
 }
 
 /// Other statuses say nothing of the era: credentials are wrong, it moved, it is busy, it is broken.
