@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::e2e::stand::{self, Gateway, Node, Profile, Upstream};
+use crate::e2e::stand::{self, At, Gateway, Node, Profile, Upstream};
 use crate::shell;
 
 /// The suite of npm's `@modelcontextprotocol/conformance`.
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 
 fn start_gateway(profile: Profile, folder: &Path, fixture: &str) -> anyhow::Result<Gateway> {
     let policy = shell::root().join("policies/allow-all/policy.json");
-    Gateway::start(profile, folder, &[Upstream { id: "fixture", url: fixture, policy }])
+    Gateway::start(profile, folder, &[Upstream { id: "fixture", at: At::Url(fixture.to_owned()), policy }])
 }
 
 fn run_suite(node: &Node, url: &str, revision: &str, results: &Path) -> anyhow::Result<Outcome> {

@@ -1,6 +1,8 @@
 //! `cargo xtask e2e [--smoke] [--release]`: unmodified real clients through the gateway to real servers, a column each.
 //! What is checked stands in `xtask/e2e/client.py` and `client.mjs`, once for each language. `--smoke` makes fewer calls.
+//! `--matrix` is another matter: see [`matrix`].
 
+mod matrix;
 mod python;
 pub(crate) mod stand;
 mod table;
@@ -11,7 +13,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 use self::python::Python;
-use self::stand::{Emulator, Gateway, Node, Process, Profile, Upstream};
+use self::stand::{At, Emulator, Gateway, Node, Process, Profile, Upstream};
 use self::table::{Column, Table};
 use crate::shell;
 
@@ -52,6 +54,9 @@ const PAIRS: [Pair; 18] = [
     (Client::TypeScript("v2"), "modern", "finetuning", 0),
 ];
 
+const USAGE: &str =
+    "usage: cargo xtask e2e [--smoke] [--release], or cargo xtask e2e --matrix [--check] [--only TEXT] [--release]";
+
 /// In a smoke run only every so many-th of the calls is made.
 const SMOKE: u32 = 50;
 
@@ -60,12 +65,20 @@ const ISOLATION: u32 = 100_000;
 
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let (mut profile, mut divisor) = (Profile::Debug, 1);
-    for argument in arguments {
+    let (mut is_matrix, mut check, mut only) = (false, false, None);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--release" => profile = Profile::Release,
             "--smoke" => divisor = SMOKE,
-            other => bail!("unknown argument `{other}`; usage: cargo xtask e2e [--smoke] [--release]"),
+            "--matrix" => is_matrix = true,
+            "--check" => check = true,
+            "--only" => only = Some(arguments.next().context(USAGE)?.clone()),
+            other => bail!("unknown argument `{other}`; {USAGE}"),
         }
+    }
+    if is_matrix {
+        return matrix::run(&matrix::Wanted { only, check, profile });
     }
     isolation(ISOLATION / divisor)?;
     let folder = stand::fresh("e2e")?;
@@ -76,10 +89,14 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         profile,
         &folder,
         &[
-            Upstream { id: "fixture", url: &fixture, policy: shell::root().join("xtask/e2e/fixture.policy.json") },
+            Upstream {
+                id: "fixture",
+                at: At::Url(fixture),
+                policy: shell::root().join("xtask/e2e/fixture.policy.json"),
+            },
             Upstream {
                 id: "everything",
-                url: &everything,
+                at: At::Url(everything),
                 policy: shell::root().join("policies/everything/policy.json"),
             },
         ],

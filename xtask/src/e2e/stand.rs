@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::Context;
 
 pub(crate) use self::emulator::Emulator;
-pub(crate) use self::gateway::{Gateway, Upstream};
+pub(crate) use self::gateway::{At, Gateway, Upstream};
 pub(crate) use self::node::Node;
 pub(crate) use self::process::Process;
 use crate::shell;
