@@ -9,48 +9,22 @@ import asyncio
 import json
 import sys
 import time
-import traceback
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import version
 
-import mcp
 from mcp import types
 
-MAJOR = int(version("mcp").split(".")[0])
+import peer
+from peer import MAJOR, complain, plain
+
 ERA, TARGETS = sys.argv[1], json.loads(sys.argv[2])
 
 # How many targets are looked at together, and how long connecting and each check may take, in seconds.
 TOGETHER, PATIENCE = 4, 30
 
 
-def plain(value):
-    """What came over the wire, whichever way this release wraps it."""
-    return json.loads(value.model_dump_json(by_alias=True, exclude_none=True))
-
-
 async def elicit(_context, params):
     wanted = plain(params)["requestedSchema"]["properties"]
     return types.ElicitResult(action="accept", content={name: f"my {name}" for name in wanted})
-
-
-@asynccontextmanager
-async def transport(target):
-    """A pair of streams."""
-    at = target["at"]
-    async with AsyncExitStack() as stack:
-        if target["via"] == "stdio":
-            from mcp.client.stdio import StdioServerParameters, stdio_client
-
-            opened = stdio_client(StdioServerParameters(command=at[0], args=at[1:]))
-        elif target["via"] == "sse":
-            from mcp.client.sse import sse_client
-
-            opened = sse_client(at)
-        else:
-            from mcp.client.streamable_http import streamable_http_client
-
-            opened = streamable_http_client(at)
-        yield (await stack.enter_async_context(opened))[:2]
 
 
 class Target:
@@ -62,15 +36,8 @@ class Target:
     @asynccontextmanager
     async def connected(self):
         callbacks = {"elicitation_callback": elicit, "message_handler": self.noticed}
-        if MAJOR == 1:
-            async with transport(self.target) as (read, write):
-                async with mcp.ClientSession(read, write, **callbacks) as self.client:
-                    await self.client.initialize()
-                    yield
-        else:
-            mode = "2026-07-28" if ERA == "modern" else ERA
-            async with mcp.Client(transport(self.target), mode=mode, **callbacks) as self.client:
-                yield
+        async with peer.connected(self.target, ERA, **callbacks) as self.client:
+            yield
 
     async def noticed(self, message):
         if getattr(getattr(message, "root", message), "method", None) == "notifications/tools/list_changed":
@@ -80,18 +47,11 @@ class Target:
         return plain(await self.client.call_tool(self.prefix + tool, arguments or {}, **options))
 
     async def text(self, tool, arguments=None, **options):
-        result = await self.call(tool, arguments, **options)
-        assert not result.get("isError"), result
-        return "\n".join(block["text"] for block in result["content"] if block["type"] == "text")
+        return peer.text(await self.call(tool, arguments, **options))
 
     async def names(self):
-        names, cursor = [], None
-        while True:
-            page = plain(await self.client.list_tools(cursor=cursor))
-            names += [tool["name"].removeprefix(self.prefix) for tool in page["tools"] if tool["name"].startswith(self.prefix)]
-            cursor = page.get("nextCursor")
-            if cursor is None:
-                return names
+        names = await peer.tools(self.client)
+        return [name.removeprefix(self.prefix) for name in names if name.startswith(self.prefix)]
 
     async def list(self):
         names = await self.names()
@@ -187,15 +147,6 @@ async def look(target, together):
             failed = True
             complain(f"{name} connect", error)
     return not failed
-
-
-def complain(check, error):
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    why = " ".join(f"{type(error).__name__}: {error}".split())
-    print(f"FAIL {check}: {why[:500]}", flush=True)
-    print(check, file=sys.stderr)
-    traceback.print_exception(error)
 
 
 async def main():

@@ -175,13 +175,13 @@ impl Stage<'_> {
             (Way::Http(to), _) => mount("mcp", to)?.into(),
             (Way::Sse(to), _) => mount("sse", to)?.into(),
             (Way::Bridge(to), _) => json!([self.toolgate, "bridge", mount("mcp", to)?]),
-            (Way::Wrap, At::Command(words)) => {
+            (Way::Wrap, At::Command(launch)) => {
                 let policy = shell::root().join(POLICY);
                 let mut command = vec![json!(self.toolgate), "wrap".into(), "-p".into(), json!(policy), "--".into()];
-                command.extend(words.iter().map(|word| json!(word)));
+                command.extend(launch.words.iter().map(|word| json!(word)));
                 command.into()
             }
-            (Way::Direct, At::Command(words)) => json!(words),
+            (Way::Direct, At::Command(launch)) => json!(launch.words),
             (Way::Direct, At::Url(url)) => json!(url),
             (Way::Wrap, At::Url(_)) => bail!("an address cannot be wrapped"),
         })

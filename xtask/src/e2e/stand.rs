@@ -2,6 +2,7 @@
 
 mod emulator;
 mod gateway;
+mod launch;
 mod node;
 mod process;
 
@@ -12,6 +13,7 @@ use anyhow::Context;
 
 pub(crate) use self::emulator::Emulator;
 pub(crate) use self::gateway::{At, Gateway, Upstream};
+pub(crate) use self::launch::Launch;
 pub(crate) use self::node::Node;
 pub(crate) use self::process::Process;
 use crate::shell;

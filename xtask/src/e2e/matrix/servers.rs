@@ -5,7 +5,7 @@ use std::path::Path;
 use super::cell::Server;
 use super::client::{PYTHON_1, PYTHON_2};
 use crate::e2e::python::Python;
-use crate::e2e::stand::{At, Process};
+use crate::e2e::stand::{At, Launch, Process};
 use crate::shell;
 
 pub(super) struct Servers {
@@ -27,9 +27,7 @@ impl Servers {
             let mut command = Python::install(release)?.run();
             command.arg(shell::root().join("xtask/e2e/server.py")).arg(mode);
             if server.is_stdio() {
-                let words = std::iter::once(command.get_program()).chain(command.get_args());
-                let words = words.map(|word| word.to_string_lossy().into_owned());
-                at.push((server, At::Command(words.collect())));
+                at.push((server, At::Command(Launch::of(&command))));
                 continue;
             }
             let (process, url) = Process::start(server.id(), &mut command, logs, |line| {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::{Process, Profile, build};
+use super::{Launch, Process, Profile, build};
 
 /// A server that the gateway knows.
 pub(crate) struct Upstream<'a> {
@@ -18,7 +18,7 @@ pub(crate) struct Upstream<'a> {
 #[derive(Clone)]
 pub(crate) enum At {
     Url(String),
-    Command(Vec<String>),
+    Command(Launch),
 }
 
 /// A running gateway.
@@ -36,7 +36,7 @@ impl Gateway {
             let policy = policy.canonicalize().with_context(|| format!("no policy `{}`", policy.display()))?;
             let at = match at {
                 At::Url(url) => format!("url = {url:?}"),
-                At::Command(words) => format!("command = {words:?}"),
+                At::Command(launch) => launch.settings(),
             };
             config += &format!("\n[servers.{id}]\n{at}\npolicy = {policy:?}\n");
         }
