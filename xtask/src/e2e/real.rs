@@ -26,7 +26,8 @@ const CLIENTS: [(&str, &str); 3] = [("1.30.0", "legacy"), ("2.3.0", "legacy"), (
 const DIRECT: [(&str, &str); 2] = [("1.30.0", "legacy"), ("2.3.0", "auto")];
 
 /// What `servers.json` says, in the order in which it is checked.
-const CHECKS: [(&str, &str); 4] = [("list", "listed"), ("call", "calls"), ("denied", "denied"), ("unharmed", "unharmed")];
+const CHECKS: [(&str, &str); 4] =
+    [("list", "listed"), ("call", "calls"), ("denied", "denied"), ("unharmed", "unharmed")];
 
 /// Looks at all of them, or at those whose id contains `only`, directly or through a gateway, and gives the table.
 pub(super) fn look(profile: Profile, direct: bool, only: Option<&str>) -> anyhow::Result<Table> {
@@ -68,9 +69,9 @@ pub(super) fn look(profile: Profile, direct: bool, only: Option<&str>) -> anyhow
     Ok(table)
 }
 
-/// Whether a check says something where there is no policy.
+/// Whether a check can be made where there is no policy.
 fn is_open(check: &str) -> bool {
-    matches!(check, "list" | "call")
+    check != "denied"
 }
 
 fn upstreams(servers: &Servers) -> Vec<Upstream<'_>> {
@@ -90,7 +91,8 @@ fn way(at: &At, id: &str) -> Map<String, Value> {
             json!({ "via": if is_old { "sse" } else { "http" }, "at": url })
         }
         At::Command(command) => {
-            let env: Map<String, Value> = command.env.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            let env: Map<String, Value> =
+                command.env.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
             json!({ "via": "stdio", "at": command.words, "env": env, "cwd": command.cwd })
         }
     };
