@@ -1,5 +1,5 @@
 //! `cargo xtask e2e [--smoke] [--release]`: unmodified real clients through the gateway to real servers, a column each.
-//! What is checked stands in `xtask/e2e/client.py` and `client.mjs`, once for each language; then come the servers of [`real`].
+//! What is checked stands in `xtask/e2e/client.py` and `client.mjs`, once for each language; then come a few cells of [`matrix`], and [`real`].
 //! `--smoke` makes fewer calls; `--real` looks at real servers only, with `--direct` without a gateway. `--matrix` is another matter: see
 //! [`matrix`].
 
@@ -57,7 +57,7 @@ const PAIRS: [Pair; 18] = [
 ];
 
 const USAGE: &str = "usage: cargo xtask e2e [--smoke] [--release], cargo xtask e2e --real [--direct] [--only TEXT] [--release], \
-                     or cargo xtask e2e --matrix [--check] [--only TEXT] [--release]";
+                     or cargo xtask e2e --matrix [--check] [--smoke] [--only TEXT] [--release]";
 
 /// In a smoke run only every so many-th of the calls is made.
 const SMOKE: u32 = 50;
@@ -83,12 +83,13 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         }
     }
     if is_matrix {
-        return matrix::run(&matrix::Wanted { only, check, profile });
+        return matrix::run(&matrix::Wanted { only, smoke: divisor == SMOKE, check, profile });
     }
-    let pairs = if is_real { 0 } else { pairs(profile, divisor)? };
+    let mut failures = if is_real { 0 } else { pairs(profile, divisor)? + matrix::smoke(profile)? };
     let real = real::look(profile, direct, only.as_deref())?;
     println!("{real}");
-    match pairs + real.failures() {
+    failures += real.failures();
+    match failures {
         0 => Ok(()),
         failures => bail!("{failures} end-to-end checks failed; the logs are in `{}`", stand::target().display()),
     }

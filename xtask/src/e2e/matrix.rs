@@ -1,11 +1,12 @@
-//! `cargo xtask e2e --matrix [--check] [--only TEXT] [--release]`: every client by every way to every server.
+//! `cargo xtask e2e --matrix [--check] [--smoke] [--only TEXT] [--release]`: every client by every way to every server.
 //! Writes `docs/compatibility.md`; with `--check` it compares instead. `--only` looks at the cells whose name contains the text
-//! (`python-2-modern/http-aggregate/sse`), and writes nothing.
+//! (`python-2-modern/http-aggregate/sse`), `--smoke` at those of [`smoke`]; both write nothing.
 
 mod cell;
 mod client;
 mod page;
 mod servers;
+mod smoke;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ const POLICY: &str = "xtask/e2e/matrix.policy.json";
 /// Which cells, and what becomes of the table.
 pub(super) struct Wanted {
     pub(super) only: Option<String>,
+    pub(super) smoke: bool,
     pub(super) check: bool,
     pub(super) profile: Profile,
 }
@@ -40,19 +42,28 @@ struct Seen {
 }
 
 pub(super) fn run(wanted: &Wanted) -> anyhow::Result<()> {
-    let folder = stand::fresh("e2e-matrix")?;
-    let seen = look(wanted, &folder)?;
-    for failure in &seen.failures {
-        println!("FAIL {failure}");
-    }
-    println!("{} cells, {} failed checks", seen.passed.len(), seen.failures.len());
-    if wanted.only.is_none() {
+    let seen = shown(wanted)?;
+    if wanted.only.is_none() && !wanted.smoke {
         publish(&page::write(&seen, &versions()?), wanted.check)?;
     }
     match seen.failures.len() {
         0 => Ok(()),
-        failures => bail!("{failures} checks of the matrix failed; the logs are in `{}`", folder.display()),
+        failures => bail!("{failures} checks of the matrix failed; the logs are in `{}`", stand::target().display()),
     }
+}
+
+/// Looks at the cells of [`smoke`], and says how many checks failed.
+pub(super) fn smoke(profile: Profile) -> anyhow::Result<usize> {
+    Ok(shown(&Wanted { only: None, smoke: true, check: false, profile })?.failures.len())
+}
+
+fn shown(wanted: &Wanted) -> anyhow::Result<Seen> {
+    let seen = look(wanted, &stand::fresh("e2e-matrix")?)?;
+    for failure in &seen.failures {
+        println!("FAIL {failure}");
+    }
+    println!("{} cells, {} failed checks", seen.passed.len(), seen.failures.len());
+    Ok(seen)
 }
 
 fn publish(page: &str, check: bool) -> anyhow::Result<()> {
@@ -144,7 +155,8 @@ fn full_name(sdk: Sdk, cell: Cell) -> String {
 
 impl Wanted {
     fn has(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|text| name.contains(text.as_str()))
+        let is_asked = self.only.as_ref().is_none_or(|text| name.contains(text.as_str()));
+        is_asked && (!self.smoke || smoke::SMOKE.contains(&name))
     }
 }
 

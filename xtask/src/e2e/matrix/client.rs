@@ -54,6 +54,19 @@ impl Sdk {
         }
     }
 
+    /// What the checks make up for, or do not ask of it.
+    pub(super) fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Python1 => Some(
+                "This SDK drops a cancelled call without a word to the server. For `cancel` the test sends `notifications/cancelled` itself.",
+            ),
+            Self::Rmcp => Some(
+                "This SDK handles each notification in a task of its own, so for `progress` the order of the reports is not looked at.",
+            ),
+            Self::Python2 | Self::TypeScript1 | Self::TypeScript2 => None,
+        }
+    }
+
     pub(super) fn has_sse(self) -> bool {
         match self {
             Self::Python1 | Self::Python2 | Self::TypeScript1 | Self::TypeScript2 => true,

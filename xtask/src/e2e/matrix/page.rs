@@ -51,7 +51,8 @@ fn section(page: &mut String, title: &str, ways: &[Way], seen: &Seen) {
     for &(sdk, era) in seen.clients() {
         for &way in ways {
             let mount = way.mount().map_or("", Mount::name);
-            let _ = write!(page, "| {} | {} | {mount} |", Sdk::title(sdk), Era::name(era));
+            let note = sdk.note().map(|note| format!(" ({})", notes.number(note))).unwrap_or_default();
+            let _ = write!(page, "| {}{note} | {} | {mount} |", Sdk::title(sdk), Era::name(era));
             for server in Server::ALL {
                 let cell = Cell { era, has_sse: sdk.has_sse(), way, server };
                 let _ = write!(page, " {} |", shown(cell, seen.of(sdk, cell), &mut notes));
