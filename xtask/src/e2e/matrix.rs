@@ -1,6 +1,6 @@
 //! `cargo xtask e2e --matrix [--check] [--smoke] [--only TEXT] [--release]`: every client by every way to every server.
 //! Writes `docs/compatibility.md`; with `--check` it compares instead. `--only` looks at the cells whose name contains the text
-//! (`python-2-modern/http-aggregate/sse`), `--smoke` at those of [`smoke`]; both write nothing.
+//! (`python-2-modern/http-aggregate/sse`), `--smoke` at those of [`smoke::SMOKE`]; both write nothing.
 
 mod cell;
 mod client;
@@ -52,7 +52,7 @@ pub(super) fn run(wanted: &Wanted) -> anyhow::Result<()> {
     }
 }
 
-/// Looks at the cells of [`smoke`], and says how many checks failed.
+/// Looks at the cells of [`smoke::SMOKE`], and says how many checks failed.
 pub(super) fn smoke(profile: Profile) -> anyhow::Result<usize> {
     Ok(shown(&Wanted { only: None, smoke: true, check: false, profile })?.failures.len())
 }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::e2e::python::Python;
 use crate::e2e::stand::{At, Launch, Node, Process};
+use crate::e2e::start_everything;
 use crate::shell;
 
 /// From PyPI, in one virtual environment.
@@ -74,8 +75,8 @@ impl Servers {
             .map(|(of, launch)| Server { id: of, of, at: At::Command(launch), folder: place(of) })
             .collect();
 
-        let (http, http_url) = super::super::start_everything(node, "streamableHttp", folder)?;
-        let (sse, sse_url) = super::super::start_everything(node, "sse", folder)?;
+        let (http, http_url) = start_everything(node, "streamableHttp", folder)?;
+        let (sse, sse_url) = start_everything(node, "sse", folder)?;
         let (browsing, browsing_url) = playwright(node, folder)?;
         for (id, of, url) in [
             ("everything-http", "everything", http_url),
