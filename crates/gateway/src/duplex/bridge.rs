@@ -56,7 +56,7 @@ pub async fn bridge(
         &Tls::new(&TlsOptions { ca: roots(bridge.ca.as_deref())?, ..TlsOptions::default() })?,
         &bounds,
     );
-    stdio::run(Service::There(there), bounds, reader, writer, stop).await;
+    stdio::run(Service::There(Box::new(there)), bounds, reader, writer, stop).await;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use crate::server::Server;
 
 pub(crate) enum Service {
     Here(Here),
-    There(There),
+    There(Box<There>),
 }
 
 /// One server behind the pipeline of this process.
