@@ -1,5 +1,8 @@
 //! `cargo xtask conformance [--release] [--direct]`: the official suite against the fixture, directly and through Toolgate.
-//! Check for check both must give the same, and no check may fail. `--direct` leaves the gateway out.
+//! Check for check both must give the same, and no check may fail. `--direct` leaves the gateway out. Then the suite's other half, in
+//! [`client`]: `--client` is that alone, and `--bridged` adds clients of the other era to it.
+
+mod client;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::e2e::stand::{self, Gateway, Node, Profile, Upstream};
+use crate::e2e::stand::{self, At, Gateway, Node, Profile, Upstream};
 use crate::shell;
 
 /// The suite of npm's `@modelcontextprotocol/conformance`.
@@ -16,18 +19,38 @@ const SUITE: &str = "@modelcontextprotocol/conformance/dist/index.js";
 /// What each revision asks for, and how many checks passed when this was written. Fewer means that the suite did not run as it should.
 const REQUIREMENTS: [(&str, usize); 2] = [("2025-11-25", 84), ("2026-07-28", 197)];
 
+const USAGE: &str = "usage: cargo xtask conformance [--release] [--direct] [--client] [--bridged]";
+
 /// How often each (scenario, check, status) was seen.
 type Outcome = BTreeMap<(String, String, String), usize>;
 
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
-    let (mut profile, mut direct_only) = (Profile::Debug, false);
+    let (mut profile, mut direct_only, mut client_only, mut bridged) = (Profile::Debug, false, false, false);
     for argument in arguments {
         match argument.as_str() {
             "--release" => profile = Profile::Release,
             "--direct" => direct_only = true,
-            other => bail!("unknown argument `{other}`; usage: cargo xtask conformance [--release] [--direct]"),
+            "--client" => client_only = true,
+            "--bridged" => bridged = true,
+            other => bail!("unknown argument `{other}`; {USAGE}"),
         }
     }
+    let mut hows = vec!["direct"];
+    hows.extend((!direct_only).then_some("through"));
+    hows.extend(bridged.then_some("bridged"));
+    let mut problems = if client_only { Vec::new() } else { server(profile, direct_only)? };
+    problems.extend(client::run(profile, &hows)?);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    bail!("{} conformance problems; every answer is in `{}`", problems.len(), stand::target().display())
+}
+
+/// The suite as a client: of the fixture, and of the gateway before it.
+fn server(profile: Profile, direct_only: bool) -> anyhow::Result<Vec<String>> {
     let folder = stand::fresh("conformance")?;
     let node = Node::install()?;
     let (_fixture, fixture) = stand::fixture(profile, &folder)?;
@@ -49,18 +72,12 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             problems.extend(differences(direct, through).map(|difference| format!("{revision}: {difference}")));
         }
     }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    for problem in &problems {
-        eprintln!("{problem}");
-    }
-    bail!("{} conformance problems; every answer is in `{}`", problems.len(), folder.display())
+    Ok(problems)
 }
 
 fn start_gateway(profile: Profile, folder: &Path, fixture: &str) -> anyhow::Result<Gateway> {
     let policy = shell::root().join("policies/allow-all/policy.json");
-    Gateway::start(profile, folder, &[Upstream { id: "fixture", url: fixture, policy }])
+    Gateway::start(profile, folder, &[Upstream { id: "fixture", at: At::Url(fixture.to_owned()), policy }])
 }
 
 fn run_suite(node: &Node, url: &str, revision: &str, results: &Path) -> anyhow::Result<Outcome> {
@@ -79,14 +96,20 @@ fn read(results: &Path) -> anyhow::Result<Outcome> {
     for entry in std::fs::read_dir(results)? {
         let folder = entry?.path();
         let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let text = std::fs::read(folder.join("checks.json")).with_context(|| format!("no checks in `{name}`"))?;
-        let checks: Vec<Value> = serde_json::from_slice(&text).with_context(|| format!("bad checks in `{name}`"))?;
-        for check in &checks {
-            let member = |key: &str| check.get(key).and_then(Value::as_str).unwrap_or("(none)").to_owned();
-            *outcome.entry((scenario(name), member("id"), member("status"))).or_default() += 1;
+        for [id, _, status] in checks(&folder)? {
+            *outcome.entry((scenario(name), id, status)).or_default() += 1;
         }
     }
     Ok(outcome)
+}
+
+/// Id, name and status of every check of one run of one scenario.
+fn checks(folder: &Path) -> anyhow::Result<Vec<[String; 3]>> {
+    let file = folder.join("checks.json");
+    let text = std::fs::read(&file).with_context(|| format!("no `{}`", file.display()))?;
+    let checks: Vec<Value> = serde_json::from_slice(&text).with_context(|| format!("bad `{}`", file.display()))?;
+    let member = |check: &Value, key: &str| check.get(key).and_then(Value::as_str).unwrap_or("(none)").to_owned();
+    Ok(checks.iter().map(|check| ["id", "name", "status"].map(|key| member(check, key))).collect())
 }
 
 /// `server-tools-list-2026-11-23T10-00-00-000Z` is of the scenario `tools-list`.

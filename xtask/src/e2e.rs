@@ -1,7 +1,11 @@
 //! `cargo xtask e2e [--smoke] [--release]`: unmodified real clients through the gateway to real servers, a column each.
-//! What is checked stands in `xtask/e2e/client.py` and `client.mjs`, once for each language. `--smoke` makes fewer calls.
+//! What is checked stands in `xtask/e2e/client.py` and `client.mjs`, once for each language; then come a few cells of [`matrix`], and [`real`].
+//! `--smoke` makes fewer calls; `--real` looks at real servers only, with `--direct` without a gateway. `--matrix` is another matter: see
+//! [`matrix`].
 
+mod matrix;
 mod python;
+mod real;
 pub(crate) mod stand;
 mod table;
 
@@ -11,7 +15,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 use self::python::Python;
-use self::stand::{Emulator, Gateway, Node, Process, Profile, Upstream};
+use self::stand::{At, Emulator, Gateway, Node, Process, Profile, Upstream};
 use self::table::{Column, Table};
 use crate::shell;
 
@@ -52,30 +56,64 @@ const PAIRS: [Pair; 18] = [
     (Client::TypeScript("v2"), "modern", "finetuning", 0),
 ];
 
+const USAGE: &str = "usage: cargo xtask e2e [--smoke] [--release], cargo xtask e2e --real [--direct] [--only TEXT] [--release], \
+                     or cargo xtask e2e --matrix [--check] [--smoke] [--only TEXT] [--release]";
+
 /// In a smoke run only every so many-th of the calls is made.
 const SMOKE: u32 = 50;
 
+/// Calls of two agents with equal ids to one shared program.
+const ISOLATION: u32 = 100_000;
+
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let (mut profile, mut divisor) = (Profile::Debug, 1);
-    for argument in arguments {
+    let (mut is_matrix, mut check, mut only) = (false, false, None);
+    let (mut is_real, mut direct) = (false, false);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--release" => profile = Profile::Release,
             "--smoke" => divisor = SMOKE,
-            other => bail!("unknown argument `{other}`; usage: cargo xtask e2e [--smoke] [--release]"),
+            "--matrix" => is_matrix = true,
+            "--check" => check = true,
+            "--real" => is_real = true,
+            "--direct" => direct = true,
+            "--only" => only = Some(arguments.next().context(USAGE)?.clone()),
+            other => bail!("unknown argument `{other}`; {USAGE}"),
         }
     }
+    if is_matrix {
+        return matrix::run(&matrix::Wanted { only, smoke: divisor == SMOKE, check, profile });
+    }
+    let mut failures = if is_real { 0 } else { pairs(profile, divisor)? + matrix::smoke(profile)? };
+    let real = real::look(profile, direct, only.as_deref())?;
+    println!("{real}");
+    failures += real.failures();
+    match failures {
+        0 => Ok(()),
+        failures => bail!("{failures} end-to-end checks failed; the logs are in `{}`", stand::target().display()),
+    }
+}
+
+/// Looks at every pair, and says how many checks failed.
+fn pairs(profile: Profile, divisor: u32) -> anyhow::Result<usize> {
+    isolation(ISOLATION / divisor)?;
     let folder = stand::fresh("e2e")?;
     let node = Node::install()?;
     let (_fixture, fixture) = stand::fixture(profile, &folder)?;
-    let (_everything, everything) = start_everything(&node, &folder)?;
+    let (_everything, everything) = start_everything(&node, "streamableHttp", &folder)?;
     let gateway = Gateway::start(
         profile,
         &folder,
         &[
-            Upstream { id: "fixture", url: &fixture, policy: shell::root().join("xtask/e2e/fixture.policy.json") },
+            Upstream {
+                id: "fixture",
+                at: At::Url(fixture),
+                policy: shell::root().join("xtask/e2e/fixture.policy.json"),
+            },
             Upstream {
                 id: "everything",
-                url: &everything,
+                at: At::Url(everything),
                 policy: shell::root().join("policies/everything/policy.json"),
             },
         ],
@@ -102,10 +140,13 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     }
     println!("{table}");
     emulator.was_only_read()?;
-    match table.failures() {
-        0 => Ok(()),
-        failures => bail!("{failures} end-to-end checks failed; the logs are in `{}`", folder.display()),
-    }
+    Ok(table.failures())
+}
+
+/// The test that every `cargo test` runs, with as many calls as were promised.
+fn isolation(calls: u32) -> anyhow::Result<()> {
+    let test = ["test", "-p", "gateway", "--test", "it", "nothing_crosses_between_two_agents_of_a_shared_program"];
+    shell::run(shell::cargo(&test).env("TOOLGATE_ISOLATION_CALLS", calls.to_string()))
 }
 
 impl Client {
@@ -159,12 +200,13 @@ fn expected(client: Client, era: &str, server: &str) -> Vec<&'static str> {
     checks
 }
 
-/// This server takes a port and does not say which it got, so we look for a free one first.
-fn start_everything(node: &Node, logs: &Path) -> anyhow::Result<(Process, String)> {
+/// `how` is its name for a transport. It takes a port and does not say which it got, so we look for a free one first.
+fn start_everything(node: &Node, how: &str, logs: &Path) -> anyhow::Result<(Process, String)> {
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut command = node.script(EVERYTHING);
-    command.arg("streamableHttp").env("PORT", port.to_string());
-    Process::start("everything", &mut command, logs, move |line| {
-        line.contains("listening on port").then(|| format!("http://127.0.0.1:{port}/mcp"))
+    command.arg(how).env("PORT", port.to_string());
+    let path = if how == "sse" { "sse" } else { "mcp" };
+    Process::start(&format!("everything-{how}"), &mut command, logs, move |line| {
+        line.contains(&format!("port {port}")).then(|| format!("http://127.0.0.1:{port}/{path}"))
     })
 }

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use crate::head::Doors;
 use crate::pipeline::Shared;
 use crate::policies::PolicyFile;
+use crate::stdio::Doing;
 use crate::worker;
 
 pub(crate) struct Admin {
@@ -83,6 +84,19 @@ impl Admin {
                 said.push_str(&format!("audit waiting {} lost {dropped}\n", status.waiting));
             }
             said.push_str(&format!("sessions {}\n", self.shared.sessions.len()));
+            let healths =
+                self.shared.servers.values().filter_map(|server| Some(server.way.endpoint()?.road.health.told()));
+            let mut healths: Vec<String> = healths.collect();
+            healths.sort_unstable();
+            for health in healths {
+                said.push_str(&health);
+                said.push('\n');
+            }
+            let mut programs: Vec<_> = self.shared.servers.values().filter_map(|server| server.program()).collect();
+            programs.sort_unstable_by_key(|(id, _)| *id);
+            for (id, Doing { processes, restarts, noise }) in programs {
+                said.push_str(&format!("program {id} processes {processes} restarts {restarts} noise {noise}\n"));
+            }
             for policy in self.policies.iter() {
                 let hash = policy.current().hash.clone();
                 said.push_str(&format!("policy {} {hash}\n", policy.name));

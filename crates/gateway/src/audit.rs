@@ -134,6 +134,13 @@ impl Audit {
         }
     }
 
+    /// Returns when what was handed over is written.
+    pub(crate) async fn settle(&self) {
+        if let Some(open) = &self.open {
+            open.opened.journal.settle().await;
+        }
+    }
+
     /// For readiness: none where nothing is recorded.
     pub(crate) fn status(&self) -> Option<(journal::Status, u64)> {
         let open = self.open.as_ref()?;
@@ -166,6 +173,11 @@ impl Recorded {
     /// The answer is on its way.
     pub(crate) fn answered(&self, is_error: bool, bytes: usize) {
         self.end(if is_error { "error" } else { "result" }, Some(bytes));
+    }
+
+    /// A further round of a call: how that ends is told by the call's first record.
+    pub(crate) fn is_a_round(&self) {
+        self.end("round", None);
     }
 
     pub(crate) fn failed(&self) {

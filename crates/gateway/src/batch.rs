@@ -8,15 +8,31 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use crate::pipeline::{Entry, Pipeline};
-use crate::record;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Out, Reply};
 
 /// Messages in one batch at most.
 const MAX_BATCH: usize = 100;
 
+/// Where messages come in: at one server, or at the aggregate of all.
+pub(crate) trait Mount: Clone + Send + Sync + 'static {
+    fn message(&self, message: Message<'_>) -> impl Future<Output = Result<Reply, Refused>> + Send;
+
+    fn refused(&self, refused: &Refused);
+}
+
+impl Mount for (Pipeline, Entry) {
+    async fn message(&self, message: Message<'_>) -> Result<Reply, Refused> {
+        self.0.message(&self.1, message).await
+    }
+
+    fn refused(&self, refused: &Refused) {
+        self.0.turned_away(&self.1.server.id, &self.1.agent, refused);
+    }
+}
+
 /// Refuses the whole array if any element is no lawful message; else works through it in order.
-pub(crate) async fn answer(pipeline: &Pipeline, entry: &Entry, elements: &[&RawValue]) -> Result<Reply, Refused> {
+pub(crate) async fn answer(mount: &impl Mount, elements: &[&RawValue]) -> Result<Reply, Refused> {
     if elements.len() > MAX_BATCH {
         return Err(Refusal::BatchTooLong(MAX_BATCH).into());
     }
@@ -32,17 +48,17 @@ pub(crate) async fn answer(pipeline: &Pipeline, entry: &Entry, elements: &[&RawV
     }
     if !owes_answers {
         for element in elements {
-            pipeline.message(entry, mcp::element(element)?).await?;
+            mount.message(mcp::element(element)?).await?;
         }
         return Ok(reply::empty(StatusCode::ACCEPTED));
     }
     let (feed, fed) = mpsc::channel(1);
-    let (pipeline, entry) = (pipeline.clone(), entry.clone());
+    let mount = mount.clone();
     let elements: Vec<Box<RawValue>> = elements.iter().map(|element| (*element).to_owned()).collect();
     tokio::spawn(async move {
         for element in elements {
             tokio::select! {
-                done = one(&pipeline, &entry, &element, &feed) => if done.is_err() { return },
+                done = one(&mount, &element, &feed) => if done.is_err() { return },
                 () = feed.closed() => return, // the client hung up
             }
         }
@@ -52,19 +68,18 @@ pub(crate) async fn answer(pipeline: &Pipeline, entry: &Entry, elements: &[&RawV
 
 struct HungUp;
 
-async fn one(pipeline: &Pipeline, entry: &Entry, element: &RawValue, feed: &mpsc::Sender<Bytes>) -> Result<(), HungUp> {
+async fn one(mount: &impl Mount, element: &RawValue, feed: &mpsc::Sender<Bytes>) -> Result<(), HungUp> {
     let Ok(message) = mcp::element(element) else { return Ok(()) };
     let is_request = matches!(message, Message::Request(_));
     // Boxed: a batch is a message that holds messages, and its future would hold itself.
-    let reply = match Box::pin(pipeline.message(entry, message)).await {
+    let reply = match Box::pin(mount.message(message)).await {
         Ok(reply) => reply,
         Err(refused) => {
-            record::refused(&entry.server.id, &entry.agent, &refused);
-            pipeline.shared.audit.turned_away(&entry.server.id, &entry.agent, &refused);
+            mount.refused(&refused);
             refused.reply()
         }
     };
-    let is_stream = matches!(reply.body(), Out::Relay(_) | Out::Fed(_));
+    let is_stream = matches!(reply.body(), Out::Relay(_) | Out::Merged(_) | Out::Fed(_));
     let mut body = reply.into_body();
     while let Some(Ok(frame)) = body.frame().await {
         let Ok(data) = frame.into_data() else { continue };

@@ -1,12 +1,17 @@
 //! What the operator decided, checked. The written form lies in layers (`config/layers.rs`); here every value has its type and its bounds,
 //! and a `Config` that exists may be run as it is.
 
+mod aggregate;
+mod client;
+mod command;
 mod error;
 mod headers;
 mod layers;
 mod origin;
+mod reach;
 mod server;
 mod settings;
+mod tls;
 mod value;
 
 use std::collections::BTreeMap;
@@ -19,12 +24,18 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Authority;
 
+pub use self::aggregate::Aggregate;
+pub use self::client::Wrapped;
+pub use self::command::{Command, Environment};
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
 pub use self::layers::{ConfigFile, Layers};
 pub use self::origin::Origin;
+pub use self::reach::{Reach, Transport};
+pub(crate) use self::server::upstream_url as server_url;
 pub use self::server::{InvalidServerId, PolicySource, Server, ServerId, Target};
 use self::settings::Settings;
+pub use self::tls::TlsOptions;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -45,6 +56,7 @@ pub struct Config {
     pub audit: Audit,
     pub limits: Limits,
     pub bounds: Bounds,
+    pub aggregate: Aggregate,
     pub log: Log,
     printed: String,
 }
@@ -122,6 +134,7 @@ pub struct Bounds {
     pub connect_timeout: Duration,
     pub call_timeout: Duration,
     pub idle_timeout: Duration,
+    pub input_timeout: Duration,
     pub response: usize,
     pub event: usize,
     pub sessions: NonZeroUsize,
@@ -160,8 +173,10 @@ impl Config {
                 Auth::Anonymous => settings.problem(problem),
             }
         }
+        let servers = server::read_all(&mut settings, layers);
         Ok(Self {
-            servers: server::read_all(&mut settings, layers),
+            aggregate: Aggregate::read(&mut settings, servers.keys()),
+            servers,
             audit: Audit::read(&mut settings, layers),
             limits: Limits::read(&mut settings),
             bounds: Bounds::read(&mut settings),
@@ -180,6 +195,7 @@ impl Config {
             target: server::finetuning(variables)?,
             policy: PolicySource::FINETUNING,
             headers: UpstreamHeaders::default(),
+            reach: Reach::default(),
         };
         let id = server::FINETUNING.parse().map_err(|error: InvalidServerId| error.to_string())?;
         self.servers.insert(id, server);
@@ -323,6 +339,7 @@ impl Bounds {
             connect_timeout: settings.span("bounds.connect_timeout", MILLISECOND..=HOUR),
             call_timeout: settings.span("bounds.call_timeout", MILLISECOND..=DAY),
             idle_timeout: settings.span("bounds.idle_timeout", MILLISECOND..=DAY),
+            input_timeout: settings.span("bounds.input_timeout", MILLISECOND..=DAY),
             response: settings.bytes("bounds.response", KIB..=GIB),
             event: settings.bytes("bounds.event", KIB..=GIB),
             sessions: settings.count("bounds.sessions", 100_000_000),

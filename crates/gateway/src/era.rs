@@ -1,6 +1,6 @@
 //! Which era an upstream speaks: asked once by a modern request, then remembered (MCP 2026-07-28, "Backward Compatibility").
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -9,10 +9,15 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::answering::{Answering, Piece};
+use crate::server::Server;
+use crate::stdio::StdioError;
 use crate::upstream::{MCP_METHOD, PROTOCOL_VERSION, Upstream, UpstreamError, is_type};
 
 /// A server that spoke only legacy is asked again after this long: it may have been replaced.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
+
+/// A program that says nothing to the question for so long is legacy: such ones may ignore what comes before `initialize`.
+const PROBE: Duration = Duration::from_secs(10);
 
 const UNKNOWN: u8 = 0;
 const MODERN: u8 = 1;
@@ -21,6 +26,8 @@ const LEGACY: u8 = 2;
 #[derive(Default)]
 pub(crate) struct EraCache {
     known: AtomicU8,
+    /// It speaks modern, and refused a legacy `initialize`.
+    only: AtomicBool,
     /// Held while asking, so that one asks for all.
     asking: Mutex<Asked>,
 }
@@ -29,6 +36,8 @@ pub(crate) struct EraCache {
 #[derive(Default)]
 struct Asked {
     answered: Option<Instant>,
+    /// It said so itself, and does not change while it runs.
+    for_good: bool,
     failed: Option<Instant>,
 }
 
@@ -50,15 +59,23 @@ impl EraCache {
         let mut asked = upstream.turn(self.asking.lock()).await?;
         match self.known.load(Ordering::Relaxed) {
             MODERN => return Ok(true),
-            LEGACY if asked.answered.is_some_and(|at| at.elapsed() < ASK_AGAIN) => return Ok(false),
+            LEGACY if asked.for_good || asked.answered.is_some_and(|at| at.elapsed() < ASK_AGAIN) => return Ok(false),
             // Those who waited meanwhile do not ask one after the other.
             _ if asked.failed.is_some_and(|at| at >= arrived) => return Err(UpstreamError::LatelyFailed),
             _ => {}
         }
-        match probe(upstream).await {
+        let program = upstream.server.way.is_program();
+        let answer = match program {
+            true => tokio::time::timeout(PROBE, probe(upstream)).await.ok(),
+            false => Some(probe(upstream).await),
+        };
+        // A program that ends at such a question is legacy, or broken: `initialize` will tell.
+        let answered = answer.as_ref().is_some_and(Result::is_ok);
+        let ended = matches!(answer, None | Some(Err(UpstreamError::Stdio(StdioError::Died(_)))));
+        match answer.filter(|_| !ended).unwrap_or(Ok(false)) {
             Ok(modern) => {
                 self.known.store(if modern { MODERN } else { LEGACY }, Ordering::Relaxed);
-                *asked = Asked { answered: Some(Instant::now()), failed: None };
+                *asked = Asked { answered: Some(Instant::now()), for_good: program && answered, failed: None };
                 Ok(modern)
             }
             Err(error) => {
@@ -68,18 +85,23 @@ impl EraCache {
         }
     }
 
+    pub(crate) fn is_only_modern(&self) -> bool {
+        self.only.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_only_modern(&self) {
+        self.only.store(true, Ordering::Relaxed);
+    }
+
     /// What was remembered turned out wrong.
     pub(crate) fn forget(&self) {
         self.known.store(UNKNOWN, Ordering::Relaxed);
+        self.only.store(false, Ordering::Relaxed);
     }
 }
 
 async fn probe(upstream: &Upstream) -> Result<bool, UpstreamError> {
-    let id = upstream.server.next_id();
-    let mut params = mcp::Params::default();
-    params.replace_meta(OWN_META.to_owned());
-    let body = mcp::Writer::request(id, Method::Discover, &params);
-    let response = upstream.post(modern_headers(Method::Discover), body, None).await?;
+    let response = upstream.post(modern_headers(Method::Discover), discover(&upstream.server), None).await?;
     let status = response.status();
     // None of these says anything of the era: credentials are wrong, it moved, it is busy, it is broken.
     if status.is_server_error() || status.is_redirection() || matches!(status.as_u16(), 401 | 403 | 407 | 429) {
@@ -88,6 +110,13 @@ async fn probe(upstream: &Upstream) -> Result<bool, UpstreamError> {
     let (events, body) = (is_type(&response, "text/event-stream"), response.into_body());
     let bytes = if events { first_answer(upstream, body).await? } else { upstream.read(body).await?.to_vec() };
     Ok(speaks_modern(status, &bytes))
+}
+
+/// The gateway's own question to a server: what it is.
+pub(crate) fn discover(server: &Server) -> Vec<u8> {
+    let mut params = mcp::Params::default();
+    params.replace_meta(OWN_META.to_owned());
+    mcp::Writer::request(server.next_id(), Method::Discover, &params)
 }
 
 /// A result, or an error that only a modern server gives.

@@ -249,6 +249,9 @@ impl Exchange {
 
     /// Tells the server at once, so that nothing there waits for an answer that cannot come.
     fn decline(&self, session: &Arc<Session>, id: &str) {
+        if let Some(translated) = &session.translated {
+            return translated.declined(id);
+        }
         let Some(place) = session.declining() else {
             tracing::warn!(server = %self.upstream.server.id, "a server asks faster than it can be told no");
             return;
@@ -335,7 +338,7 @@ fn is_error(verdict: &Verdict<'_>) -> bool {
 }
 
 /// What a server's request is, for the policy; none for `ping`.
-fn asks(method: ServerMethod) -> Option<Reverse> {
+pub(crate) fn asks(method: ServerMethod) -> Option<Reverse> {
     match method {
         ServerMethod::Ping => None,
         ServerMethod::Sample => Some(Reverse::Sampling),

@@ -54,7 +54,7 @@ impl Doors {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     LOOPBACK.iter().any(|name| name.eq_ignore_ascii_case(host))
 }
 
@@ -63,8 +63,42 @@ pub(crate) fn route(uri: &Uri) -> Option<&str> {
     uri.path().strip_prefix("/mcp/").filter(|id| !id.is_empty() && !id.contains('/'))
 }
 
+/// Where the old HTTP+SSE transport comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door<'u> {
+    /// `/sse/{server}`: the stream.
+    Stream(&'u str),
+    /// `/sse/{server}/message`: what is posted for a stream.
+    Message(&'u str),
+}
+
+/// The door that the path names, exactly.
+pub(crate) fn sse(uri: &Uri) -> Option<Door<'_>> {
+    let rest = uri.path().strip_prefix("/sse/")?;
+    match rest.split_once('/') {
+        None => Some(Door::Stream(rest)),
+        Some((server, "message")) => Some(Door::Message(server)),
+        Some(_) => None,
+    }
+    .filter(|door| !matches!(door, Door::Stream("") | Door::Message("")))
+}
+
+/// Exactly `/mcp`, where all servers are one.
+pub(crate) fn is_aggregate(uri: &Uri) -> bool {
+    uri.path() == "/mcp"
+}
+
 /// What a POST must say of its body (R1) and of the answer.
 pub(crate) fn media(headers: &HeaderMap) -> Result<(), Refusal> {
+    json(headers)?;
+    match accepts(headers, "application/json") && accepts(headers, "text/event-stream") {
+        true => Ok(()),
+        false => Err(Refusal::NotAcceptable),
+    }
+}
+
+/// What a POST must say of its body.
+pub(crate) fn json(headers: &HeaderMap) -> Result<(), Refusal> {
     let kind = one(headers, &CONTENT_TYPE)?.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (essence, parameter) = kind.split_once(';').unwrap_or((kind, ""));
     let charset = parameter.trim().to_ascii_lowercase();
@@ -79,10 +113,7 @@ pub(crate) fn media(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(UPGRADE) {
         return Err(Refusal::Upgrade);
     }
-    match accepts(headers, "application/json") && accepts(headers, "text/event-stream") {
-        true => Ok(()),
-        false => Err(Refusal::NotAcceptable),
-    }
+    Ok(())
 }
 
 /// Does the client take that type? Saying nothing is taking anything.
@@ -186,5 +217,28 @@ mod tests {
             assert_eq!(server(path), None, "{path}");
         }
         assert_eq!(server("/mcp/%61"), Some("%61".into())); // and no server is called that
+    }
+
+    #[test]
+    fn doors_of_the_old_transport() {
+        #[track_caller]
+        fn door(path: &str, expected: Option<Door<'_>>) {
+            assert_eq!(sse(&path.parse().unwrap()), expected, "{path}");
+        }
+        door("/sse/a-b", Some(Door::Stream("a-b")));
+        door("/sse/a/message?id=1", Some(Door::Message("a")));
+        for path in [
+            "/sse",
+            "/sse/",
+            "//sse/a",
+            "/sse/a/",
+            "/sse/a/message/",
+            "/sse//message",
+            "/sse/a/b/message",
+            "/SSE/a",
+            "/mcp/a",
+        ] {
+            door(path, None);
+        }
     }
 }

@@ -7,13 +7,13 @@ use mcp::{Era, Notice, Params, Revision, Writer};
 use policy::Reverse;
 
 use crate::answering::Answering;
+use crate::eras::to_modern;
 use crate::exchange::{Exchange, session_headers};
 use crate::head::{self, one};
 use crate::modern::Claim;
 use crate::pipeline::{Entry, Pipeline, Shared};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Out, Reply, SESSION_ID};
-use crate::server::Server;
 use crate::session::Session;
 use crate::upstream::{LAST_EVENT_ID, UpstreamError, content_type, is_type};
 
@@ -37,22 +37,19 @@ impl Pipeline {
         &self,
         entry: &Entry,
         mut exchange: Exchange,
-        wanted: Revision,
+        (wanted, params): (Revision, &Params<'_>),
         offered: Box<[Reverse]>,
         response: http::Response<Answering>,
     ) -> Result<Reply, Refused> {
         let Some(call) = &exchange.call else { return Err(Refusal::NoSession.into()) };
         let to = call.to.clone();
-        if !response.status().is_success() {
-            let modern = exchange.upstream.server.era.is_modern(&exchange.upstream).await.unwrap_or(false);
-            return Err(match modern {
-                true => to.refuse(Refusal::Era(too_old(&entry.server))),
-                false => to.refuse(UpstreamError::Status(response.status())),
-            });
-        }
+        let opened = to_modern::opened(&exchange.upstream, call.ours, wanted, params, response).await;
+        let (response, translated) = opened.map_err(|why| to.refuse(why))?;
         let upstream = response.headers().get(SESSION_ID).cloned();
-        let session =
-            self.shared.sessions.prepare(&entry.server.id, upstream, wanted, offered).map_err(|why| to.refuse(why))?;
+        let sessions = &self.shared.sessions;
+        let session = sessions.prepare(&entry.server.id, upstream, wanted, offered, &exchange.agent);
+        let mut session = session.map_err(|why| to.refuse(why))?;
+        session.translated = translated;
         let session = Arc::new(session);
         exchange.session = Some(Arc::clone(&session));
         exchange.agent = session.agent.clone();
@@ -81,6 +78,12 @@ impl Pipeline {
             };
             session.leave(ours);
             params.replace("requestId", ours.to_string());
+            if let Some(translated) = &session.translated {
+                translated.cancelled(ours);
+            }
+        }
+        if session.translated.is_some() {
+            return Ok(reply::empty(StatusCode::ACCEPTED)); // modern servers know no other
         }
         self.tell(entry, &session, Writer::notification(notice, &params)).await
     }
@@ -109,6 +112,9 @@ impl Pipeline {
         }
         let session = self.session_or_no_stream(entry)?;
         let upstream = self.upstream(&entry.server, &session.agent);
+        if let Some(translated) = session.translated.clone() {
+            return Ok(self.translated_stream(entry, session, &translated, upstream));
+        }
         let mut headers = session_headers(&session);
         if let Some(last) = one(&entry.headers, &LAST_EVENT_ID)? {
             headers.insert(LAST_EVENT_ID, last.clone());
@@ -144,6 +150,9 @@ impl Pipeline {
     pub(crate) async fn end(&self, entry: &Entry) -> Result<Reply, Refused> {
         let session = self.session_or_no_stream(entry)?;
         self.shared.sessions.remove(&session.id);
+        if let Some(translated) = &session.translated {
+            translated.end();
+        }
         if session.upstream.is_some() {
             let ended = self.upstream(&entry.server, &session.agent).delete(session_headers(&session)).await;
             if let Err(error) = ended {
@@ -161,11 +170,4 @@ impl Pipeline {
             session => session,
         }
     }
-}
-
-fn too_old(server: &Server) -> String {
-    format!(
-        "this client speaks revisions up to 2025-11-25, server `{}` only 2026-07-28: use a client of that revision",
-        server.id
-    )
 }

@@ -10,10 +10,15 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::agent::Agent;
+use crate::aggregate::{self, Aggregate};
 use crate::answering::Answering;
-use crate::audit::Audit;
+use crate::audit::{Audit, Recorded};
 use crate::catalogue::Asking;
+use crate::clients::Clients;
 use crate::config::Bounds;
+use crate::duplex::sse::Fronts;
+use crate::eras::to_legacy::{self, Crossing, ToLegacy};
+use crate::eras::to_modern::{Outgoing, ToModern};
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
 use crate::judge::{self, Asked, Cleared};
@@ -28,7 +33,7 @@ use crate::ruling::Ruling;
 use crate::server::Server;
 use crate::session::{OpenCall, Session, Sessions};
 use crate::tasks::Tasks;
-use crate::upstream::{HttpClient, MCP_NAME, Upstream, UpstreamError, content_type, is_type};
+use crate::upstream::{MCP_NAME, Upstream, UpstreamError, content_type, is_type};
 use crate::{batch, body};
 
 /// What all threads share.
@@ -40,6 +45,9 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) fronts: Fronts,
+    pub(crate) aggregate: Aggregate,
+    pub(crate) to_legacy: Arc<ToLegacy>,
     pub(crate) draining: watch::Receiver<bool>,
 }
 
@@ -47,7 +55,7 @@ pub(crate) struct Shared {
 #[derive(Clone)]
 pub(crate) struct Pipeline {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) client: HttpClient,
+    pub(crate) client: Clients,
 }
 
 /// Where a request came in.
@@ -66,44 +74,69 @@ pub(crate) struct Peer {
 }
 
 /// A request that is lawful: what is left is to judge it and to send it.
-struct Lawful<'a> {
-    method: Method,
-    revision: Revision,
-    params: Params<'a>,
-    arguments: Option<&'a RawValue>,
-    agent: Agent,
-    session: Option<Arc<Session>>,
-    to: Addressee,
+pub(crate) struct Lawful<'a> {
+    pub(crate) method: Method,
+    pub(crate) revision: Revision,
+    pub(crate) params: Params<'a>,
+    pub(crate) arguments: Option<&'a RawValue>,
+    pub(crate) agent: Agent,
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) to: Addressee,
 }
 
 impl Lawful<'_> {
+    /// The bridge to a server of the other era, where the session needs one.
+    fn translated(&self) -> Option<&Arc<ToModern>> {
+        self.session.as_ref()?.translated.as_ref()
+    }
+
     fn is_modern(&self) -> bool {
         self.revision.era() == Era::Modern
     }
 }
 
-/// A request that may be sent: the clearance, its headers for mirrored arguments, and what it holds.
+/// A request that may be sent: the clearance, its way to a server of the other era, its headers for mirrored arguments, and what it holds.
 struct Judged<'a> {
     cleared: Cleared<'a>,
+    crossing: Option<Crossing>,
     mirrors: HeaderMap,
     held: Option<Held>,
+    recorded: Option<Recorded>,
 }
 
 impl Pipeline {
     /// Answers one HTTP request.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
         let (head, body) = request.into_parts();
+        if let Some(door) = head::sse(&head.uri) {
+            return self.sse(door, &head, body, peer).await;
+        }
         let server = head::route(&head.uri);
+        if head::is_aggregate(&head.uri) && self.shared.aggregate.settings.enabled {
+            let answered = match self.shared.doors.check(&head.headers) {
+                Ok(()) => self.aggregate(&head.method, head.headers, body, peer).await,
+                Err(why) => Err(why.into()),
+            };
+            return answered.unwrap_or_else(|refused| {
+                self.turned_away(aggregate::NAME, &peer.agent, &refused);
+                refused.reply()
+            });
+        }
         match self.enter(&head.method, head.headers, server, body, peer).await {
             Ok(reply) => reply,
             Err(refused) => {
                 let known = server.is_some_and(|id| self.shared.servers.contains_key(id));
                 let server = server.filter(|_| known).unwrap_or("(unknown)");
-                record::refused(server, &peer.agent, &refused);
-                self.shared.audit.turned_away(server, &peer.agent, &refused);
+                self.turned_away(server, &peer.agent, &refused);
                 refused.reply()
             }
         }
+    }
+
+    /// A request that was refused before there was anything to judge, or that the upstream failed: logged, and on record.
+    pub(crate) fn turned_away(&self, server: &str, agent: &Agent, refused: &Refused) {
+        record::refused(server, agent, refused);
+        self.shared.audit.turned_away(server, agent, refused);
     }
 
     /// 1. Head: route, origin, verb, media type. Nothing of the body is read before.
@@ -131,7 +164,7 @@ impl Pipeline {
     }
 
     /// 3. Parse, strictly and once. Nobody reads the bytes again.
-    async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
+    pub(crate) async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
         match mcp::parse(body)? {
             Body::One(message) => self.message(entry, message).await,
             Body::Batch(elements) => {
@@ -139,7 +172,7 @@ impl Pipeline {
                 if !session.revision().has_batches() {
                     return Err(Refusal::Batch.into());
                 }
-                batch::answer(self, entry, &elements).await
+                batch::answer(&(self.clone(), entry.clone()), &elements).await
             }
         }
     }
@@ -166,6 +199,10 @@ impl Pipeline {
             Message::Response(response) => {
                 let session = self.session(entry)?;
                 let asked = response.id.ours().and_then(|ours| session.answered(ours)).ok_or(Refusal::UnaskedAnswer)?;
+                if let Some(translated) = &session.translated {
+                    translated.answered(&asked, response.verdict)?;
+                    return Ok(reply::empty(StatusCode::ACCEPTED));
+                }
                 self.tell(entry, &session, Writer::answer(&asked, response.verdict)).await
             }
         }
@@ -223,42 +260,40 @@ impl Pipeline {
     async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
         let bound = entry.server.policy.current();
         let upstream = self.upstream(&entry.server, &lawful.agent);
+        if let Some(translated) = lawful.translated().cloned() {
+            translated.dress(&mut lawful);
+        }
         restrict(&bound, lawful.method, &mut lawful.params);
         let asked = Asked::of(lawful.method, &lawful.params);
         let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
         let to =
             Addressee { subject: asked.name().map(Into::into), policy: Some(bound.hash.clone()), ..lawful.to.clone() };
-        let about = About {
-            server: &entry.server.id,
-            agent: &lawful.agent.key,
-            method: lawful.method.as_str(),
-            subject: asked.name(),
-            policy: &bound.hash,
-        };
-
-        let judged = match self.judge(entry, &lawful, &bound, &asked, &upstream, &to).await {
+        let judged = match self.decide(entry, &lawful, &bound, &asked, &upstream, &to).await {
             Ok(judged) => judged,
-            Err(refused) => {
-                about.refused(&refused);
-                self.shared.audit.refused(&about, &refused, lawful.arguments);
-                return Ok(refused.reply());
-            }
+            Err(refused) => return Ok(refused.reply()),
         };
-        // INVARIANT: no record, no call
-        let recorded = match self.shared.audit.allowed(&about, &judged.cleared, lawful.arguments).await {
-            Ok(recorded) => recorded,
-            Err(why) => {
-                let refused = to.refuse(Refusal::NoRecord(why));
-                about.refused(&refused);
-                return Ok(refused.reply());
-            }
-        };
-        about.allowed(judged.cleared.rule(), judged.cleared.shadow());
-
+        let recorded = judged.recorded;
         let (headers, ours, place) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
-        let message = write(&judged.cleared, ours, &lawful);
         let offered = judge::offered(&lawful.params);
-        let sent = upstream.post(headers, message, judged.held).await;
+        let sent = match (judged.crossing, lawful.translated().cloned()) {
+            (Some(crossing), _) => {
+                let (whose, what) = ((&upstream, &lawful.agent, ours), (lawful.method, &lawful.params));
+                self.shared.to_legacy.send(&judged.cleared, crossing, whose, what, judged.held).await
+            }
+            (None, Some(translated)) => {
+                let (message, held) = (write(&judged.cleared, ours, &lawful), judged.held);
+                let out = Outgoing::of(self, entry, &upstream, &mut lawful, ours, &to);
+                translated.send(out, message, held).await.map_err(Refusal::from)
+            }
+            // It would say so itself.
+            (None, None) if lawful.method == Method::Initialize && entry.server.era.is_only_modern() => {
+                Ok(Answering::empty(StatusCode::NOT_FOUND))
+            }
+            (None, None) => {
+                let message = write(&judged.cleared, ours, &lawful);
+                upstream.post(headers, message, judged.held).await.map_err(Refusal::from)
+            }
+        };
         let (method, revision) = (lawful.method, lawful.revision);
         let exchange = Exchange {
             upstream,
@@ -273,10 +308,63 @@ impl Pipeline {
         match sent {
             Err(why) => Err(self.undone(exchange, why)),
             Ok(response) if method == Method::Initialize => {
-                self.initialized(entry, exchange, revision, offered, response).await
+                self.initialized(entry, exchange, (revision, &lawful.params), offered, response).await
             }
             Ok(response) => self.relay(exchange, response).await,
         }
+    }
+
+    /// 4 to 6. Decide, owe, record.
+    async fn decide<'a>(
+        &self,
+        entry: &'a Entry,
+        lawful: &'a Lawful<'_>,
+        bound: &'a Bound,
+        asked: &'a Asked<'_>,
+        upstream: &Upstream,
+        to: &Addressee,
+    ) -> Result<Judged<'a>, Refused> {
+        let about = About {
+            server: &entry.server.id,
+            agent: &lawful.agent.key,
+            method: lawful.method.as_str(),
+            subject: asked.name(),
+            policy: &bound.hash,
+        };
+        let judged = self.judge(entry, lawful, bound, asked, upstream, to).await;
+        let mut judged = judged.inspect_err(|refused| {
+            about.refused(refused);
+            self.shared.audit.refused(&about, refused, lawful.arguments);
+        })?;
+        // INVARIANT: no record, no call
+        let recorded = self.shared.audit.allowed(&about, &judged.cleared, lawful.arguments).await;
+        judged.recorded = recorded.map_err(|why| {
+            let refused = to.refuse(Refusal::NoRecord(why));
+            about.refused(&refused);
+            refused
+        })?;
+        about.allowed(judged.cleared.rule(), judged.cleared.shadow());
+        Ok(judged)
+    }
+
+    /// What a translation says once more, under another id: a request of its own, judged by the policy of now.
+    pub(crate) async fn again(
+        &self,
+        entry: &Entry,
+        lawful: &mut Lawful<'_>,
+        upstream: &Upstream,
+        id: u64,
+    ) -> Result<(Vec<u8>, Option<Held>), Refused> {
+        let bound = entry.server.policy.current();
+        restrict(&bound, lawful.method, &mut lawful.params);
+        let asked = Asked::of(lawful.method, &lawful.params);
+        let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
+        let to = Addressee { policy: Some(bound.hash.clone()), ..lawful.to.clone() };
+        let judged = self.decide(entry, lawful, &bound, &asked, upstream, &to).await?;
+        if let Some(recorded) = &judged.recorded {
+            recorded.is_a_round();
+        }
+        Ok((write(&judged.cleared, id, lawful), judged.held))
     }
 
     /// 4 and 5. Decide, then owe: all limits of the call, in one step, last of all.
@@ -291,10 +379,17 @@ impl Pipeline {
     ) -> Result<Judged<'a>, Refused> {
         let cleared = judge::request(bound, asked, lawful.arguments, &entry.server.id, to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
-        if lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))? {
-            return Err(to.refuse(Refusal::Era(too_new(&entry.server))));
-        }
-        let mirrors = exists(entry, lawful, bound, asked, upstream).await.map_err(|why| to.refuse(why))?;
+        let crosses =
+            lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))?;
+        let crossing = match crosses {
+            true => {
+                let entered = self.shared.to_legacy.enter(upstream, &lawful.agent, lawful.method, &lawful.params).await;
+                Some(entered.map_err(|why| to.refuse(why))?)
+            }
+            false => None,
+        };
+        let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
+        let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
         let place = Place { policy: &entry.server.policy.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
@@ -303,7 +398,7 @@ impl Pipeline {
                 held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?
             }
         };
-        Ok(Judged { cleared, mirrors, held })
+        Ok(Judged { cleared, crossing, mirrors, held, recorded: None })
     }
 
     /// A task is only its owner's.
@@ -358,7 +453,9 @@ impl Pipeline {
             let relay = match listens {
                 true => self.listening(response.into_body(), exchange),
                 false => {
-                    let times = self.times(Some(exchange.upstream.deadline));
+                    let direct = exchange.session.as_ref().is_none_or(|session| session.translated.is_none());
+                    // A translation keeps the time itself: what a person takes is not the server's.
+                    let times = self.times(direct.then_some(exchange.upstream.deadline));
                     Relay::new(response.into_body(), exchange, times)
                 }
             };
@@ -386,11 +483,12 @@ impl Pipeline {
     }
 
     /// The upstream gave no answer: the request is over.
-    fn undone(&self, exchange: Exchange, why: UpstreamError) -> Refused {
-        if matches!(why, UpstreamError::Connect(_)) {
+    fn undone(&self, exchange: Exchange, why: impl Into<Refusal>) -> Refused {
+        let why = why.into();
+        if matches!(why, Refusal::Upstream(UpstreamError::Connect(_) | UpstreamError::Stdio(_))) {
             exchange.upstream.server.era.forget();
         }
-        self.undone_by(exchange, why.into())
+        self.undone_by(exchange, why)
     }
 
     fn undone_by(&self, exchange: Exchange, why: Refusal) -> Refused {
@@ -449,15 +547,19 @@ async fn exists(
     bound: &Bound,
     asked: &Asked<'_>,
     upstream: &Upstream,
+    bridged: Option<&to_legacy::Session>,
 ) -> Result<HeaderMap, Refusal> {
     let Asked::Tool(name) = asked else { return Ok(HeaderMap::new()) };
     let mirrored = lawful.is_modern() && modern::has_params(&entry.headers);
     if !mirrored && !bound.policy.hides() {
         return Ok(HeaderMap::new());
     }
-    let asking = Asking { upstream, session: lawful.session.as_deref().map(session_headers) };
+    let direct = lawful.session.as_deref().filter(|session| session.translated.is_none());
+    let headers = direct.map(session_headers).or(bridged.map(to_legacy::Session::headers));
+    let asking = Asking { upstream, session: headers };
     // A legacy server may list other tools in another session.
-    let catalogue = lawful.session.as_ref().map_or(&entry.server.catalogue, |session| &session.catalogue);
+    let own = direct.map(|session| &session.catalogue).or(bridged.map(|session| &session.catalogue));
+    let catalogue = own.unwrap_or(&entry.server.catalogue);
     match catalogue.tool(name, &asking).await? {
         Some(mirrors) if lawful.is_modern() => {
             modern::params(&mirrors, &entry.headers, lawful.arguments.map(RawValue::get))
@@ -480,11 +582,4 @@ fn restrict(bound: &Bound, method: Method, params: &mut Params<'_>) {
     if let Some(meta) = meta {
         params.replace_meta(meta);
     }
-}
-
-fn too_new(server: &Server) -> String {
-    format!(
-        "this client speaks 2026-07-28, server `{}` only revisions up to 2025-11-25: use a client that sends `initialize`",
-        server.id
-    )
 }

@@ -12,6 +12,8 @@ use journal::NotWritten;
 use mcp::{Era, Fault, Kind, Method, Revision};
 use serde_json::json;
 
+use crate::duplex::Trouble;
+use crate::eras::to_legacy::BadState;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
 use crate::ruling::Ruling;
@@ -36,7 +38,7 @@ const BUSY: i32 = 1503;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("there is nothing at this path: the endpoint of a server is `/mcp/{{server}}`")]
+    #[error("there is nothing at this path: the endpoint of a server is `/mcp/{{server}}`, that of all `/mcp`")]
     NoRoute,
     #[error("this gateway has no such server")]
     NoServer,
@@ -46,6 +48,8 @@ pub(crate) enum Refusal {
     Origin,
     #[error("the method must be GET, POST or DELETE")]
     Verb,
+    #[error("the method must be {0} here")]
+    OtherVerb(http::Method),
     #[error("the `Content-Type` must be `application/json`, in UTF-8")]
     MediaType,
     #[error("the `Content-Encoding` must be `identity`")]
@@ -100,14 +104,26 @@ pub(crate) enum Refusal {
     Ruled(Ruling),
     #[error("the client did not declare the tasks extension")]
     NoTasks,
+    #[error("this `{0}` is not one that this gateway gave out for this request, or it is too old")]
+    NotOurs(&'static str),
     #[error("this task is not yours")]
     ForeignTask,
     #[error("the server asked for input that the policy denies")]
     ForbiddenInput,
     #[error("the audit journal takes no record now, so no call may leave: {0}")]
     NoRecord(NotWritten),
+    #[error("the server asked for input {0}")]
+    Input(&'static str),
+    #[error("the task was cancelled")]
+    TaskCancelled,
+    #[error("the session has too many subscriptions")]
+    TooManySubscriptions,
+    #[error(transparent)]
+    State(#[from] BadState),
     #[error("upstream failed")]
     Upstream(#[from] UpstreamError),
+    #[error(transparent)]
+    Front(#[from] Trouble),
 }
 
 /// Whom a refusal answers, and what it is about.
@@ -170,6 +186,11 @@ impl Refused {
         let headers = reply.headers_mut();
         if matches!(self.why, Refusal::Verb) {
             headers.insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+        }
+        if let Refusal::OtherVerb(verb) = &self.why
+            && let Ok(verb) = HeaderValue::from_str(verb.as_str())
+        {
+            headers.insert(ALLOW, verb);
         }
         if matches!(self.why, Refusal::NoStream) {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
@@ -261,7 +282,9 @@ impl Refused {
         match &self.why {
             Refusal::NoRoute | Refusal::NoServer => say(StatusCode::NOT_FOUND, INVALID_REQUEST),
             Refusal::Host | Refusal::Origin => say(StatusCode::FORBIDDEN, INVALID_REQUEST),
-            Refusal::Verb | Refusal::NoStream => say(StatusCode::METHOD_NOT_ALLOWED, INVALID_REQUEST),
+            Refusal::Verb | Refusal::OtherVerb(_) | Refusal::NoStream => {
+                say(StatusCode::METHOD_NOT_ALLOWED, INVALID_REQUEST)
+            }
             Refusal::MediaType | Refusal::Coding => say(StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST),
             Refusal::NotAcceptable => say(StatusCode::NOT_ACCEPTABLE, INVALID_REQUEST),
             Refusal::TooLarge(_) => say(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST),
@@ -289,7 +312,7 @@ impl Refused {
             Refusal::Unknown(_) if modern => say(StatusCode::NOT_FOUND, METHOD_NOT_FOUND),
             Refusal::Unknown(_) => say(StatusCode::OK, METHOD_NOT_FOUND),
             Refusal::Era(_) => say(StatusCode::BAD_REQUEST, ERA),
-            Refusal::SessionsFull | Refusal::TooManyOpen | Refusal::NoRandomness => {
+            Refusal::SessionsFull | Refusal::TooManyOpen | Refusal::TooManySubscriptions | Refusal::NoRandomness => {
                 say(StatusCode::SERVICE_UNAVAILABLE, BUSY)
             }
             Refusal::Ruled(ruling) if ruling.is_hidden() => {
@@ -305,8 +328,13 @@ impl Refused {
                 ..say(StatusCode::OK, BUSY)
             },
             Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },
-            Refusal::ForbiddenInput => say(StatusCode::OK, INTERNAL),
-            Refusal::Upstream(_) => say(StatusCode::OK, INTERNAL),
+            Refusal::NotOurs(_) | Refusal::State(_) => say(StatusCode::OK, INVALID_PARAMS),
+            Refusal::ForbiddenInput | Refusal::Input(_) | Refusal::TaskCancelled => say(StatusCode::OK, INTERNAL),
+            Refusal::Upstream(UpstreamError::Down(wait)) => {
+                let message = format!("the server is down; it is tried again in {} s", wait.as_secs_f64().ceil());
+                Spoken { message, ..say(StatusCode::OK, INTERNAL) }
+            }
+            Refusal::Upstream(_) | Refusal::Front(_) => say(StatusCode::OK, INTERNAL),
         }
     }
 }

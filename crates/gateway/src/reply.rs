@@ -10,6 +10,7 @@ use http::{HeaderValue, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use crate::aggregate::merged::Merged;
 use crate::relay::Relay;
 
 pub(crate) type Reply = Response<Out>;
@@ -21,6 +22,7 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 pub(crate) enum Out {
     Whole(Option<Bytes>),
     Relay(Box<Relay>),
+    Merged(Box<Merged>),
     Fed(mpsc::Receiver<Bytes>),
 }
 
@@ -32,6 +34,7 @@ impl Body for Out {
         let bytes = match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take()),
             Self::Relay(relay) => relay.poll_bytes(cx),
+            Self::Merged(merged) => merged.poll_bytes(cx),
             Self::Fed(feed) => feed.poll_recv(cx),
         };
         bytes.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
@@ -44,7 +47,7 @@ impl Body for Out {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Relay(_) | Self::Fed(_) => SizeHint::default(),
+            Self::Relay(_) | Self::Merged(_) | Self::Fed(_) => SizeHint::default(),
         }
     }
 }

@@ -4,11 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, Uri};
+use tokio::runtime::Handle;
 
 use crate::catalogue::Catalogue;
-use crate::config::UpstreamHeaders;
+use crate::config::{Bounds, Reach, Transport, UpstreamHeaders};
 use crate::era::EraCache;
+use crate::guard::{Guard, Pinned};
+use crate::health::Health;
+use crate::old_sse::{Auto, OldSse};
 use crate::policies::PolicyFile;
+use crate::stdio::{Doing, Stdio};
+use crate::tls::Tls;
 
 pub(crate) struct Server {
     pub(crate) id: Arc<str>,
@@ -21,7 +27,13 @@ pub(crate) struct Server {
 
 /// How a server is reached. Whichever it is, it looks like Streamable HTTP from here: messages are posted, events come back.
 pub(crate) enum Way {
-    Http(Endpoint),
+    Http(Box<Endpoint>),
+    /// By HTTP+SSE, as of 2024-11-05.
+    Sse(Box<OldSse>),
+    /// By Streamable HTTP, or if the server has none of it by HTTP+SSE.
+    Auto(Box<Auto>),
+    /// A program that we start.
+    Stdio(Arc<Stdio>),
 }
 
 /// An address that speaks HTTP.
@@ -29,12 +41,69 @@ pub(crate) struct Endpoint {
     pub(crate) url: Uri,
     /// Our own credentials for it; nothing of the client's is ever added.
     pub(crate) headers: HeaderMap,
+    pub(crate) road: Road,
+}
+
+/// What connections to it may be made to, and how.
+pub(crate) struct Road {
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) pinned: Arc<Pinned>,
+    pub(crate) tls: Tls,
+    pub(crate) health: Arc<Health>,
 }
 
 impl Way {
-    pub(crate) fn http(url: Uri, headers: &UpstreamHeaders) -> Self {
+    pub(crate) fn http(url: Uri, headers: &UpstreamHeaders, road: Road) -> Self {
+        Self::Http(Box::new(Endpoint::new(url, headers, road)))
+    }
+
+    /// `runtime` must outlive the threads that call.
+    pub(crate) fn by(transport: Transport, endpoint: Endpoint, runtime: &Handle, bounds: &Arc<Bounds>) -> Self {
+        let old = |endpoint| OldSse::new(endpoint, runtime.clone(), bounds);
+        match transport {
+            Transport::StreamableHttp => Self::Http(Box::new(endpoint)),
+            Transport::Sse => Self::Sse(Box::new(old(endpoint))),
+            Transport::Auto => Self::Auto(Box::new(Auto::new(old(endpoint)))),
+        }
+    }
+
+    /// None for what is not reached by HTTP.
+    pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Http(endpoint) => Some(endpoint),
+            Self::Sse(old) => Some(&old.endpoint),
+            Self::Auto(auto) => Some(&auto.old.endpoint),
+            Self::Stdio(_) => None,
+        }
+    }
+
+    /// Is it a program of ours? Then its era stays what it is as long as it runs.
+    pub(crate) fn is_program(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Sse(_) | Self::Auto(_) => false,
+            Self::Stdio(_) => true,
+        }
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn new(url: Uri, headers: &UpstreamHeaders, road: Road) -> Self {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Self::Http(Endpoint { url, headers })
+        Self { url, headers, road }
+    }
+}
+
+impl Road {
+    /// `system` is how TLS is done where nothing else is asked for.
+    pub(crate) fn new(id: &str, url: &Uri, reach: &Reach, system: &Tls) -> Result<Self, rustls::Error> {
+        let host = url::Host::parse(url.host().unwrap_or_default());
+        let host = host.unwrap_or_else(|_| url::Host::Domain(String::new())); // a name of nothing
+        Ok(Self {
+            guard: Arc::new(Guard::new(&host, &reach.networks)),
+            pinned: Arc::new(reach.resolve.clone()),
+            health: Arc::new(Health::new(id)),
+            tls: reach.tls.as_ref().map_or_else(|| Ok(system.clone()), Tls::new)?,
+        })
     }
 }
 
@@ -47,6 +116,14 @@ impl Server {
             era: EraCache::default(),
             catalogue: Catalogue::default(),
             next: AtomicU64::new(1),
+        }
+    }
+
+    /// How the program is doing, if it is one.
+    pub(crate) fn program(&self) -> Option<(&str, Doing)> {
+        match &self.way {
+            Way::Http(_) | Way::Sse(_) | Way::Auto(_) => None,
+            Way::Stdio(stdio) => Some((&self.id, stdio.doing())),
         }
     }
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::agent::Agent;
 use crate::catalogue::Catalogue;
+use crate::eras::to_modern::ToModern;
 use crate::refusal::Refusal;
 
 /// Requests that nobody waits for any more and that are remembered: a resumed stream may bring the answer (again).
@@ -35,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) offered: Box<[Reverse]>,
     /// What this session's server lists; another session may see another list.
     pub(crate) catalogue: Catalogue,
+    /// The bridge to a server that speaks only modern.
+    pub(crate) translated: Option<Arc<ToModern>>,
     declines: Arc<Semaphore>,
     next_ask: AtomicU64,
     used: Mutex<Instant>,
@@ -215,20 +218,27 @@ impl Sessions {
         upstream: Option<HeaderValue>,
         revision: Revision,
         offered: Box<[Reverse]>,
+        agent: &Agent,
     ) -> Result<Session, Refusal> {
-        let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
         Ok(Session {
             id: random_id()?,
-            agent: Agent::session(ordinal),
+            // Who has a session already, at the aggregate, is one agent in all sessions inside.
+            agent: if agent.session.is_some() { agent.clone() } else { self.agent() },
             server: Arc::clone(server),
             upstream,
             offered,
             catalogue: Catalogue::default(),
+            translated: None,
             declines: Arc::new(Semaphore::new(MAX_DECLINES)),
             next_ask: AtomicU64::new(1),
             used: Mutex::new(Instant::now()),
             state: Mutex::new(State { revision, established: false, calls: HashMap::new(), asks: Vec::new() }),
         })
+    }
+
+    /// An agent that nobody else is: whoever opens a session.
+    pub(crate) fn agent(&self) -> Agent {
+        Agent::session(self.ordinal.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) fn insert(&self, session: Arc<Session>) -> Result<(), Refusal> {
@@ -272,7 +282,7 @@ impl Sessions {
 }
 
 /// 192 bits from the system's generator, in hexadecimal.
-fn random_id() -> Result<Box<str>, Refusal> {
+pub(crate) fn random_id() -> Result<Box<str>, Refusal> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes).map_err(|_| Refusal::NoRandomness)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())

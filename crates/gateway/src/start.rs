@@ -6,23 +6,29 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper_rustls::ConfigBuilderExt;
 use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin};
+use crate::aggregate::{Aggregate, NoKey};
 use crate::audit::{Audit, AuditError};
 use crate::builtin;
-use crate::config::{Bounds, Config, PolicySource, Target};
+use crate::clients::Clients;
+use crate::config::{Bounds, Config, PolicySource, Reach, Target};
+use crate::duplex::sse::Fronts;
+use crate::eras::to_legacy::ToLegacy;
 use crate::exchange::session_headers;
 use crate::head::Doors;
+use crate::health;
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
-use crate::server::{Server, Way};
+use crate::server::{Endpoint, Road, Server, Way};
 use crate::session::Sessions;
+use crate::stdio::{Nursery, Stdio};
 use crate::tasks::Tasks;
-use crate::upstream;
+use crate::tls::Tls;
 use crate::watch::Watch;
 use crate::worker::{self, Connections};
 
@@ -47,6 +53,8 @@ pub struct Running {
     alive: oneshot::Sender<()>,
     /// Servers of our own; they end last, since open calls may still want an answer of theirs.
     builtins: Vec<oneshot::Sender<()>>,
+    /// Programs; they end after the workers, for the same reason.
+    nursery: Option<Nursery>,
     shared: Arc<Shared>,
 }
 
@@ -69,6 +77,8 @@ pub enum StartError {
     Tls(#[from] rustls::Error),
     #[error("the audit journal cannot be opened")]
     Audit(#[from] AuditError),
+    #[error("what the aggregate gives out cannot be sealed")]
+    Seal(#[from] NoKey),
     #[error("a thread does not start")]
     Thread(#[source] std::io::Error),
 }
@@ -81,47 +91,58 @@ impl Gateway {
         let (admin, admin_at) = bind("admin", config.listen.admin)?;
         let (drain, draining) = watch::channel(false);
         let (alive, ended) = oneshot::channel::<()>();
-        let Servers { servers, policies, builtins } = servers(&config)?;
+        // The control thread's, which ends after the workers.
+        let runtime = runtime()?;
+        let here = Here { tls: Tls::of_system()?, runtime: runtime.handle().clone(), bounds: Arc::clone(&bounds) };
+        let Servers { servers, policies, builtins, nursery } = servers(&config, &here)?;
+        let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
             servers,
             sessions: Sessions::new(bounds.sessions.get()),
             limits: Limits::new(config.limits.keys.get()),
             tasks: Arc::new(Tasks::default()),
+            fronts: Fronts::default(),
+            aggregate,
+            to_legacy: Arc::new(ToLegacy::new()),
             audit: Arc::new(Audit::open(&config.audit)?),
             draining,
             bounds: Arc::clone(&bounds),
         });
-        let tls = tls()?;
         let kept = Arc::clone(&shared);
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let workers = (0..count)
             .map(|n| {
                 let listener = data.try_clone().map_err(StartError::Thread)?;
-                let (shared, tls, connections) = (Arc::clone(&shared), tls.clone(), Arc::clone(&connections));
+                let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
-                    let pipeline = Pipeline { client: upstream::client(&shared.bounds, tls), shared };
+                    let pipeline = Pipeline { client: Clients::new(&shared), shared };
                     worker::serve(listener, pipeline, connections).await;
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
         let watch = Watch::over(&policies);
+        let probed = config.servers.iter().filter_map(|(id, server)| Some((id.as_str(), server.reach.probe_interval?)));
+        let probed: Vec<(Box<str>, Duration)> = probed.map(|(id, every)| (id.into(), every)).collect();
         let admin_doors = Doors::new(&config.listen, admin_at);
-        let control = thread("control", async move || {
+        let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies)));
-            tokio::spawn(sweep(Pipeline {
-                client: upstream::client(&shared.bounds, tls),
-                shared: Arc::clone(&shared),
-            }));
+            let own = Pipeline { client: Clients::new(&shared), shared: Arc::clone(&shared) };
+            for (id, every) in probed {
+                if let Some(server) = shared.servers.get(&id) {
+                    tokio::spawn(health::probe(own.clone(), Arc::clone(server), every));
+                }
+            }
+            tokio::spawn(sweep(own));
             tokio::select! {
                 () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, policies })) => {}
                 _ = ended => {}
             }
         })?;
-        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins, shared: kept })
+        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins, nursery, shared: kept })
     }
 }
 
@@ -143,6 +164,9 @@ impl Running {
         drop(self.alive);
         _ = self.control.join();
         drop(self.builtins);
+        if let Some(nursery) = self.nursery {
+            nursery.end();
+        }
         // Nobody uses it any more: what waits is written.
         if let Some(audit) = Arc::into_inner(self.shared).and_then(|shared| Arc::into_inner(shared.audit)) {
             audit.close();
@@ -164,19 +188,38 @@ pub(crate) fn thread<F: Future<Output = ()>>(
     name: &str,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<JoinHandle<()>, StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    thread_on(runtime()?, name, work)
+}
+
+fn runtime() -> Result<Runtime, StartError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)
+}
+
+fn thread_on<F: Future<Output = ()>>(
+    runtime: Runtime,
+    name: &str,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
     std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work())).map_err(StartError::Thread)
 }
 
-struct Servers {
-    servers: HashMap<Box<str>, Arc<Server>>,
-    policies: Arc<[Arc<PolicyFile>]>,
-    builtins: Vec<oneshot::Sender<()>>,
+pub(crate) struct Servers {
+    pub(crate) servers: HashMap<Box<str>, Arc<Server>>,
+    pub(crate) policies: Arc<[Arc<PolicyFile>]>,
+    pub(crate) builtins: Vec<oneshot::Sender<()>>,
+    pub(crate) nursery: Option<Nursery>,
 }
 
-fn servers(config: &Config) -> Result<Servers, StartError> {
+/// What ways to servers are made of.
+pub(crate) struct Here {
+    pub(crate) tls: Tls,
+    pub(crate) runtime: Handle,
+    pub(crate) bounds: Arc<Bounds>,
+}
+
+pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
     let mut files: BTreeMap<&PolicySource, Arc<PolicyFile>> = BTreeMap::new();
-    let (mut servers, mut builtins) = (HashMap::new(), Vec::new());
+    let (mut servers, mut builtins, mut nursery) = (HashMap::new(), Vec::new(), None);
     for (id, server) in &config.servers {
         let file = match files.get(&server.policy) {
             Some(file) => Arc::clone(file),
@@ -187,16 +230,33 @@ fn servers(config: &Config) -> Result<Servers, StartError> {
             }
         };
         let server = match &server.target {
-            Target::Url(url) => Server::new(id.as_str(), Way::http(url.clone(), &server.headers), file),
+            Target::Url(url) => {
+                let road = Road::new(id.as_str(), url, &server.reach, &here.tls)?;
+                if let Some(key) = server.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
+                    tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
+                }
+                let endpoint = Endpoint::new(url.clone(), &server.headers, road);
+                let way = Way::by(server.reach.transport, endpoint, &here.runtime, &here.bounds);
+                Server::new(id.as_str(), way, file)
+            }
+            Target::Command(command) => {
+                let nursery = match &mut nursery {
+                    Some(nursery) => nursery,
+                    none => none.insert(Nursery::start()?),
+                };
+                let way = Way::Stdio(Stdio::new(id.as_str(), command, &config.bounds, nursery.place()));
+                Server::new(id.as_str(), way, file)
+            }
             Target::Finetuning(settings) => {
                 let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
                 builtins.push(builtin.alive);
-                Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers), file)
+                let road = Road::new(id.as_str(), &builtin.url, &Reach::default(), &here.tls)?;
+                Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers, road), file)
             }
         };
         servers.insert(id.as_str().into(), Arc::new(server));
     }
-    Ok(Servers { servers, policies: files.into_values().collect(), builtins })
+    Ok(Servers { servers, policies: files.into_values().collect(), builtins, nursery })
 }
 
 fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
@@ -204,20 +264,6 @@ fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
         PolicySource::File(path) => PolicyFile::load(path),
         PolicySource::BuiltIn { name, text } => PolicyFile::built_in(name, text),
     }
-}
-
-/// The system's roots. Where there are none, an https upstream fails when it is called, and says so.
-fn tls() -> Result<rustls::ClientConfig, StartError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder =
-        || rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
-    Ok(match builder()?.try_with_platform_verifier() {
-        Ok(config) => config.with_no_client_auth(),
-        Err(error) => {
-            tracing::warn!(%error, "no trusted certificates on this machine: https upstreams will fail");
-            builder()?.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
-        }
-    })
 }
 
 /// Lets go of what nobody uses, for ever.
@@ -229,6 +275,8 @@ async fn sweep(pipeline: Pipeline) {
         rounds.tick().await;
         pipeline.shared.limits.evict_idle();
         pipeline.shared.tasks.expire();
+        pipeline.shared.aggregate.expire(session_idle);
+        pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));
         for session in pipeline.shared.sessions.expire(session_idle) {
             let Some(server) = pipeline.shared.servers.get(&*session.server).filter(|_| session.upstream.is_some())
             else {

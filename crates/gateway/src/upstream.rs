@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
-use http::{HeaderValue, Method as Verb, Request, Response, StatusCode};
+use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, Uri};
 use hyper::body::{Body, Frame, SizeHint};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use crate::answering::{Answering, Piece};
+use crate::clients::Clients;
 use crate::config::Bounds;
+use crate::era;
 use crate::limits::Held;
 use crate::server::{Endpoint, Server, Way};
+use crate::stdio::StdioError;
 
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(crate) const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -31,33 +30,11 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("toolgate/", env!("CARGO_PKG_VERSION")));
 
-/// Idle connections to one upstream that are kept, and for how long.
-const IDLE_CONNECTIONS: usize = 256;
-const IDLE_FOR: Duration = Duration::from_secs(60);
-
-pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, Departing>;
-
-/// One thread's connections to upstreams.
-pub(crate) fn client(bounds: &Bounds, tls: rustls::ClientConfig) -> HttpClient {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.enforce_http(false);
-    connector.set_connect_timeout(Some(bounds.connect_timeout));
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(connector);
-    Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(IDLE_FOR)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .pool_timer(TokioTimer::new())
-        .build(connector)
-}
-
 /// Why an upstream gave no usable answer. For the log; callers see that it failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
+    #[error("it is down, and tried again in {0:?}")]
+    Down(Duration),
     #[error("cannot connect")]
     Connect(#[source] hyper_util::client::legacy::Error),
     #[error("the exchange broke off")]
@@ -76,15 +53,35 @@ pub(crate) enum UpstreamError {
     TooLarge(usize),
     #[error("not the JSON-RPC answer that was asked for")]
     NotAnAnswer,
+    #[error("it refused the words of the request: code {0}")]
+    Misspoken(f64),
+    #[error("the client cancelled the request")]
+    Cancelled,
     #[error("a list that cannot be filtered")]
     Unfilterable,
+    #[error("its `endpoint` is not of its own origin")]
+    Endpoint,
+    #[error("its event stream broke off")]
+    StreamLost,
+    #[error("too many of its event streams are open")]
+    TooManyStreams,
+    #[error("nothing here connects to it")]
+    Unreachable,
     #[error("the request cannot be written")]
     Unwritable(#[from] http::Error),
+    #[error(transparent)]
+    Stdio(#[from] StdioError),
+}
+
+impl UpstreamError {
+    pub(crate) fn of_request(error: hyper_util::client::legacy::Error) -> Self {
+        if error.is_connect() { Self::Connect(error) } else { Self::Exchange(error) }
+    }
 }
 
 #[derive(Clone)]
 pub(crate) struct Upstream {
-    pub(crate) client: HttpClient,
+    pub(crate) client: Clients,
     pub(crate) server: Arc<Server>,
     /// For whom: some ways keep a process or a session for each agent.
     pub(crate) agent: Arc<str>,
@@ -101,45 +98,84 @@ impl Upstream {
         body: Vec<u8>,
         held: Option<Held>,
     ) -> Result<Response<Answering>, UpstreamError> {
+        let body = Bytes::from(body);
         match &self.server.way {
             Way::Http(endpoint) => {
-                let body = Departing { bytes: Some(body.into()), held };
-                let mut request = endpoint.request(Verb::POST, extra, body)?;
-                request.headers_mut().insert(CONTENT_TYPE, JSON);
-                request.headers_mut().insert(ACCEPT, BOTH);
-                self.send(request).await
+                self.post_to(endpoint, endpoint.url.clone(), extra, Departing::new(body, held)).await
             }
+            Way::Auto(auto) => auto.post(self, extra, body, held).await,
+            Way::Sse(old) => old.post(self, extra, body, held).await,
+            Way::Stdio(stdio) => stdio.post(self, &extra, &body, held).await,
         }
     }
 
     /// Opens an event stream.
     pub(crate) async fn get(&self, extra: HeaderMap) -> Result<Response<Answering>, UpstreamError> {
-        match &self.server.way {
-            Way::Http(endpoint) => {
-                let mut request = endpoint.request(Verb::GET, extra, Departing::default())?;
-                request.headers_mut().insert(ACCEPT, EVENTS);
-                self.send(request).await
-            }
-        }
+        let endpoint = match &self.server.way {
+            Way::Http(endpoint) => endpoint,
+            Way::Auto(auto) if !auto.is_old(&extra) => &auto.old.endpoint,
+            Way::Auto(auto) => return Ok(auto.old.get(&extra)),
+            Way::Sse(old) => return Ok(old.get(&extra)),
+            Way::Stdio(stdio) => return stdio.get(self, &extra).await,
+        };
+        let mut request = endpoint.request(Verb::GET, endpoint.url.clone(), extra, Departing::default())?;
+        request.headers_mut().insert(ACCEPT, EVENTS);
+        self.send(endpoint, request).await
     }
 
     /// Ends a session.
     pub(crate) async fn delete(&self, extra: HeaderMap) -> Result<Response<Answering>, UpstreamError> {
-        match &self.server.way {
-            Way::Http(endpoint) => {
-                let request = endpoint.request(Verb::DELETE, extra, Departing::default())?;
-                self.send(request).await
-            }
-        }
+        let endpoint = match &self.server.way {
+            Way::Http(endpoint) => endpoint,
+            Way::Auto(auto) if !auto.is_old(&extra) => &auto.old.endpoint,
+            Way::Auto(auto) => return Ok(auto.old.delete(&extra)),
+            Way::Sse(old) => return Ok(old.delete(&extra)),
+            Way::Stdio(stdio) => return Ok(stdio.delete(&extra)),
+        };
+        let request = endpoint.request(Verb::DELETE, endpoint.url.clone(), extra, Departing::default())?;
+        self.send(endpoint, request).await
     }
 
-    async fn send(&self, request: Request<Departing>) -> Result<Response<Answering>, UpstreamError> {
-        match tokio::time::timeout_at(self.deadline, self.client.request(request)).await {
+    /// By HTTP, to an address of this server's.
+    pub(crate) async fn post_to(
+        &self,
+        endpoint: &Endpoint,
+        url: Uri,
+        extra: HeaderMap,
+        body: Departing,
+    ) -> Result<Response<Answering>, UpstreamError> {
+        let mut request = endpoint.request(Verb::POST, url, extra, body)?;
+        request.headers_mut().insert(CONTENT_TYPE, JSON);
+        request.headers_mut().insert(ACCEPT, BOTH);
+        self.send(endpoint, request).await
+    }
+
+    /// Asks whether anybody is there, whatever the transport: any answer says so.
+    pub(crate) async fn knock(&self) -> Result<(), UpstreamError> {
+        let endpoint = self.server.way.endpoint().ok_or(UpstreamError::Unreachable)?;
+        let body = Departing::new(era::discover(&self.server).into(), None);
+        let headers = era::modern_headers(mcp::Method::Discover);
+        self.post_to(endpoint, endpoint.url.clone(), headers, body).await.map(drop)
+    }
+
+    async fn send(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<Departing>,
+    ) -> Result<Response<Answering>, UpstreamError> {
+        let client = self.client.of(&self.server.id).ok_or(UpstreamError::Unreachable)?;
+        let admitted = endpoint.road.health.admit()?;
+        let listens = request.method() == Verb::GET;
+        let sent = match tokio::time::timeout_at(self.deadline, client.request(request)).await {
             Err(_) => Err(UpstreamError::Timeout),
-            Ok(Err(error)) if error.is_connect() => Err(UpstreamError::Connect(error)),
-            Ok(Err(error)) => Err(UpstreamError::Exchange(error)),
+            Ok(Err(error)) => Err(UpstreamError::of_request(error)),
             Ok(Ok(response)) => Ok(response.map(Answering::Http)),
+        };
+        // A stream that waits for events may begin with the first of them.
+        if !(listens && matches!(sent, Err(UpstreamError::Timeout))) {
+            admitted.note(&sent);
         }
+        sent
     }
 
     /// Reads an answer whole.
@@ -177,8 +213,14 @@ impl Upstream {
 }
 
 impl Endpoint {
-    fn request(&self, verb: Verb, extra: HeaderMap, body: Departing) -> Result<Request<Departing>, UpstreamError> {
-        let mut request = Request::builder().method(verb).uri(self.url.clone()).body(body)?;
+    pub(crate) fn request(
+        &self,
+        verb: Verb,
+        url: Uri,
+        extra: HeaderMap,
+        body: Departing,
+    ) -> Result<Request<Departing>, UpstreamError> {
+        let mut request = Request::builder().method(verb).uri(url).body(body)?;
         let headers = request.headers_mut();
         *headers = extra;
         headers.insert(ACCEPT_ENCODING, IDENTITY);
@@ -207,6 +249,12 @@ pub(crate) fn content_type(response: &Response<Answering>) -> String {
 pub(crate) struct Departing {
     bytes: Option<Bytes>,
     held: Option<Held>,
+}
+
+impl Departing {
+    pub(crate) fn new(bytes: Bytes, held: Option<Held>) -> Self {
+        Self { bytes: Some(bytes), held }
+    }
 }
 
 impl Body for Departing {

@@ -150,6 +150,12 @@ impl Journal {
         self.jobs.send(Job { members: members(record)?, done: None, _place: place }).map_err(|_| NotWritten::Closed)
     }
 
+    /// Returns when nothing waits any more, or when waiting takes too long.
+    pub async fn settle(&self) {
+        let all = u32::try_from(self.queue).unwrap_or(u32::MAX);
+        _ = tokio::time::timeout(self.patience, self.places.acquire_many(all)).await;
+    }
+
     pub fn status(&self) -> Status {
         Status {
             waiting: self.queue.saturating_sub(self.places.available_permits()),

@@ -20,6 +20,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the gateway (the default command)
     Serve(Serve),
+    /// Connect a client that speaks over stdin and stdout to a gateway that runs elsewhere
+    Bridge(Bridge),
+    /// Guard one local server: a client on stdin and stdout, a policy, and the server as a command
+    Wrap(Wrap),
     /// Say everything that is wrong with policy files; exit code 1 if anything is
     Check(Check),
     /// Say why a policy decides a call as it does: every step, rule and value
@@ -40,6 +44,8 @@ pub(crate) enum Command {
     Audit(Audit),
     /// Say what a new policy would have done with recorded calls
     Simulate(Simulate),
+    /// Put the gateway into the configuration of an MCP client, with a look at what changes, a backup and a way back
+    Connect(Connect),
 }
 
 #[derive(Args)]
@@ -59,6 +65,48 @@ pub(crate) struct Serve {
     /// Short for `--set log.level=…`
     #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub(crate) log_level: Option<String>,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "The token that the gateway wants, if it wants one, is read from a variable. It is sent over https, or to \
+                  this machine. Log lines go to stderr."
+)]
+pub(crate) struct Bridge {
+    /// The server's address at the gateway, such as http://127.0.0.1:4480/mcp/github
+    pub(crate) url: String,
+    /// The variable that holds the token, if the gateway wants to see one
+    #[arg(long, value_name = "VARIABLE", default_value = "TOOLGATE_TOKEN")]
+    pub(crate) token_env: String,
+    /// Trust these certificates (PEM) as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "The command sees PATH, HOME and a few more harmless variables, and what --env and --inherit give it. The policy is watched: \
+                  a change is in force at once. Log lines go to stderr."
+)]
+pub(crate) struct Wrap {
+    /// The policy
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) policy: String,
+    /// The server's id, for rules and log lines
+    #[arg(long, value_name = "ID", default_value = "server")]
+    pub(crate) name: String,
+    /// A variable for the command; may be given several times. Others can read arguments: use --inherit for secrets
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) env: Vec<(String, String)>,
+    /// A variable of this program's that the command may see; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) inherit: Vec<String>,
+    /// Where the command runs; here, when absent
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) cwd: Option<String>,
+    /// The server's program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Args)]
@@ -416,3 +464,60 @@ is unknown where rules look at what was not recorded. The log of `toolgate serve
 arguments and without the query of URIs; its other lines are passed over.
 
 Limits count the calls of the file by their own times. They know nothing of what came before, nor of calls that are unknown."#;
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit code 1 if nothing was written because you said no, or because the file was changed by somebody else; 2 if the \
+                        file is broken or the client is not there. The token itself is never asked for and never written."
+)]
+pub(crate) struct Connect {
+    /// The client; without one, all are listed: where its file is, and whether that is there, absent, or the client itself is not
+    /// found
+    pub(crate) client: Option<String>,
+    /// Connect to this server by itself, not to all that the gateway has; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub(crate) server: Vec<gateway::config::ServerId>,
+    /// The gateway
+    #[arg(long, default_value = "http://127.0.0.1:4480")]
+    pub(crate) url: String,
+    /// The name of the entry; the server's id when absent, or `toolgate` for all servers
+    #[arg(long)]
+    pub(crate) name: Option<connect::Name>,
+    /// The file of the project in the working directory, not the user's
+    #[arg(long, conflicts_with = "config_file")]
+    pub(crate) project: bool,
+    /// This file instead of the client's own
+    #[arg(long, value_name = "FILE", requires = "client")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// Let the client start `toolgate bridge` even if it could be told the URL
+    #[arg(long)]
+    pub(crate) stdio: bool,
+    /// The environment variable that the client takes the token from
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) token_env: Option<String>,
+    /// Take the entries out
+    #[arg(long, conflicts_with_all = ["url", "stdio", "token_env", "create"], requires = "client")]
+    pub(crate) remove: bool,
+    /// Put back what was in the file before the last change of Toolgate's
+    #[arg(
+        long,
+        conflicts_with_all = ["server", "url", "name", "stdio", "token_env", "remove", "create"],
+        requires = "client"
+    )]
+    pub(crate) undo: bool,
+    /// Show what to paste, and touch nothing
+    #[arg(long, conflicts_with_all = ["remove", "undo", "dry_run", "yes"], requires = "client")]
+    pub(crate) print: bool,
+    /// Show what would change, and change nothing
+    #[arg(long, requires = "client")]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(short, long, requires = "client")]
+    pub(crate) yes: bool,
+    /// Make the client's folder if it is not there
+    #[arg(long, requires = "client")]
+    pub(crate) create: bool,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}

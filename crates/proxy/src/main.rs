@@ -1,8 +1,10 @@
 //! The program `toolgate`: arguments in, exit code out. What happens between lies in `gateway` and `policy`.
 
 mod audit;
+mod bridge;
 mod check;
 mod cli;
+mod connect;
 mod default;
 mod diff;
 mod document;
@@ -17,8 +19,10 @@ mod sarif;
 mod schema;
 mod serve;
 mod simulate;
+mod stdio;
 mod test;
 mod tour;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -35,6 +39,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Bridge(args)) => bridge::run(args),
+        Some(Command::Wrap(args)) => wrap::run(args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
@@ -45,6 +51,7 @@ fn main() -> ExitCode {
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::Audit(args)) => audit::run(&args),
+        Some(Command::Connect(args)) => connect::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

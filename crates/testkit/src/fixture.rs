@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex};
 
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rmcp::ServiceExt;
 use rmcp::model::{RequestStateCodec, Tool};
 use rmcp::task_manager::TaskManager;
 use rmcp::transport::StreamableHttpService;
@@ -102,6 +103,16 @@ pub async fn serve_on(listener: TcpListener) {
         });
         let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         tokio::spawn(connection);
+    }
+}
+
+/// Serves one client on standard input and output, for as long as it stays.
+pub async fn serve_stdio() {
+    let session = Session::new(Arc::new(State::new(Arc::default())));
+    let running = session.serve((tokio::io::stdin(), tokio::io::stdout())).await;
+    // A client that goes before it has said who it is, or breaks off later, is no fault of a server's.
+    if let Ok(running) = running {
+        let _ = running.waiting().await;
     }
 }
 

@@ -35,7 +35,7 @@
 //! [`Answer`]: `json`, `status`, `text`, `events` (SSE, whole), `stream` (SSE or other, fed by an [`AnswerStream`]: `event`, `send`,
 //! `end`, `cut`, `hung_up`), `later` (a promise kept by a oneshot sender), `raw` (any bytes, then close), `cut` (close without a word);
 //! `.header(name, value)` adds to each. [`Recorder::mcp`] is a small complete MCP server of both eras whose tool definitions are given
-//! as raw text, so that a test can see vendor fields survive. [`Recorder::next_request`] waits for the next one not yet taken.
+//! as raw text, so that a test can see vendor fields survive; [`Recorder::legacy_mcp`] is the same of the legacy era only. [`Recorder::next_request`] waits for the next one not yet taken.
 //!
 //! **Clients.** [`RawClient`] writes bytes to a socket and reads responses (request smuggling, slow heads, pipelining). [`HttpClient`]
 //! sends well-formed requests and reads JSON or SSE answers. [`McpClient`] speaks MCP of either era on top: `legacy(url)` initializes

@@ -76,6 +76,18 @@ impl Recorder {
         Self::start(move |request| crate::small_mcp::answer(request, &tools)).await
     }
 
+    /// The same server, which knows no revision but 2026-07-28.
+    pub async fn mcp_modern<T: Into<String>>(tools: impl IntoIterator<Item = T>) -> Self {
+        let tools: Vec<String> = tools.into_iter().map(Into::into).collect();
+        Self::start(move |request| crate::small_mcp::answer_modern(request, &tools)).await
+    }
+
+    /// The same server, when it was older: it knows no modern request, and says so as servers of 2025-11-25 do.
+    pub async fn legacy_mcp<T: Into<String>>(tools: impl IntoIterator<Item = T>) -> Self {
+        let tools: Vec<String> = tools.into_iter().map(Into::into).collect();
+        Self::start(move |request| crate::small_mcp::legacy_answer(request, &tools)).await
+    }
+
     /// The URL of a path on this server, without a trailing slash of its own.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)

@@ -38,6 +38,28 @@ pub(crate) fn answer(request: &Recorded, tools: &[String]) -> Answer {
     result_of(id, &result)
 }
 
+/// The same without a legacy side: what is not modern is no request that it knows.
+pub(crate) fn answer_modern(request: &Recorded, tools: &[String]) -> Answer {
+    if request.method != "POST" {
+        return Answer::status(405).header("Allow", "POST");
+    }
+    let message = request.json();
+    if !message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"].is_null() {
+        return answer(request, tools);
+    }
+    let error = json!({ "code": -32601, "message": "Method not found" });
+    Answer::json(404, &json!({ "jsonrpc": "2.0", "id": message["id"], "error": error }))
+}
+
+/// What a server answers that has never heard of 2026-07-28.
+pub(crate) fn legacy_answer(request: &Recorded, tools: &[String]) -> Answer {
+    if request.header("mcp-protocol-version") == Some("2026-07-28") {
+        let error = json!({ "code": -32000, "message": "Bad Request: Unsupported protocol version" });
+        return Answer::json(400, &json!({ "jsonrpc": "2.0", "id": null, "error": error }));
+    }
+    answer(request, tools)
+}
+
 fn initialized(message: &Value) -> Value {
     json!({
         "protocolVersion": message["params"]["protocolVersion"],

@@ -1,4 +1,4 @@
-//! A virtual environment with one release of the Python SDK, below `target/`.
+//! Virtual environments with packages from PyPI, below `target/`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,23 +11,32 @@ pub(super) struct Python {
 }
 
 impl Python {
+    /// One release of the Python SDK.
     pub(super) fn install(release: &str) -> anyhow::Result<Self> {
-        let folder = stand::target().join(format!("python/mcp-{release}"));
+        Self::with(&format!("mcp-{release}"), &[&format!("mcp=={release}")])
+    }
+
+    /// An environment of this name, with these packages.
+    pub(super) fn with(name: &str, packages: &[&str]) -> anyhow::Result<Self> {
+        let folder = stand::target().join("python").join(name);
         let binary = folder.join("bin/python");
         // Written last, so that it is only there after a whole installation.
-        let mark = folder.join("installed");
-        if mark.is_file() {
+        let (mark, wanted) = (folder.join("installed"), packages.join("\n"));
+        if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
             return Ok(Self { binary });
         }
         shell::need("python3", "apt-get install python3 python3-venv")?;
         shell::run(shell::program("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
         let pip = ["-m", "pip", "--disable-pip-version-check", "--quiet", "install"];
-        shell::run(Command::new(&binary).args(pip).arg(format!("mcp=={release}")))?;
-        std::fs::write(mark, release)?;
+        shell::run(Command::new(&binary).args(pip).args(packages))?;
+        std::fs::write(mark, wanted)?;
         Ok(Self { binary })
     }
 
+    /// Python itself. It leaves no compiled files beside our scripts.
     pub(super) fn run(&self) -> Command {
-        Command::new(&self.binary)
+        let mut command = Command::new(&self.binary);
+        command.arg("-B");
+        command
     }
 }

@@ -2,6 +2,7 @@
 
 mod emulator;
 mod gateway;
+mod launch;
 mod node;
 mod process;
 
@@ -11,7 +12,8 @@ use std::process::Command;
 use anyhow::Context;
 
 pub(crate) use self::emulator::Emulator;
-pub(crate) use self::gateway::{Gateway, Upstream};
+pub(crate) use self::gateway::{At, Gateway, Upstream};
+pub(crate) use self::launch::Launch;
 pub(crate) use self::node::Node;
 pub(crate) use self::process::Process;
 use crate::shell;

@@ -50,13 +50,14 @@ impl fmt::Display for Table {
         for (number, column) in (1..).zip(&self.columns) {
             writeln!(f, "{number:>3}  {}", column.name)?;
         }
-        write!(f, "\n{:<12}", "check")?;
+        let checks: BTreeSet<_> = self.columns.iter().flat_map(|column| column.checks.keys()).collect();
+        let width = checks.iter().map(|check| check.len()).max().unwrap_or_default();
+        write!(f, "\n{:<width$}", "check")?;
         for number in 1..=self.columns.len() {
             write!(f, " {number:>4}")?;
         }
-        let checks: BTreeSet<_> = self.columns.iter().flat_map(|column| column.checks.keys()).collect();
         for check in checks {
-            write!(f, "\n{check:<12}")?;
+            write!(f, "\n{check:<width$}")?;
             for column in &self.columns {
                 let cell = match column.checks.get(check) {
                     None => "-",

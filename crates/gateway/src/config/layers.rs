@@ -33,6 +33,8 @@ pub enum ConfigFile {
     None,
     Required(PathBuf),
     IfPresent(PathBuf),
+    /// The text, made of what stands on the command line.
+    Given(String),
 }
 
 impl Layers {
@@ -60,6 +62,9 @@ impl Layers {
             ConfigFile::None => return Ok(None),
             ConfigFile::Required(path) => (path, true),
             ConfigFile::IfPresent(path) => (path, false),
+            ConfigFile::Given(text) => {
+                return toml(&Origin::Flag("command line".to_owned()), Path::new("command line"), text).map(Some);
+            }
         };
         match read_text(path) {
             Ok(text) => toml(&Origin::File(path.clone()), path, &text).map(Some),
@@ -136,6 +141,13 @@ fn env_path(name: &str) -> Vec<String> {
         if from_file.is_some() {
             path.push("file".to_owned());
         }
+    }
+    // Names of variables for a program are in capitals more often than not.
+    if let [servers, _, env, variable, ..] = path.as_mut_slice()
+        && servers == "servers"
+        && env == "env"
+    {
+        *variable = variable.to_uppercase();
     }
     path
 }

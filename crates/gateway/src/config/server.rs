@@ -1,4 +1,4 @@
-//! The servers section: our name for each upstream, its address, its policy, and the headers only it may see.
+//! The servers section: our name for each upstream, how it is reached, its policy, and the headers only it may see.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,12 +8,15 @@ use std::str::FromStr;
 
 use http::Uri;
 
+use super::command::{self, Command};
 use super::error::Problem;
 use super::headers::{self, UpstreamHeaders};
 use super::layers::Layers;
 use super::origin::Origin;
+use super::reach::{self, Reach};
 use super::settings::{Entry, Settings};
 use super::value::{self, Written};
+use crate::guard;
 
 /// Our own name for an upstream: `[a-z0-9][a-z0-9_-]*`, at most 64 bytes. `__` separates server and tool in aggregated names, so
 /// it may not occur, nor be formed at the end.
@@ -58,12 +61,15 @@ pub struct Server {
     pub target: Target,
     pub policy: PolicySource,
     pub headers: UpstreamHeaders,
+    pub reach: Reach,
 }
 
 /// Where a server is.
 #[derive(Clone)]
 pub enum Target {
     Url(Uri),
+    /// A program that is spoken to over its stdin and stdout.
+    Command(Box<Command>),
     /// In this process: the Azure OpenAI fine-tuning tools.
     Finetuning(Box<finetuning_server::Settings>),
 }
@@ -91,6 +97,7 @@ impl fmt::Debug for Server {
             .field("target", &self.target)
             .field("policy", &self.policy)
             .field("headers", &self.headers)
+            .field("reach", &self.reach)
             .finish()
     }
 }
@@ -99,6 +106,7 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(url) => f.write_str(&value::mask_url(&url.to_string())),
+            Self::Command(command) => command.fmt(f),
             Self::Finetuning(_) => f.write_str(FINETUNING),
         }
     }
@@ -127,23 +135,54 @@ pub(super) fn read_all(settings: &mut Settings, layers: &Layers) -> BTreeMap<Ser
 }
 
 fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Server> {
-    for later in ["command", "catalog"] {
-        let path = ["servers", name, later];
-        let origin = settings.origin(&path);
-        if !settings.take_below(&path).is_empty() {
-            settings.problem(Problem::NotYet { written: path.join("."), origin });
-        }
+    let path = ["servers", name, "catalog"];
+    let origin = settings.origin(&path);
+    if !settings.take_below(&path).is_empty() {
+        settings.problem(Problem::NotYet { written: path.join("."), origin });
     }
     let headers = headers::read(name, settings, layers);
-    match settings.take(&["servers", name, "builtin"]) {
-        Some(entry) => read_builtin(name, &entry, settings, layers, headers),
-        None => {
-            let target = read_url(name, settings);
+    let command = command::read(name, settings, layers);
+    match (settings.take(&["servers", name, "builtin"]), command) {
+        (Some(entry), command) => {
+            if let Some(command) = command {
+                exclusive(name, "command", "`builtin`", command.origin, settings);
+            }
+            read_builtin(name, &entry, settings, layers, headers)
+        }
+        (None, Some(command)) => read_command(name, command, settings, &headers),
+        (None, None) => {
+            let url = read_url(name, settings);
+            let reach = reach::read(name, url.as_ref(), settings);
             let policy = required(settings, name, "policy", "the path of a policy file");
             let policy = policy.and_then(|found| policy_file(name, settings, found));
-            Some(Server { target: target?, policy: policy?, headers })
+            Some(Server { target: Target::Url(url?.0), policy: policy?, headers, reach })
         }
     }
+}
+
+fn exclusive(name: &str, key: &str, other: &str, origin: Origin, settings: &mut Settings) {
+    let reason = format!("cannot be beside {other}: a server is reached one way");
+    settings.problem(Problem::Unusable { key: format!("servers.{name}.{key}"), reason, origin });
+}
+
+fn read_command(
+    name: &str,
+    command: command::Found,
+    settings: &mut Settings,
+    headers: &UpstreamHeaders,
+) -> Option<Server> {
+    if let Some(url) = settings.take(&["servers", name, "url"]) {
+        exclusive(name, "url", "`command`", url.origin, settings);
+    }
+    if headers.iter().next().is_some() {
+        let reason = "is a program, which takes no `headers`: what it needs to know goes into `env`".to_owned();
+        let key = format!("servers.{name}.command");
+        settings.problem(Problem::Unusable { key, reason, origin: command.origin });
+    }
+    let policy = required(settings, name, "policy", "the path of a policy file");
+    let policy = policy.and_then(|found| policy_file(name, settings, found))?;
+    let target = Target::Command(Box::new(command.command?));
+    Some(Server { target, policy, headers: UpstreamHeaders::default(), reach: Reach::default() })
 }
 
 fn read_builtin(
@@ -176,7 +215,9 @@ fn read_builtin(
         return None;
     }
     match finetuning(&layers.env) {
-        Ok(target) => Some(Server { target, policy: policy?, headers: UpstreamHeaders::default() }),
+        Ok(target) => {
+            Some(Server { target, policy: policy?, headers: UpstreamHeaders::default(), reach: Reach::default() })
+        }
         Err(reason) => {
             settings.problem(Problem::Unusable { key, reason, origin: builtin.origin.clone() });
             None
@@ -191,16 +232,17 @@ pub(super) fn finetuning(env: &[(OsString, OsString)]) -> Result<Target, String>
     Ok(Target::Finetuning(Box::new(settings)))
 }
 
-fn read_url(name: &str, settings: &mut Settings) -> Option<Target> {
-    let url = required(settings, name, "url", "the server's address such as \"https://mcp.example.com/mcp\"");
+fn read_url(name: &str, settings: &mut Settings) -> Option<(Uri, Origin)> {
+    let url = required(
+        settings,
+        name,
+        "url",
+        "the server's address such as \"https://mcp.example.com/mcp\" (or a `command`)",
+    );
     url.and_then(|(text, origin)| match upstream_url(&text) {
-        Ok(url) => Some(Target::Url(url)),
+        Ok(url) => Some((url, origin)),
         Err(reason) => {
-            settings.problem(Problem::Unusable {
-                key: format!("servers.{name}.url"),
-                reason: reason.to_owned(),
-                origin,
-            });
+            settings.problem(Problem::Unusable { key: format!("servers.{name}.url"), reason, origin });
             None
         }
     })
@@ -236,16 +278,19 @@ fn required(settings: &mut Settings, name: &str, key: &str, expected: &'static s
     }
 }
 
-fn upstream_url(text: &str) -> Result<Uri, &'static str> {
+pub(crate) fn upstream_url(text: &str) -> Result<Uri, String> {
     if text.contains('#') {
-        return Err("must not have a fragment");
+        return Err("must not have a fragment".to_owned());
     }
-    let url: Uri = text.parse().map_err(|_| "is not a URL")?;
+    let url: Uri = text.parse().map_err(|_| "is not a URL".to_owned())?;
     match (url.scheme_str(), url.authority()) {
         (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
-            Err("must not hold user information: use `headers`")
+            Err("must not hold user information: use `headers`".to_owned())
         }
-        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => Ok(url),
-        _ => Err("must be an absolute http or https URL"),
+        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => {
+            guard::host(authority.host())?;
+            Ok(url)
+        }
+        _ => Err("must be an absolute http or https URL".to_owned()),
     }
 }

@@ -255,7 +255,7 @@ fn servers_are_checked() {
     refused(
         "[servers.s]",
         &[],
-        "`servers.s.url` is missing, expected the server's address such as \"https://mcp.example.com/mcp\"\n\
+        "`servers.s.url` is missing, expected the server's address such as \"https://mcp.example.com/mcp\" (or a `command`)\n\
          `servers.s.policy` is missing, expected the path of a policy file",
     );
 }
@@ -295,12 +295,84 @@ fn what_is_known_but_not_there_yet_says_so() {
     ] {
         refused(toml, &[], &format!("`{written}` is not carried out yet by this version (file DIR/toolgate.toml)"));
     }
-    for key in ["command = [\"npx\"]", "catalog = \"x\""] {
-        let name = key.split(' ').next().unwrap();
-        let expected =
-            format!("`servers.github.{name}` is not carried out yet by this version (file DIR/toolgate.toml)");
-        refused(&format!("{GITHUB}{key}"), &[], &expected);
+    let expected = "`servers.github.catalog` is not carried out yet by this version (file DIR/toolgate.toml)";
+    refused(&format!("{GITHUB}catalog = \"x\""), &[], expected);
+}
+
+const PROGRAM: &str = "[servers.s]\npolicy = \"p.json\"\n";
+
+#[test]
+fn a_server_may_be_a_program() {
+    let toml = format!(
+        "{PROGRAM}command = [\"npx\", \"-y\", \"x, y\"]\ncwd = \"work\"\nshared = true\nprocesses = 3\nidle = \"5s\"\n\
+         inherit = [\"GOPATH\"]\nenv = {{ TOKEN = {{ env = \"SECRET\" }}, PATH = \"/opt\" }}"
+    );
+    let env = [("PATH", "/bin"), ("HOME", "/h"), ("GOPATH", "/go"), ("SECRET", "CANARY"), ("OTHER", "o")];
+    let config = accepted(&toml, &env, &[]);
+    let super::Target::Command(command) = &config.servers.values().next().unwrap().target else { panic!("no program") };
+    assert_eq!(
+        (command.program.as_str(), command.arguments.as_slice()),
+        ("npx", &["-y".to_owned(), "x, y".to_owned()][..])
+    );
+    assert!(command.folder.as_ref().unwrap().ends_with("work") && command.folder.as_ref().unwrap().is_absolute());
+    assert_eq!((command.shared, command.processes.get(), command.idle.as_secs()), (true, 3, 5));
+    let seen: Vec<_> =
+        command.environment.iter().map(|(name, value)| (name.to_str().unwrap(), value.to_str().unwrap())).collect();
+    assert_eq!(seen, [("GOPATH", "/go"), ("HOME", "/h"), ("PATH", "/opt"), ("TOKEN", "CANARY")]);
+    assert!(!format!("{config:?}{}", config.print()).contains("CANARY"));
+
+    let env = [
+        ("TOOLGATE__SERVERS__S__COMMAND", "./tool, --stdio"),
+        ("TOOLGATE__SERVERS__S__SHARED", "true"),
+        ("TOOLGATE__SERVERS__S__ENV__TOKEN", "CANARY"),
+    ];
+    let config = accepted(PROGRAM, &env, &[]);
+    let super::Target::Command(command) = &config.servers.values().next().unwrap().target else { panic!("no program") };
+    assert!(Path::new(&command.program).is_absolute() && command.program.ends_with("/tool"), "{}", command.program);
+    assert_eq!(command.arguments, ["--stdio"]);
+    assert_eq!(command.environment.iter().next().unwrap().0, "TOKEN");
+    assert!(command.shared && !config.print().contains("CANARY"));
+}
+
+#[test]
+fn a_program_is_checked() {
+    let place = "(file DIR/toolgate.toml)";
+    for (lines, expected) in [
+        (
+            "command = []",
+            "`servers.s.command` is [], expected a program and its arguments such as [\"npx\", \"-y\", \"some-server\"]",
+        ),
+        (
+            "command = [\"x\", 7]",
+            "`servers.s.command` is [\"x\", 7], expected a program and its arguments such as [\"npx\", \"-y\", \"some-server\"]",
+        ),
+        (
+            "command = [\"x\"]\nurl = \"http://h/\"",
+            "`servers.s.url` cannot be beside `command`: a server is reached one way",
+        ),
+        (
+            "command = [\"x\"]\nheaders = { A = \"b\" }",
+            "`servers.s.command` is a program, which takes no `headers`: what it needs to know goes into `env`",
+        ),
+        ("command = [\"x\"]\nshared = 1", "`servers.s.shared` is 1, expected \"true\" or \"false\""),
+        ("command = [\"x\"]\nprocesses = 0", "`servers.s.processes` is 0, expected a number from 1 to 10000"),
+        (
+            "command = [\"x\"]\nidle = \"0s\"",
+            "`servers.s.idle` is \"0s\", expected a duration such as \"10m\", from 1s to 24h",
+        ),
+        (
+            "command = [\"x\"]\nenv = { A = { env = \"NO\" } }",
+            "`servers.s.env.A` needs the variable `NO`, which is not set",
+        ),
+        ("command = [\"x\"]\nenv = { A = { x = \"NO\" } }", "there is no setting `servers.s.env.A.x`"),
+        ("command = [\"x\"]\nenv = \"CANARY\"", "`servers.s.env` is \"***\", expected a table"),
+    ] {
+        let unknown =
+            expected.starts_with("there is no").then(|| format!("there is no setting `servers.s.env.A.x` {place}"));
+        refused(&format!("{PROGRAM}{lines}"), &[], &unknown.unwrap_or_else(|| format!("{expected} {place}")));
     }
+    let beside_url = "[servers.s]\npolicy = \"p.json\"\nurl = \"http://h/\"\nshared = true";
+    refused(beside_url, &[], &format!("there is no setting `servers.s.shared` {place}"));
 }
 
 #[test]

@@ -36,6 +36,13 @@ impl From<ValueKind> for Written {
     }
 }
 
+pub(super) fn flag(value: &Written) -> Option<bool> {
+    match value {
+        Written::Text(text) | Written::Other(text) => text.parse().ok(),
+        Written::Number(_) | Written::List(_) | Written::Table => None,
+    }
+}
+
 pub(super) fn text(value: &Written) -> Option<&str> {
     if let Written::Text(text) = value { Some(text) } else { None }
 }
@@ -98,10 +105,10 @@ pub(super) fn show(path: &[String], value: &Written) -> String {
     }
 }
 
-/// A header's value is a secret; the place where to find it is not.
+/// The value of a header, or of a variable for a program, is a secret; the place where to find it is not.
 fn is_secret(path: &[String]) -> bool {
     match path {
-        [servers, _, headers, rest @ ..] if servers == "servers" && headers == "headers" => {
+        [servers, _, table, rest @ ..] if servers == "servers" && (table == "headers" || table == "env") => {
             !matches!(rest, [_, place] if place == "file" || place == "env")
         }
         _ => false,

@@ -13,7 +13,7 @@ use crate::gate::{Plan, modern_call, modern_headers, modern_request};
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// What is logged from now on, by all gateways of this process: our own words at every level, the libraries' as the program has them.
-fn capture() {
+pub(crate) fn capture() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
         let ours = ["toolgate", "gateway", "policy", "ratelimit", "mcp"].map(|target| (target, LevelFilter::TRACE));
@@ -28,7 +28,7 @@ fn log() -> String {
 }
 
 /// The events of one server, as JSON; every line of the log must be one.
-fn events(server: &str) -> Vec<Value> {
+pub(crate) fn events(server: &str) -> Vec<Value> {
     let events = log()
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))

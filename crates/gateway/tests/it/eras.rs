@@ -1,9 +1,9 @@
-//! Client and server of different eras: a clear error that names both, and a way on for a client that speaks both.
+//! Client and server of different eras: bridged, or a clear error that names both and a way on for a client that speaks both.
 
 use serde_json::json;
 use testkit::{Answer, HttpClient, McpClient, Recorded, Recorder};
 
-use crate::gate::{Gate, OPEN, called, methods, modern_call, modern_headers, modern_request, tool};
+use crate::gate::{Gate, OPEN, methods, modern_call, modern_headers, tool};
 
 /// An upstream of one era: legacy answers 400 to what it does not know, as npm servers do; modern answers 404 to `initialize`.
 async fn upstream(legacy: bool) -> Recorder {
@@ -30,10 +30,6 @@ async fn upstream(legacy: bool) -> Recorder {
     .await
 }
 
-fn hello() -> serde_json::Value {
-    json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": { "protocolVersion": "2025-11-25", "capabilities": {} } })
-}
-
 /// With a policy that hides, the tools are looked up before a call: that must not hide the real trouble.
 const HIDING: &str = r#"{ "version": "1", "default": "allow", "hide": ["h"] }"#;
 
@@ -42,32 +38,18 @@ async fn a_modern_client_before_a_legacy_server() {
     for policy in [OPEN, HIDING] {
         let upstream = upstream(true).await;
         let gate = Gate::before(&upstream, policy);
-        for (method, params, name) in [
-            ("tools/call", json!({ "name": "a" }), Some("a")),
-            ("tools/list", json!({}), None),
-            ("server/discover", json!({}), None),
-            ("subscriptions/listen", json!({ "notifications": {} }), None),
-        ] {
-            let response = modern_headers(gate.http(), method, name).post(&modern_request("k", method, params)).await;
-            let body = response.json();
-            let (code, message) = (body["error"]["code"].as_i64().unwrap(), body["error"]["message"].as_str().unwrap());
-            // A dual-era client takes a 400 with a code that is not modern for a legacy server, and falls back.
-            assert_eq!((response.status, &body["id"]), (400, &json!("k")), "{method}: {body}");
-            assert!(![-32020, -32021, -32022, -32601].contains(&code), "{body}");
-            assert!(message.contains("2026-07-28") && message.contains("2025-11-25"), "names both: {message}");
-        }
-        assert!(called(&upstream).is_empty());
-        assert!(
-            methods(&upstream).iter().all(|method| method == "server/discover" || method == "tools/list"),
-            "{:?}",
-            methods(&upstream)
-        );
-        let probes = methods(&upstream).len();
-        let client = gate.legacy().await;
-        assert!(client.call("a", json!({})).await["error"].is_null(), "and the fall-back works");
-        modern_headers(gate.http(), "tools/call", Some("a")).post(&modern_call(1, "a", json!({}))).await;
-        let again = methods(&upstream).iter().skip(probes).filter(|method| *method == "server/discover").count();
-        assert_eq!(again, 0, "what was learnt is remembered");
+        let client = gate.modern();
+        assert_eq!(client.list_tools().await, ["a"]);
+        let called = client.call("a", json!({})).await;
+        assert_eq!(called["result"]["content"], json!([]), "{called}");
+        assert_eq!(called["result"]["resultType"], "complete");
+        let discovered = client.request("server/discover", json!({})).await;
+        assert_eq!(discovered["result"]["supportedVersions"], json!(["2026-07-28"]), "{discovered}");
+        let mut listening = client.start("k", "subscriptions/listen", json!({ "notifications": {} })).await;
+        assert_eq!(listening.next_event().await.unwrap().json()["method"], "notifications/subscriptions/acknowledged");
+        let count = |wanted: &str| methods(&upstream).iter().filter(|method| *method == wanted).count();
+        assert_eq!((count("server/discover"), count("initialize")), (1, 1), "what was learnt is remembered");
+        assert!(gate.legacy().await.call("a", json!({})).await["error"].is_null(), "and a legacy one is served");
     }
 }
 
@@ -75,12 +57,13 @@ async fn a_modern_client_before_a_legacy_server() {
 async fn a_legacy_client_before_a_modern_server() {
     let upstream = upstream(false).await;
     let gate = Gate::before(&upstream, OPEN);
-    for _ in 0..2 {
-        let response = gate.http().post(&hello()).await;
-        let message = response.json()["error"]["message"].as_str().unwrap().to_owned();
-        assert_eq!((response.status, response.header("mcp-session-id")), (400, None));
-        assert!(message.contains("2026-07-28") && message.contains("2025-11-25"), "names both: {message}");
+    for revision in ["2025-11-25", "2024-11-05"] {
+        let client = McpClient::legacy_of(gate.http(), revision).await;
+        assert_eq!(client.list_tools().await, ["a"]);
+        assert!(client.call("a", json!({})).await["error"].is_null(), "both speak their own");
     }
+    let initialized = methods(&upstream).iter().filter(|method| *method == "initialize").count();
+    assert_eq!(initialized, 1, "what was learnt is remembered");
     let client = gate.modern();
     assert!(client.call("a", json!({})).await["error"].is_null(), "and a modern one is served");
 }

@@ -77,7 +77,6 @@ async fn where_to() {
     let gate = Gate::before(&upstream, OPEN);
     for path in [
         "/",
-        "/mcp",
         "/mcp/",
         "//mcp/s",
         "/mcp//s",

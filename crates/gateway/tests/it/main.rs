@@ -9,24 +9,40 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod aggregate;
 mod audit;
 mod canary;
 mod crossing;
 mod denials;
 mod drain;
+mod duplex;
 mod envelope;
 mod eras;
 mod faults;
 mod gate;
+mod guard;
 mod head;
+mod health;
 mod isolation;
 mod laws;
 mod legacy;
+mod legacy_hand;
 mod limits;
 mod lists;
 mod modern;
+mod old_sse;
 mod rebuilt;
 mod reload;
 mod reverse;
 mod smuggling;
+mod stdio;
 mod streams;
+mod tls;
+mod to_legacy;
+mod to_legacy_input;
+mod to_legacy_listen;
+mod to_legacy_tasks;
+mod to_modern;
+mod to_modern_rounds;
+mod to_modern_streams;
+mod to_modern_tasks;

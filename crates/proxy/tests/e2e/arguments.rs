@@ -11,6 +11,8 @@ fn asked(args: &[&str]) -> (i32, String) {
 #[test]
 fn help() {
     insta::assert_snapshot!("help", asked(&["--help"]).1);
+    insta::assert_snapshot!("help_bridge", asked(&["bridge", "--help"]).1);
+    insta::assert_snapshot!("help_wrap", asked(&["wrap", "--help"]).1);
     insta::assert_snapshot!("help_check", asked(&["check", "--help"]).1);
     insta::assert_snapshot!("help_test", asked(&["test", "--help"]).1);
     insta::assert_snapshot!("help_simulate", asked(&["simulate", "--help"]).1);

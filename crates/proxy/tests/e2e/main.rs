@@ -3,7 +3,9 @@
 
 mod arguments;
 mod audit;
+mod bridge;
 mod check;
+mod connect;
 mod documents;
 mod drain;
 mod explain;
@@ -13,4 +15,7 @@ mod program;
 mod secrets;
 mod serve;
 mod simulate;
+mod sse;
+mod stdio;
 mod test;
+mod wrap;

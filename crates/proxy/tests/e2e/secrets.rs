@@ -51,3 +51,19 @@ async fn no_log_and_no_answer_holds_a_secret() {
     assert!(sent.iter().any(|request| request.header("authorization") == Some("CANARY-header")));
     assert!(sent.iter().all(|request| request.header("cookie").is_none()));
 }
+
+/// A proxy that the environment names would connect in our place, and see what goes there.
+#[tokio::test]
+async fn proxies_of_the_environment_are_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let (upstream, proxy) = (Recorder::mcp([r#"{ "name": "allowed" }"#]).await, Recorder::by_hand().await);
+    let toml = format!("[servers.s]\nurl = \"{}\"\npolicy = \"policy.json\"\n", upstream.url("/mcp"));
+    std::fs::write(folder.path().join("toolgate.toml"), toml).unwrap();
+    std::fs::write(folder.path().join("policy.json"), POLICY).unwrap();
+    let named = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    let at = proxy.url("");
+    let gateway = Gateway::start_in(folder.path(), &[], &named.map(|name| (name, at.as_str())));
+    let client = McpClient::modern(HttpClient::new(format!("http://{}/mcp/s", gateway.data)));
+    assert!(client.call("allowed", json!({})).await["error"].is_null());
+    assert_eq!(proxy.connections(), 0);
+}

@@ -5,13 +5,20 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::{Process, Profile, build};
+use super::{Launch, Process, Profile, build};
 
 /// A server that the gateway knows.
 pub(crate) struct Upstream<'a> {
     pub(crate) id: &'a str,
-    pub(crate) url: &'a str,
+    pub(crate) at: At,
     pub(crate) policy: PathBuf,
+}
+
+/// Where a server is: at an address, or wherever its command is started.
+#[derive(Clone)]
+pub(crate) enum At {
+    Url(String),
+    Command(Launch),
 }
 
 /// A running gateway.
@@ -25,9 +32,13 @@ impl Gateway {
     pub(crate) fn start(profile: Profile, folder: &Path, upstreams: &[Upstream<'_>]) -> anyhow::Result<Self> {
         let binary = build("proxy", "toolgate", &[], profile)?;
         let mut config = "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n".to_owned();
-        for Upstream { id, url, policy } in upstreams {
+        for Upstream { id, at, policy } in upstreams {
             let policy = policy.canonicalize().with_context(|| format!("no policy `{}`", policy.display()))?;
-            config += &format!("\n[servers.{id}]\nurl = {url:?}\npolicy = {policy:?}\n");
+            let at = match at {
+                At::Url(url) => format!("url = {url:?}"),
+                At::Command(launch) => launch.settings(),
+            };
+            config += &format!("\n[servers.{id}]\n{at}\npolicy = {policy:?}\n");
         }
         let file = folder.join("toolgate.toml");
         std::fs::write(&file, config)?;
@@ -58,6 +69,10 @@ impl Gateway {
 
     /// The address of one server's mount.
     pub(crate) fn mount(&self, id: &str) -> String {
-        format!("{}/mcp/{id}", self.data)
+        self.address(&format!("/mcp/{id}"))
+    }
+
+    pub(crate) fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.data)
     }
 }

@@ -1,0 +1,217 @@
+//! `/mcp`: all servers behind one URL. The aggregate is a client of the mounts `/mcp/{server}` in this process: each request is split
+//! into requests to them, each of which is judged, limited, recorded and relayed as itself, and the answers are merged.
+//!
+//! Nothing here talks to an upstream.
+
+mod asker;
+mod calls;
+mod changes;
+mod drain;
+mod events;
+mod hello;
+mod kind;
+mod legacy;
+mod listen;
+mod lists;
+pub(crate) mod merged;
+mod names;
+mod patience;
+mod seal;
+mod search;
+mod seen;
+mod session;
+mod voice;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use http::{HeaderMap, Method as Verb, StatusCode};
+use mcp::{Body, Era, Message, Method, Params, Request, Revision};
+use serde_json::{Value, json};
+
+use self::asker::{Asker, Who};
+use self::kind::Kind;
+use self::patience::Doubts;
+pub(crate) use self::seal::{NoKey, Seal};
+use self::session::Joints;
+use crate::config;
+use crate::head;
+use crate::modern::{self, Claim};
+use crate::pipeline::{Peer, Pipeline};
+use crate::refusal::{Addressee, Refusal, Refused};
+use crate::reply::{self, Reply};
+use crate::server::Server;
+
+/// What the log calls it; no server can be called that.
+pub(crate) const NAME: &str = "(aggregate)";
+
+/// The servers that could not be asked, in the `_meta` of a result.
+const UNAVAILABLE: &str = "dev.toolgate/unavailable";
+
+/// Milliseconds for which a merged list may be kept at most: policies may change.
+const MAX_TTL: u64 = 60_000;
+
+static SERVER_INFO: LazyLock<Value> =
+    LazyLock::new(|| json!({ "name": "toolgate", "version": env!("CARGO_PKG_VERSION") }));
+
+pub(crate) struct Aggregate {
+    pub(super) settings: config::Aggregate,
+    /// By id.
+    servers: Vec<Arc<Server>>,
+    seal: Seal,
+    sessions: Joints,
+    doubts: Doubts,
+}
+
+impl Aggregate {
+    pub(crate) fn new(
+        settings: &config::Aggregate,
+        all: &HashMap<Box<str>, Arc<Server>>,
+        sessions: usize,
+    ) -> Result<Self, NoKey> {
+        let chosen = |server: &&Arc<Server>| {
+            settings.servers.is_empty() || settings.servers.iter().any(|id| id.as_str() == &*server.id)
+        };
+        let mut servers: Vec<_> = all.values().filter(chosen).cloned().collect();
+        servers.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(Self {
+            settings: settings.clone(),
+            doubts: Doubts::new(servers.len()),
+            servers,
+            seal: Seal::new()?,
+            sessions: Joints::new(sessions),
+        })
+    }
+
+    pub(crate) fn expire(&self, idle: Duration) {
+        self.sessions.expire(idle);
+    }
+
+    fn position(&self, id: &str) -> Option<usize> {
+        self.servers.binary_search_by(|server| (*server.id).cmp(id)).ok()
+    }
+
+    fn server(&self, id: &str) -> Option<&Arc<Server>> {
+        self.servers.get(self.position(id)?)
+    }
+
+    /// Of all policies together: another one makes old cursors bad.
+    fn revision(&self) -> String {
+        self.servers.iter().map(|server| format!("{}={} ", server.id, server.policy.current().hash)).collect()
+    }
+}
+
+impl Pipeline {
+    /// Answers a request to `/mcp`, whose head was let in.
+    pub(crate) async fn aggregate(
+        &self,
+        verb: &Verb,
+        headers: HeaderMap,
+        body: hyper::body::Incoming,
+        peer: &Peer,
+    ) -> Result<Reply, Refused> {
+        let mount = Mount { pipeline: self.clone(), headers: Arc::new(headers), peer: peer.clone() };
+        match *verb {
+            Verb::POST => {
+                head::media(&mount.headers)?;
+                let body = crate::body::read(body, &self.shared.bounds).await?;
+                match mcp::parse(&body)? {
+                    Body::One(message) => mount.message(message).await,
+                    Body::Batch(elements) => mount.batch(&elements).await,
+                }
+            }
+            Verb::GET => mount.stream(),
+            Verb::DELETE => mount.end().await,
+            _ => Err(Refusal::Verb.into()),
+        }
+    }
+}
+
+/// Where a client's request came in.
+#[derive(Clone)]
+pub(crate) struct Mount {
+    pipeline: Pipeline,
+    headers: Arc<HeaderMap>,
+    peer: Peer,
+}
+
+impl Mount {
+    pub(crate) async fn message(&self, message: Message<'_>) -> Result<Reply, Refused> {
+        match message {
+            Message::Request(request) => self.request(&request).await,
+            Message::Response(response) => self.answered(&response).await,
+            Message::Notification(notification) => {
+                let claim = Claim::of(&self.headers, &notification.params)?;
+                let notice = notification.notice.map_err(|name| Refusal::Unknown(name.into()))?;
+                let params = Params::of_notice(notice, &notification.params)
+                    .map_err(|kind| Addressee::default().params(kind))?;
+                match claim.is_modern() {
+                    true if notice.is_in(Revision::MODERN) => Ok(reply::empty(StatusCode::ACCEPTED)),
+                    true => Err(Refusal::Unknown(notice.as_str().into()).into()),
+                    false => self.notify(notice, &params).await,
+                }
+            }
+        }
+    }
+
+    async fn request(&self, request: &Request<'_>) -> Result<Reply, Refused> {
+        let mut to = Addressee {
+            id: Some(request.id.to_json()),
+            method: request.method.as_ref().ok().copied(),
+            ..Addressee::default()
+        };
+        let claim = Claim::of(&self.headers, &request.params).map_err(|why| to.refuse(why))?;
+        if !claim.is_modern() {
+            to.era = Some(Era::Legacy);
+            return self.legacy(request, &mut to).await;
+        }
+        to.era = Some(Era::Modern);
+        let method = modern::check(&claim, &self.headers, request, &to)?;
+        let params = Params::of(method, Revision::MODERN, &request.params).map_err(|kind| to.params(kind))?;
+        modern::check_name(&self.headers, &params).map_err(|why| to.refuse(why))?;
+        let who = Who::Modern { agent: self.peer.agent.clone(), headers: Arc::clone(&self.headers) };
+        self.asker(who).request(method, request, &params, to).await
+    }
+
+    fn asker(&self, who: Who) -> Asker {
+        Asker { pipeline: self.pipeline.clone(), who }
+    }
+}
+
+impl Asker {
+    /// Answers a lawful request. Every method is on this list.
+    async fn request(
+        &self,
+        method: Method,
+        request: &Request<'_>,
+        params: &Params<'_>,
+        to: Addressee,
+    ) -> Result<Reply, Refused> {
+        match method {
+            Method::ToolsList if self.aggregate().settings.discovery => Ok(search::list(self, &to)),
+            Method::ToolsList => lists::list(self, Kind::Tools, request, &to).await,
+            Method::PromptsList => lists::list(self, Kind::Prompts, request, &to).await,
+            Method::ResourcesList => lists::list(self, Kind::Resources, request, &to).await,
+            Method::TemplatesList => lists::list(self, Kind::Templates, request, &to).await,
+            Method::TasksList => lists::list(self, Kind::Tasks, request, &to).await,
+            Method::ToolsCall if self.aggregate().settings.discovery => search::call(self, request, params, to).await,
+            Method::ToolsCall
+            | Method::PromptsGet
+            | Method::ResourcesRead
+            | Method::Subscribe
+            | Method::Unsubscribe
+            | Method::Complete
+            | Method::TasksGet
+            | Method::TasksCancel
+            | Method::TasksResult
+            | Method::TasksUpdate => calls::call(self, method, request, params, to).await,
+            Method::Discover => Ok(hello::discover(self, request, &to).await),
+            Method::Listen => listen::listen(self, request, to).await,
+            Method::SetLevel => legacy::set_level(self, request, &to).await,
+            Method::Ping => Ok(asker::result(&to, "{}")),
+            // It has no session yet, and so nobody to ask for.
+            Method::Initialize => Err(to.refuse(Refusal::SessionChosen)),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! HTTP+SSE for old clients (2024-11-05): a GET opens a stream whose first event names a path; what is posted there is answered on
+//! the stream. The session begins and ends with it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use http::request::Parts;
+use http::{Method as Verb, StatusCode};
+use hyper::body::Incoming;
+use mcp::{Body, Message, sse};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval_at, timeout};
+
+use super::message::is_modern;
+use super::service::{Here, Service};
+use super::{FAREWELL, Front, serve};
+use crate::body;
+use crate::head::{self, Door};
+use crate::pipeline::{Peer, Pipeline, Shared};
+use crate::refusal::{Addressee, Refusal, Refused};
+use crate::reply::{self, Out, Reply};
+use crate::server::Server;
+use crate::session::random_id;
+
+/// Messages of one client that wait to be taken.
+const POSTS: usize = 16;
+
+/// The streams that are open, by their ids.
+#[derive(Default)]
+pub(crate) struct Fronts(DashMap<Box<str>, Posting>);
+
+/// Where to put what is posted for a stream, and who may.
+struct Posting {
+    server: Arc<str>,
+    agent: Arc<str>,
+    queue: mpsc::Sender<Bytes>,
+}
+
+/// A stream's place among them.
+struct Place {
+    shared: Arc<Shared>,
+    id: Box<str>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.fronts.0.remove(&self.id);
+    }
+}
+
+impl Pipeline {
+    pub(crate) async fn sse(&self, door: Door<'_>, head: &Parts, body: Incoming, peer: &Peer) -> Reply {
+        let outcome = match door {
+            Door::Stream(server) => self.open(server, head, peer),
+            Door::Message(server) => self.posted(server, head, body, peer).await,
+        };
+        outcome.unwrap_or_else(|refused| {
+            let (Door::Stream(server) | Door::Message(server)) = door;
+            let known = self.shared.servers.contains_key(server);
+            self.turned_away(if known { server } else { "(unknown)" }, &peer.agent, &refused);
+            refused.reply()
+        })
+    }
+
+    fn guarded(&self, server: &str, head: &Parts, verb: &Verb) -> Result<&Arc<Server>, Refusal> {
+        self.shared.doors.check(&head.headers)?;
+        let server = self.shared.servers.get(server).ok_or(Refusal::NoServer)?;
+        match head.method == *verb {
+            true => Ok(server),
+            false => Err(Refusal::OtherVerb(verb.clone())),
+        }
+    }
+
+    fn open(&self, server: &str, head: &Parts, peer: &Peer) -> Result<Reply, Refused> {
+        let server = Arc::clone(self.guarded(server, head, &Verb::GET)?);
+        if !head::accepts(&head.headers, "text/event-stream") {
+            return Err(Refusal::NotAcceptable.into());
+        }
+        if self.shared.fronts.0.len() >= self.shared.bounds.sessions.get() {
+            return Err(Refusal::SessionsFull.into());
+        }
+        let id = random_id()?;
+        let endpoint = format!("/sse/{}/message?id={id}", server.id);
+        let (queue, mut posts) = mpsc::channel(POSTS);
+        let posting = Posting { server: Arc::clone(&server.id), agent: Arc::clone(&peer.agent.key), queue };
+        self.shared.fronts.0.insert(id.clone(), posting);
+        let place = Place { shared: Arc::clone(&self.shared), id };
+
+        let here = Here { pipeline: self.clone(), server, agent: peer.agent.clone() };
+        let (front, said) = Front::new(Service::Here(here), Arc::clone(&self.shared.bounds));
+        let (feed, fed) = mpsc::channel(1);
+        let mut writing = tokio::spawn(write(Arc::clone(&front), said, feed, endpoint));
+        let mut draining = self.shared.draining.clone();
+        tokio::spawn(async move {
+            let drained = async { _ = draining.wait_for(|draining| *draining).await };
+            serve(&front, async move || posts.recv().await.map(Ok), drained).await;
+            if timeout(FAREWELL, &mut writing).await.is_err() {
+                writing.abort();
+            }
+            drop(place);
+        });
+        Ok(reply::events(Out::Fed(fed)))
+    }
+
+    async fn posted(&self, server: &str, head: &Parts, body: Incoming, peer: &Peer) -> Result<Reply, Refused> {
+        let server = self.guarded(server, head, &Verb::POST)?;
+        head::json(&head.headers)?;
+        let id = head.uri.query().and_then(|query| query.strip_prefix("id=")).ok_or(Refusal::SessionGone)?;
+        // INVARIANT: only whoever opened the stream, and only for its server
+        let queue = match self.shared.fronts.0.get(id) {
+            Some(posting) if posting.server == server.id && posting.agent == peer.agent.key => posting.queue.clone(),
+            _ => return Err(Refusal::SessionGone.into()),
+        };
+        let body = body::read(body, &self.shared.bounds).await?;
+        if let Body::One(Message::Request(request)) = mcp::parse(&body)?
+            && is_modern(&request.params)
+        {
+            let to = Addressee { id: Some(request.id.to_json()), ..Addressee::default() };
+            return Err(to.refuse(Refusal::Era(format!(
+                "HTTP+SSE carries revisions up to 2025-11-25: use `/mcp/{}`",
+                server.id
+            ))));
+        }
+        match queue.try_send(body) {
+            Ok(()) => Ok(reply::empty(StatusCode::ACCEPTED)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Refusal::TooManyOpen.into()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Refusal::SessionGone.into()),
+        }
+    }
+}
+
+/// Writes the stream until the front ends it or the client hangs up.
+async fn write(
+    front: Arc<Front>,
+    mut said: mpsc::Receiver<Option<Vec<u8>>>,
+    feed: mpsc::Sender<Bytes>,
+    endpoint: String,
+) {
+    let keep_alive = front.bounds.keepalive;
+    let mut alive = interval_at(Instant::now() + keep_alive, keep_alive);
+    let mut next = event("endpoint", endpoint.into_bytes());
+    loop {
+        if feed.send(next).await.is_err() {
+            return;
+        }
+        next = tokio::select! {
+            message = said.recv() => match message {
+                Some(Some(message)) => event("message", message),
+                Some(None) | None => return,
+            },
+            _ = alive.tick() => {
+                front.service.touch(&front.hello.line().headers());
+                Bytes::from_static(sse::KEEP_ALIVE)
+            }
+            () = feed.closed() => return,
+        };
+    }
+}
+
+fn event(name: &str, data: Vec<u8>) -> Bytes {
+    let mut out = Vec::with_capacity(data.len() + 32);
+    sse::write(&sse::Event { event: Some(name.to_owned()), data: Some(data), ..sse::Event::default() }, &mut out);
+    out.into()
+}

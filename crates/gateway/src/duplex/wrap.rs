@@ -1,0 +1,76 @@
+//! `toolgate wrap`: a stdio client before one server, with the policy in between; no daemon, no listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::service::Here;
+use super::{Service, stdio};
+use crate::aggregate::Aggregate;
+use crate::audit::Audit;
+use crate::clients::Clients;
+use crate::config::Config;
+use crate::eras::to_legacy::ToLegacy;
+use crate::head::Doors;
+use crate::limits::Limits;
+use crate::pipeline::{Pipeline, Shared};
+use crate::session::Sessions;
+use crate::start::{self, Servers, StartError};
+use crate::tasks::Tasks;
+use crate::tls::Tls;
+use crate::watch::Watch;
+
+/// How often counts and tasks are looked for that nobody uses. The one session lives as long as its client.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// Serves the client of the one server in `config` until it ends, or `stop` does. Fails before anything is read.
+pub async fn wrap(
+    config: Config,
+    reader: impl AsyncRead + Unpin,
+    writer: impl AsyncWrite + Unpin + Send + 'static,
+    stop: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let bounds = Arc::new(config.bounds.clone());
+    let here = start::Here { tls: Tls::of_system()?, runtime: Handle::current(), bounds: Arc::clone(&bounds) };
+    let Servers { servers, policies, builtins, nursery } = start::servers(&config, &here)?;
+    let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
+    let Some(server) = servers.values().next().cloned() else { return Ok(()) };
+    let (drain, draining) = watch::channel(false);
+    let shared = Arc::new(Shared {
+        doors: Doors::new(&config.listen, SocketAddr::from(([127, 0, 0, 1], 0))), // never asked: nobody comes by HTTP
+        servers,
+        sessions: Sessions::new(bounds.sessions.get()),
+        limits: Limits::new(config.limits.keys.get()),
+        tasks: Arc::new(Tasks::default()),
+        fronts: super::sse::Fronts::default(),
+        aggregate,
+        audit: Arc::new(Audit::open(&config.audit)?),
+        to_legacy: Arc::new(ToLegacy::new()),
+        draining,
+        bounds: Arc::clone(&bounds),
+    });
+    let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies)));
+    let sweeping = tokio::spawn(sweep(Arc::clone(&shared)));
+    let audit = Arc::clone(&shared.audit);
+    let pipeline = Pipeline { client: Clients::new(&shared), shared };
+    stdio::run(Service::Here(Here::local(pipeline, server)), bounds, reader, writer, stop).await;
+    _ = drain.send(true);
+    audit.settle().await;
+    watching.abort();
+    sweeping.abort();
+    drop((builtins, nursery));
+    Ok(())
+}
+
+async fn sweep(shared: Arc<Shared>) {
+    let mut rounds = tokio::time::interval(SWEEP);
+    loop {
+        rounds.tick().await;
+        shared.limits.evict_idle();
+        shared.tasks.expire();
+    }
+}

@@ -1,0 +1,27 @@
+//! Why a program gave no answer.
+
+use std::time::Duration;
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum StdioError {
+    #[error("`{program}` cannot be started ({reason}): {hint}")]
+    Spawn { program: String, reason: String, hint: &'static str },
+    #[error("the process ended ({0})")]
+    Died(String),
+    #[error("the process keeps ending: it is started again in {0:?} at the earliest")]
+    Crashing(Duration),
+    #[error("there is no room for another process: `servers.{server}.processes` is {max}")]
+    Full { server: String, max: usize },
+    #[error("the client takes its events too slowly")]
+    Overflow,
+    #[error("the session has ended")]
+    Gone,
+    #[error("too many subscriptions in one session")]
+    Subscriptions,
+    #[error("the gateway is ending")]
+    Ending,
+    #[error("the message cannot be written as one line")]
+    NotALine,
+    #[error("no randomness to make a session id of")]
+    NoRandomness,
+}
