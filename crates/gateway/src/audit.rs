@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::hmac;
 use journal::{Journal, NotWritten, OpenError, Opened, SigningKey};
 use mcp::Object;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::agent::Agent;
@@ -89,14 +89,12 @@ impl Audit {
     ) -> Result<Option<Recorded>, NotWritten> {
         let Some(open) = &self.open else { return Ok(None) };
         let began = Instant::now();
-        let mut record = decision(about, "allowed", "allowed", cleared.rule());
+        let mut record = Text::decision(about, "allowed", "allowed", cleared.rule());
         if let Some(shadow) = cleared.shadow() {
-            record.insert("shadow".into(), json!({ "code": shadow.code.as_str(), "rule": shadow.rule.as_str() }));
+            record.raw("shadow", &json!({ "code": shadow.code.as_str(), "rule": shadow.rule.as_str() }).to_string());
         }
-        if let Some(arguments) = arguments {
-            record.insert("args".into(), open.digest(arguments));
-        }
-        let of = open.opened.journal.append(&Value::Object(record).to_string()).await?;
+        record.arguments(open, arguments);
+        let of = open.opened.journal.append(&record.end()).await?;
         Ok(Some(Recorded { audit: Arc::clone(self), of, began, ended: AtomicBool::new(false) }))
     }
 
@@ -104,17 +102,15 @@ impl Audit {
     pub(crate) fn refused(&self, about: &About<'_>, refused: &Refused, arguments: Option<&RawValue>) {
         let Some(open) = &self.open else { return };
         let outcome = if refused.ruling().is_some() { "denied" } else { "refused" };
-        let mut record = decision(about, outcome, refused.code(), refused.rule());
+        let mut record = Text::decision(about, outcome, refused.code(), refused.rule());
         if let Some(wait) = refused.ruling().and_then(Ruling::retry_after) {
-            record.insert("retry_after_ms".into(), millis(wait));
+            record.raw("retry_after_ms", &millis(wait));
         }
         if let Some(fault) = refused.fault() {
-            record.insert("error".into(), visible(&fault).into());
+            record.text("error", &visible(&fault));
         }
-        if let Some(arguments) = arguments {
-            record.insert("args".into(), open.digest(arguments));
-        }
-        self.later(record);
+        record.arguments(open, arguments);
+        self.later(&record.end());
     }
 
     /// A request that was refused before there was anything to judge: malformed, from a wrong origin, without a session.
@@ -147,26 +143,103 @@ impl Audit {
         Some((open.opened.journal.status(), self.dropped.load(Ordering::Relaxed)))
     }
 
-    fn later(&self, record: Map<String, Value>) {
+    fn later(&self, record: &str) {
         let Some(open) = &self.open else { return };
-        if let Err(error) = open.opened.journal.append_later(&Value::Object(record).to_string()) {
+        if let Err(error) = open.opened.journal.append_later(record) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, "a record of the audit journal is lost");
         }
     }
 }
 
-impl Open {
+/// A record being written: one JSON object, made for every call, so without a tree in between.
+struct Text(String);
+
+impl Text {
+    fn new(kind: &str) -> Self {
+        let mut record = Self(String::with_capacity(640));
+        record.0.push('{');
+        record.text("kind", kind);
+        record.text("time", &now());
+        record
+    }
+
+    fn decision(about: &About<'_>, outcome: &str, code: &str, rule: &str) -> Self {
+        let mut record = Self::new("decision");
+        for (key, value) in [("agent", about.agent), ("server", about.server), ("method", about.method)] {
+            record.text(key, value);
+        }
+        if about.subject.is_some() {
+            record.text("subject", &visible(&about.name()));
+        }
+        for (key, value) in [("outcome", outcome), ("code", code), ("rule", rule), ("policy", about.policy)] {
+            record.text(key, value);
+        }
+        record
+    }
+
     /// All arguments as one number, and their names.
-    fn digest(&self, arguments: &RawValue) -> Value {
+    fn arguments(&mut self, open: &Open, arguments: Option<&RawValue>) {
+        let Some(arguments) = arguments else { return };
         let mut compact = Vec::with_capacity(arguments.get().len());
         mcp::compact(arguments.get(), &mut compact);
-        let digest = hmac::sign(&self.key, &compact);
+        let digest = hmac::sign(&open.key, &compact);
         let keys = Object::read(arguments.get()).unwrap_or_default();
-        let keys: Vec<String> = keys.iter().take(MAX_KEYS).map(|(key, _)| visible(key)).collect();
-        json!({ "digest": digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
-            "bytes": compact.len(), "keys": keys })
+        self.key("args");
+        self.0.push_str("{\"digest\":\"");
+        self.0.extend(digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex));
+        self.0.push_str("\",\"bytes\":");
+        self.0.push_str(&compact.len().to_string());
+        self.0.push_str(",\"keys\":[");
+        for (place, (key, _)) in keys.iter().take(MAX_KEYS).enumerate() {
+            if place > 0 {
+                self.0.push(',');
+            }
+            self.quoted(&visible(key));
+        }
+        self.0.push_str("]}");
     }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.quoted(value);
+    }
+
+    /// `json` as it is.
+    fn raw(&mut self, key: &str, json: &str) {
+        self.key(key);
+        self.0.push_str(json);
+    }
+
+    /// `key` needs no escapes.
+    fn key(&mut self, key: &str) {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        self.0.push('"');
+        self.0.push_str(key);
+        self.0.push_str("\":");
+    }
+
+    fn quoted(&mut self, text: &str) {
+        let plain = text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+        if plain {
+            self.0.push('"');
+            self.0.push_str(text);
+            self.0.push('"');
+        } else {
+            self.0.push_str(&mcp::string(text));
+        }
+    }
+
+    fn end(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+fn hex(nibble: u8) -> char {
+    char::from_digit(nibble.into(), 16).unwrap_or('0')
 }
 
 impl Recorded {
@@ -188,16 +261,14 @@ impl Recorded {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
-        let mut record = Map::new();
-        record.insert("kind".into(), "outcome".into());
-        record.insert("time".into(), now().into());
-        record.insert("of".into(), self.of.into());
-        record.insert("outcome".into(), outcome.into());
-        record.insert("latency_ms".into(), millis(self.began.elapsed()));
+        let mut record = Text::new("outcome");
+        record.raw("of", &self.of.to_string());
+        record.text("outcome", outcome);
+        record.raw("latency_ms", &millis(self.began.elapsed()));
         if let Some(bytes) = bytes {
-            record.insert("bytes".into(), bytes.into());
+            record.raw("bytes", &bytes.to_string());
         }
-        self.audit.later(record);
+        self.audit.later(&record.end());
     }
 }
 
@@ -208,24 +279,8 @@ impl Drop for Recorded {
     }
 }
 
-fn decision(about: &About<'_>, outcome: &str, code: &str, rule: &str) -> Map<String, Value> {
-    let members = [
-        ("kind", Some("decision".into())),
-        ("time", Some(now().into())),
-        ("agent", Some(about.agent.into())),
-        ("server", Some(about.server.into())),
-        ("method", Some(about.method.into())),
-        ("subject", about.subject.map(|_| visible(&about.name()).into())),
-        ("outcome", Some(outcome.into())),
-        ("code", Some(code.into())),
-        ("rule", Some(rule.into())),
-        ("policy", Some(about.policy.into())),
-    ];
-    members.into_iter().filter_map(|(key, value): (_, Option<Value>)| Some((key.to_owned(), value?))).collect()
-}
-
-fn millis(span: Duration) -> Value {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX).into()
+fn millis(span: Duration) -> String {
+    span.as_millis().to_string()
 }
 
 fn now() -> String {
