@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::shell::{cargo, read};
 
 /// What each crate may use of ours. A crate that is not here has no place yet.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("azure-emulator", &[]),
     ("azure-finetuning", &[]),
     ("connect", &[]),

@@ -40,7 +40,7 @@ fn params(json: &str) -> Params<'_> {
 const CALL: &str = r#"{"name":"t","arguments":{},"_meta":{"io.modelcontextprotocol/clientCapabilities":{"roots":{}}}}"#;
 
 #[tokio::test]
-async fn nobody_is_ever_in_anothers_session() {
+async fn nobody_is_ever_in_the_session_of_another() {
     let recorder = Recorder::legacy_mcp([""; 0]).await;
     let (bridge, upstream) = (ToLegacy::new(), upstream_of(&recorder));
     let (ann, bob) = (agent("10.0.0.7"), agent("10.0.0.8"));
@@ -70,7 +70,7 @@ async fn a_task_is_looked_for_in_ones_own_session_only() {
 }
 
 #[tokio::test]
-async fn a_state_of_anothers_is_refused() {
+async fn a_state_of_another_agent_is_refused() {
     let recorder = Recorder::legacy_mcp([""; 0]).await;
     let (bridge, upstream) = (ToLegacy::new(), upstream_of(&recorder));
     let (ann, bob) = (agent("10.0.0.7"), agent("10.0.0.8"));
