@@ -2,7 +2,7 @@
 
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, ORIGIN, UPGRADE};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Method as Verb, Uri};
 
 use crate::config::{Listen, WebOrigin};
 use crate::refusal::Refusal;
@@ -66,21 +66,26 @@ pub(crate) fn route(uri: &Uri) -> Option<&str> {
 /// Where the old HTTP+SSE transport comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door<'u> {
-    /// `/sse/{server}`: the stream.
-    Stream(&'u str),
-    /// `/sse/{server}/message`: what is posted for a stream.
-    Message(&'u str),
+    /// `/sse/{server}`, or `/sse` for all servers as one: the stream.
+    Stream(Option<&'u str>),
+    /// `/sse/{server}/message`, or `/sse/message`: what is posted for a stream.
+    Message(Option<&'u str>),
 }
 
 /// The door that the path names, exactly.
-pub(crate) fn sse(uri: &Uri) -> Option<Door<'_>> {
-    let rest = uri.path().strip_prefix("/sse/")?;
+pub(crate) fn sse<'u>(verb: &Verb, uri: &'u Uri) -> Option<Door<'u>> {
+    let rest = match uri.path().strip_prefix("/sse")? {
+        "" => return Some(Door::Stream(None)),
+        // A server may be called `message`; but to a server's stream nothing is posted.
+        "/message" if verb == Verb::POST => return Some(Door::Message(None)),
+        rest => rest.strip_prefix('/')?,
+    };
     match rest.split_once('/') {
-        None => Some(Door::Stream(rest)),
-        Some((server, "message")) => Some(Door::Message(server)),
+        None => Some(Door::Stream(Some(rest))),
+        Some((server, "message")) => Some(Door::Message(Some(server))),
         Some(_) => None,
     }
-    .filter(|door| !matches!(door, Door::Stream("") | Door::Message("")))
+    .filter(|door| !matches!(door, Door::Stream(Some("")) | Door::Message(Some(""))))
 }
 
 /// Exactly `/mcp`, where all servers are one.
@@ -223,13 +228,17 @@ mod tests {
     fn doors_of_the_old_transport() {
         #[track_caller]
         fn door(path: &str, expected: Option<Door<'_>>) {
-            assert_eq!(sse(&path.parse().unwrap()), expected, "{path}");
+            assert_eq!(sse(&Verb::GET, &path.parse().unwrap()), expected, "{path}");
         }
-        door("/sse/a-b", Some(Door::Stream("a-b")));
-        door("/sse/a/message?id=1", Some(Door::Message("a")));
+        door("/sse/a-b", Some(Door::Stream(Some("a-b"))));
+        door("/sse/a/message?id=1", Some(Door::Message(Some("a"))));
+        door("/sse", Some(Door::Stream(None)));
+        door("/sse/message", Some(Door::Stream(Some("message"))));
+        assert_eq!(sse(&Verb::POST, &"/sse/message?id=1".parse().unwrap()), Some(Door::Message(None)));
         for path in [
-            "/sse",
             "/sse/",
+            "/ssea",
+            "/sse//",
             "//sse/a",
             "/sse/a/",
             "/sse/a/message/",

@@ -108,7 +108,7 @@ impl Pipeline {
     /// Answers one HTTP request.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
         let (head, body) = request.into_parts();
-        if let Some(door) = head::sse(&head.uri) {
+        if let Some(door) = head::sse(&head.method, &head.uri) {
             return self.sse(door, &head, body, peer).await;
         }
         let server = head::route(&head.uri);

@@ -14,8 +14,9 @@ use tokio::time::timeout;
 
 use super::there::There;
 use crate::agent::Agent;
+use crate::aggregate::{self, Mount};
 use crate::config::Bounds;
-use crate::pipeline::{Entry, Pipeline};
+use crate::pipeline::{Entry, Peer, Pipeline};
 use crate::refusal::Refused;
 use crate::reply::{Out, Reply, SESSION_ID};
 use crate::server::Server;
@@ -25,11 +26,18 @@ pub(crate) enum Service {
     There(Box<There>),
 }
 
-/// One server behind the pipeline of this process.
+/// Behind the pipeline of this process.
 pub(crate) struct Here {
     pub(crate) pipeline: Pipeline,
-    pub(crate) server: Arc<Server>,
+    pub(crate) to: Target,
     pub(crate) agent: Agent,
+}
+
+/// What answers there.
+pub(crate) enum Target {
+    Server(Arc<Server>),
+    /// All servers as one.
+    Aggregate,
 }
 
 /// Why a request has no answer.
@@ -73,40 +81,91 @@ enum Coming {
 impl Here {
     /// For the one who runs this process.
     pub(crate) fn local(pipeline: Pipeline, server: Arc<Server>) -> Self {
-        Self { pipeline, server, agent: Agent::peer(IpAddr::from([127, 0, 0, 1])) }
+        Self { pipeline, to: Target::Server(server), agent: Agent::peer(IpAddr::from([127, 0, 0, 1])) }
     }
 
-    fn entry(&self, headers: HeaderMap) -> Entry {
-        Entry { server: Arc::clone(&self.server), headers: Arc::new(headers), agent: self.agent.clone() }
+    async fn post(&self, headers: HeaderMap, body: &[u8]) -> Result<Reply, Refused> {
+        match &self.to {
+            Target::Server(server) => self.pipeline.read(&self.entry(server, headers), body).await,
+            Target::Aggregate => self.mount(headers).read(body).await,
+        }
+    }
+
+    async fn get(&self, headers: HeaderMap) -> Result<Reply, Refused> {
+        match &self.to {
+            Target::Server(server) => self.pipeline.stream(&self.entry(server, headers)).await,
+            Target::Aggregate => self.mount(headers).stream(),
+        }
+    }
+
+    async fn delete(&self, headers: HeaderMap) -> Result<Reply, Refused> {
+        match &self.to {
+            Target::Server(server) => self.pipeline.end(&self.entry(server, headers)).await,
+            Target::Aggregate => self.mount(headers).end().await,
+        }
+    }
+
+    fn entry(&self, server: &Arc<Server>, headers: HeaderMap) -> Entry {
+        Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: self.agent.clone() }
+    }
+
+    fn mount(&self, headers: HeaderMap) -> Mount {
+        Mount::new(&self.pipeline, headers, Peer { agent: self.agent.clone() })
+    }
+
+    fn touch(&self, session: &str) {
+        let shared = &self.pipeline.shared;
+        match &self.to {
+            Target::Server(server) => _ = shared.sessions.find(session, &server.id),
+            Target::Aggregate => shared.aggregate.touch(session),
+        }
     }
 
     fn answered(&self, outcome: Result<Reply, Refused>) -> Answered {
         let reply = outcome.unwrap_or_else(|refused| {
-            self.pipeline.turned_away(&self.server.id, &self.agent, &refused);
+            self.pipeline.turned_away(self.to.name(), &self.agent, &refused);
             refused.reply()
         });
         Answered::new(reply, |body| Coming::Here(Box::new(body)))
     }
 }
 
+impl Target {
+    /// What the log calls it. No two have the same: no server can be called as the aggregate is.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Server(server) => &server.id,
+            Self::Aggregate => aggregate::NAME,
+        }
+    }
+
+    /// Its path below `/mcp` and `/sse`.
+    pub(crate) fn path(&self) -> String {
+        match self {
+            Self::Server(server) => format!("/{}", server.id),
+            Self::Aggregate => String::new(),
+        }
+    }
+}
+
 impl Service {
     pub(super) async fn post(&self, headers: HeaderMap, body: Bytes) -> Result<Answered, Trouble> {
         match self {
-            Self::Here(here) => Ok(here.answered(here.pipeline.read(&here.entry(headers), &body).await)),
+            Self::Here(here) => Ok(here.answered(here.post(headers, &body).await)),
             Self::There(there) => there.post(headers, body).await.map(Answered::elsewhere),
         }
     }
 
     pub(super) async fn get(&self, headers: HeaderMap) -> Result<Answered, Trouble> {
         match self {
-            Self::Here(here) => Ok(here.answered(here.pipeline.stream(&here.entry(headers)).await)),
+            Self::Here(here) => Ok(here.answered(here.get(headers).await)),
             Self::There(there) => there.get(headers).await.map(Answered::elsewhere),
         }
     }
 
     pub(super) async fn delete(&self, headers: HeaderMap) -> Result<Answered, Trouble> {
         match self {
-            Self::Here(here) => Ok(here.answered(here.pipeline.end(&here.entry(headers)).await)),
+            Self::Here(here) => Ok(here.answered(here.delete(headers).await)),
             Self::There(there) => there.delete(headers).await.map(Answered::elsewhere),
         }
     }
@@ -116,7 +175,7 @@ impl Service {
         if let Self::Here(here) = self
             && let Some(id) = headers.get(SESSION_ID).and_then(|id| id.to_str().ok())
         {
-            here.pipeline.shared.sessions.find(id, &here.server.id);
+            here.touch(id);
         }
     }
 }

@@ -13,14 +13,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, timeout};
 
 use super::message::is_modern;
-use super::service::{Here, Service};
+use super::service::{Here, Service, Target};
 use super::{FAREWELL, Front, serve};
 use crate::body;
 use crate::head::{self, Door};
 use crate::pipeline::{Peer, Pipeline, Shared};
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Out, Reply};
-use crate::server::Server;
 use crate::session::random_id;
 
 /// Messages of one client that wait to be taken.
@@ -32,7 +31,8 @@ pub(crate) struct Fronts(DashMap<Box<str>, Posting>);
 
 /// Where to put what is posted for a stream, and who may.
 struct Posting {
-    server: Arc<str>,
+    /// The name of its target.
+    to: Box<str>,
     agent: Arc<str>,
     queue: mpsc::Sender<Bytes>,
 }
@@ -57,23 +57,31 @@ impl Pipeline {
         };
         outcome.unwrap_or_else(|refused| {
             let (Door::Stream(server) | Door::Message(server)) = door;
-            let known = self.shared.servers.contains_key(server);
-            self.turned_away(if known { server } else { "(unknown)" }, &peer.agent, &refused);
+            let target = self.target(server);
+            self.turned_away(target.as_ref().map_or("(unknown)", Target::name), &peer.agent, &refused);
             refused.reply()
         })
     }
 
-    fn guarded(&self, server: &str, head: &Parts, verb: &Verb) -> Result<&Arc<Server>, Refusal> {
+    fn target(&self, server: Option<&str>) -> Result<Target, Refusal> {
+        match server {
+            Some(id) => self.shared.servers.get(id).cloned().map(Target::Server).ok_or(Refusal::NoServer),
+            None if self.shared.aggregate.settings.enabled => Ok(Target::Aggregate),
+            None => Err(Refusal::NoRoute),
+        }
+    }
+
+    fn guarded(&self, server: Option<&str>, head: &Parts, verb: &Verb) -> Result<Target, Refusal> {
         self.shared.doors.check(&head.headers)?;
-        let server = self.shared.servers.get(server).ok_or(Refusal::NoServer)?;
+        let target = self.target(server)?;
         match head.method == *verb {
-            true => Ok(server),
+            true => Ok(target),
             false => Err(Refusal::OtherVerb(verb.clone())),
         }
     }
 
-    fn open(&self, server: &str, head: &Parts, peer: &Peer) -> Result<Reply, Refused> {
-        let server = Arc::clone(self.guarded(server, head, &Verb::GET)?);
+    fn open(&self, server: Option<&str>, head: &Parts, peer: &Peer) -> Result<Reply, Refused> {
+        let to = self.guarded(server, head, &Verb::GET)?;
         if !head::accepts(&head.headers, "text/event-stream") {
             return Err(Refusal::NotAcceptable.into());
         }
@@ -81,13 +89,13 @@ impl Pipeline {
             return Err(Refusal::SessionsFull.into());
         }
         let id = random_id()?;
-        let endpoint = format!("/sse/{}/message?id={id}", server.id);
+        let endpoint = format!("/sse{}/message?id={id}", to.path());
         let (queue, mut posts) = mpsc::channel(POSTS);
-        let posting = Posting { server: Arc::clone(&server.id), agent: Arc::clone(&peer.agent.key), queue };
+        let posting = Posting { to: to.name().into(), agent: Arc::clone(&peer.agent.key), queue };
         self.shared.fronts.0.insert(id.clone(), posting);
         let place = Place { shared: Arc::clone(&self.shared), id };
 
-        let here = Here { pipeline: self.clone(), server, agent: peer.agent.clone() };
+        let here = Here { pipeline: self.clone(), to, agent: peer.agent.clone() };
         let (front, said) = Front::new(Service::Here(here), Arc::clone(&self.shared.bounds));
         let (feed, fed) = mpsc::channel(1);
         let mut writing = tokio::spawn(write(Arc::clone(&front), said, feed, endpoint));
@@ -103,24 +111,22 @@ impl Pipeline {
         Ok(reply::events(Out::Fed(fed)))
     }
 
-    async fn posted(&self, server: &str, head: &Parts, body: Incoming, peer: &Peer) -> Result<Reply, Refused> {
-        let server = self.guarded(server, head, &Verb::POST)?;
+    async fn posted(&self, server: Option<&str>, head: &Parts, body: Incoming, peer: &Peer) -> Result<Reply, Refused> {
+        let to = self.guarded(server, head, &Verb::POST)?;
         head::json(&head.headers)?;
         let id = head.uri.query().and_then(|query| query.strip_prefix("id=")).ok_or(Refusal::SessionGone)?;
-        // INVARIANT: only whoever opened the stream, and only for its server
+        // INVARIANT: only whoever opened the stream, and only where it was opened
         let queue = match self.shared.fronts.0.get(id) {
-            Some(posting) if posting.server == server.id && posting.agent == peer.agent.key => posting.queue.clone(),
+            Some(posting) if *posting.to == *to.name() && posting.agent == peer.agent.key => posting.queue.clone(),
             _ => return Err(Refusal::SessionGone.into()),
         };
         let body = body::read(body, &self.shared.bounds).await?;
         if let Body::One(Message::Request(request)) = mcp::parse(&body)?
             && is_modern(&request.params)
         {
-            let to = Addressee { id: Some(request.id.to_json()), ..Addressee::default() };
-            return Err(to.refuse(Refusal::Era(format!(
-                "HTTP+SSE carries revisions up to 2025-11-25: use `/mcp/{}`",
-                server.id
-            ))));
+            let addressee = Addressee { id: Some(request.id.to_json()), ..Addressee::default() };
+            let why = format!("HTTP+SSE carries revisions up to 2025-11-25: use `/mcp{}`", to.path());
+            return Err(addressee.refuse(Refusal::Era(why)));
         }
         match queue.try_send(body) {
             Ok(()) => Ok(reply::empty(StatusCode::ACCEPTED)),

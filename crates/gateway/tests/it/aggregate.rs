@@ -8,4 +8,4 @@ mod listen;
 mod lists;
 mod names;
 mod search;
-mod stack;
+pub(crate) mod stack;

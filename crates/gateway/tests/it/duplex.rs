@@ -1,5 +1,6 @@
 //! Clients over two streams: `bridge` before a gateway, `wrap` before a server. What goes in are lines, what comes out are lines.
 
+mod aggregate;
 mod both;
 mod broken;
 mod limits;
@@ -36,8 +37,11 @@ pub(crate) fn bridged(url: impl Into<String>) -> Client {
 }
 
 pub(crate) fn bridged_with(url: impl Into<String>, settings: &[(&str, &str)]) -> Client {
+    bridged_by(Bridge { url: url.into(), ..Bridge::default() }, settings)
+}
+
+pub(crate) fn bridged_by(bridged: Bridge, settings: &[(&str, &str)]) -> Client {
     let config = config(ConfigFile::None, settings);
-    let bridged = Bridge { url: url.into(), ..Bridge::default() };
     Client::of(None, async move |near, stop| {
         let (reader, writer) = tokio::io::split(near);
         bridge(bridged, &config, reader, writer, stop).await.unwrap();

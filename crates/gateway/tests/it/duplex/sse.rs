@@ -8,36 +8,40 @@ use super::{announced, hello, legacy, legacy_call, told};
 use crate::gate::{Gate, OPEN, Plan, STRICT, called, introduce, methods, modern_call, next_call, tool};
 
 /// An old client: its stream, and where to post.
-struct Old {
+pub(super) struct Old {
     stream: Reply,
-    endpoint: String,
+    pub(super) endpoint: String,
     http: HttpClient,
 }
 
 impl Old {
     async fn open(gate: &Gate) -> Self {
-        let mut stream = HttpClient::new(format!("http://{}/sse/s", gate.data)).get().await;
+        Self::open_at(gate, "/sse/s").await
+    }
+
+    pub(super) async fn open_at(gate: &Gate, path: &str) -> Self {
+        let mut stream = HttpClient::new(format!("http://{}{path}", gate.data)).get().await;
         assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));
         let first = stream.next_event().await.unwrap();
         assert_eq!(first.event.as_deref(), Some("endpoint"));
-        assert!(first.data.starts_with("/sse/s/message?id="), "{}", first.data);
+        assert!(first.data.starts_with(&format!("{path}/message?id=")), "{}", first.data);
         let http = HttpClient::new(format!("http://{}{}", gate.data, first.data));
         Self { stream, endpoint: first.data, http }
     }
 
     /// Only the JSON type, as old clients do.
-    async fn post(&self, message: &Value) -> u16 {
+    pub(super) async fn post(&self, message: &Value) -> u16 {
         let headers = [("Content-Type", "application/json")];
         self.http.send("POST", &headers, message.to_string().as_bytes()).await.status
     }
 
-    async fn hear(&mut self) -> Value {
+    pub(super) async fn hear(&mut self) -> Value {
         let event = self.stream.next_event().await.expect("a message");
         assert_eq!(event.event.as_deref(), Some("message"));
         event.json()
     }
 
-    async fn ask(&mut self, message: &Value) -> Value {
+    pub(super) async fn ask(&mut self, message: &Value) -> Value {
         assert_eq!(self.post(message).await, 202);
         let answer = self.hear().await;
         assert_eq!(answer["id"], message["id"]);
@@ -45,7 +49,7 @@ impl Old {
     }
 }
 
-fn old_hello() -> Value {
+pub(super) fn old_hello() -> Value {
     let mut hello = hello();
     hello["params"]["protocolVersion"] = json!("2024-11-05");
     hello
@@ -147,6 +151,7 @@ async fn a_stream_is_opened_by_a_get_of_its_own_path_only() {
         ("GET", "/sse/none", &events, 404),
         ("GET", "/sse/s/", &events, 404),
         ("GET", "/sse/", &events, 404),
+        ("GET", "/sse/message", &events, 404),
         ("GET", "/SSE/s", &events, 404),
         ("GET", "/sse/s", &[("Accept", "text/event-stream"), ("Origin", "http://evil.example")], 403),
     ] {
