@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mcp::{Object, ServerMethod, Verdict};
+use mcp::{Object, ServerMethod, ServerNotice, Verdict, Writer};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::ToModern;
+use super::call::{Call, End};
+use super::feed::Gone;
 use super::tasks::with_meta;
+use crate::refusal::{Refusal, Refused};
 
 /// What became of a request to the client.
 pub(super) enum Given {
@@ -99,6 +102,66 @@ impl Wanted {
     pub(super) fn related_to(&self, key: &str, value: &str) -> Self {
         let params = with_meta(self.params.as_deref().unwrap_or("{}"), key, value);
         Self { key: self.key.clone(), method: self.method.clone(), params: Some(params.into()) }
+    }
+}
+
+impl Call {
+    /// Asks the client, all at once; the JSON text of `inputResponses`.
+    ///
+    /// MRTR knows no error in place of an input: a client that gives none does not ask again, and neither do we.
+    pub(super) async fn ask(&mut self, wanted: &[Wanted]) -> Result<String, End> {
+        if !wanted.iter().all(|wanted| self.translated.can(wanted)) {
+            return Err(self.no_input("that the client cannot give").into());
+        }
+        let translated = Arc::clone(&self.translated);
+        let mut waiting = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let asked = translated.asks.open();
+            let request = Writer::server_message(Some(asked.id), &wanted.method, wanted.params.as_deref());
+            self.feed.message(request).await?;
+            waiting.push((&wanted.key, asked));
+        }
+        let deadline = tokio::time::Instant::now() + self.out.upstream.bounds.input_timeout;
+        let mut given = Vec::with_capacity(waiting.len());
+        while let Some((key, asked)) = waiting.get_mut(given.len()) {
+            let answer = tokio::select! {
+                answer = tokio::time::timeout_at(deadline, asked.answer()) => answer,
+                () = self.feed.closed() => return Err(End::Gone),
+            };
+            let why = match answer {
+                Ok(Given::Result(result)) => {
+                    given.push(format!("{}:{result}", mcp::string(key)));
+                    continue;
+                }
+                Ok(Given::Refused) => Refusal::Input("that the client did not give"),
+                Ok(Given::Denied) => Refusal::ForbiddenInput,
+                Err(_) => Refusal::Input("that did not come in time"),
+            };
+            let late: Vec<u64> = waiting.iter().skip(given.len()).map(|(_, asked)| asked.id).collect();
+            self.withdraw(&late).await?;
+            return Err(self.refuse(why).into());
+        }
+        Ok(format!("{{{}}}", given.join(",")))
+    }
+
+    /// Nobody needs these answers any more.
+    async fn withdraw(&mut self, asked: &[u64]) -> Result<(), Gone> {
+        for id in asked {
+            let params = format!("{{\"requestId\":{id}}}");
+            let withdrawn = Writer::server_message(None, ServerNotice::Cancelled.as_str(), Some(&params));
+            self.feed.message(withdrawn).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn no_input(&self, why: &'static str) -> Refused {
+        self.refuse(Refusal::Input(why))
+    }
+
+    fn refuse(&self, why: Refusal) -> Refused {
+        let refused = self.out.to.refuse(why);
+        tracing::info!(server = %self.out.entry.server.id, agent = %self.out.agent.key, error = %refused.detail(), "a call ended for want of input");
+        refused
     }
 }
 
