@@ -199,6 +199,50 @@ async fn what_a_server_asks_goes_to_one_stream_and_is_answered() {
     assert_eq!(listening.next_event().await.unwrap().json()["method"], "notifications/tools/list_changed");
 }
 
+/// The answer to a POST may come long after what it led to: what is heard until then waits, up to a bound.
+#[tokio::test]
+async fn what_a_server_says_before_it_answers_the_post_waits_and_no_more_than_fits() {
+    const QUEUE: usize = 64;
+    let streams: Arc<Mutex<Vec<Option<AnswerStream>>>> = Arc::default();
+    let (theirs, posts) = (Arc::clone(&streams), Arc::new(Mutex::new(Vec::new())));
+    let late = Arc::clone(&posts);
+    let recorder = Recorder::start(move |request| {
+        let accepted = answer(request, "/messages?session=N", &mut theirs.lock().unwrap());
+        if request.body.is_empty() || request.json()["params"]["name"] != "wait" {
+            return accepted;
+        }
+        let (answer, later) = Answer::later();
+        late.lock().unwrap().push(later);
+        answer
+    })
+    .await;
+    let old = Old { recorder, streams };
+    let plan = Plan::default().server("s", old.recorder.url("/sse"), "p").toml("transport = \"sse\"");
+    let gate = plan.policy("p", OPEN).set("bounds.write_timeout", "200ms").start();
+    let client = gate.legacy().await;
+    let http = client.http().clone();
+    let waiting = tokio::spawn(async move { http.post_streamed(&call(1, "wait", json!({}))).await });
+    let (_, asked) = old.next().await;
+    for n in 0..QUEUE + 4 {
+        old.say(
+            0,
+            &json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": n } }),
+        );
+    }
+    // Its answer comes after those on the one stream.
+    assert_eq!(client.call("a", json!({ "x": 1 })).await["result"]["n"], json!({ "x": 1 }));
+    assert!(!waiting.is_finished(), "nothing can be told before the post is answered");
+    assert!(posts.lock().unwrap().pop().unwrap().send(Answer::status(202)).is_ok());
+    let mut reply = waiting.await.unwrap();
+    for n in 0..QUEUE {
+        assert_eq!(reply.next_event().await.unwrap().json()["params"]["data"], n);
+    }
+    let result = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": {} });
+    old.say(0, &result);
+    assert_eq!(reply.next_event().await.unwrap().json(), json!({ "jsonrpc": "2.0", "id": 1, "result": {} }));
+    assert!(reply.next_event().await.is_none());
+}
+
 /// SSRF: a server does not choose where our credentials go.
 #[tokio::test]
 async fn a_foreign_endpoint_is_not_posted_to() {

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use testkit::{McpClient, Reply, patiently};
 
+use crate::canary;
 use crate::gate::{Gate, OPEN, Plan, modern_call, modern_headers, modern_request};
 
 /// A gateway before our program, with these arguments and more lines of configuration.
@@ -289,6 +290,68 @@ async fn a_client_that_takes_nothing_holds_up_nobody() {
     let all = messages(unread).await;
     let last = all.last().unwrap();
     assert!(all.len() < 200_001 && *last == failed(1), "{} messages, the last {last}", all.len());
+}
+
+/// More calls than its pipe and the queues before it take: each fails in its time, and only those.
+#[tokio::test]
+async fn a_program_that_never_reads_costs_its_own_callers_their_patience_and_nobody_else() {
+    let gate = plan(&[], "").set("bounds.call_timeout", "2s").start();
+    let (deaf, other) = (gate.legacy().await, gate.legacy().await);
+    assert_eq!(call(&deaf, "deafen", json!({})).await, "deaf");
+    let mut calls = tokio::task::JoinSet::new();
+    for id in 0..200 {
+        let http = deaf.http().clone();
+        let params = json!({ "name": "echo", "arguments": { "x": "x".repeat(4 << 10) } });
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params });
+        calls.spawn(async move { (id, messages(http.post_streamed(&body).await).await) });
+    }
+    for n in 0..20 {
+        assert_eq!(call(&other, "echo", json!({ "n": n })).await, json!({ "n": n }));
+    }
+    assert!(calls.try_join_next().is_none(), "the others were answered while these waited");
+    while let Some(ended) = calls.join_next().await {
+        let (id, messages) = ended.unwrap();
+        assert_eq!(messages, [failed(id)]);
+    }
+    assert_eq!(call(&other, "echo", json!({})).await, json!({}));
+}
+
+#[tokio::test]
+async fn a_program_that_never_read_anything_fails_the_introduction_in_its_time() {
+    let gate = plan(&["--deaf"], "").set("bounds.call_timeout", "1s").start();
+    let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": { "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
+    assert_eq!(messages(gate.http().post_streamed(&hello).await).await, [failed(1)]);
+}
+
+/// What a program says on stderr is for the operator: readable, cut, and no flood.
+#[tokio::test]
+async fn stderr_is_logged_line_by_line_and_not_without_bounds() {
+    canary::capture();
+    let command = [env!("CARGO_BIN_EXE_stdio_server")];
+    let toml = format!("[servers.wordy]\ncommand = {}\npolicy = \"policy.json\"\n", json!(command));
+    let gate = Plan::default().toml(&toml).policy("policy.json", OPEN).env("PATH", "/usr/bin:/bin").start();
+    let client = McpClient::legacy(testkit::HttpClient::new(gate.url("wordy"))).await;
+    let lines: Vec<String> = (0..248).map(|n| format!("line {n}")).collect();
+    let text = format!("\u{1b}[31mred\n{}\n{}", "x".repeat(5_000), lines.join("\n"));
+    assert_eq!(call(&client, "say", json!({ "text": text })).await, "said");
+    assert_eq!(client.http().send("DELETE", &[], b"").await.status, 204);
+    let of = |message: &str| {
+        let events = canary::events("wordy").into_iter().filter(|event| event["fields"]["message"] == message);
+        events.map(|event| event["fields"].clone()).collect::<Vec<Value>>()
+    };
+    patiently("the end of stderr", async {
+        while of("more on stderr than is logged").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(of("more on stderr than is logged")[0]["lines"], 150);
+    let logged = of("stderr");
+    assert_eq!(logged.len(), 100);
+    let line = |n: usize| logged[n]["line"].as_str().unwrap();
+    assert!(!line(0).contains('\u{1b}') && line(0).ends_with("[31mred"), "{}", line(0));
+    assert_eq!((line(1).len(), line(2), line(99)), (1_000, "line 0", "line 97"));
 }
 
 #[tokio::test]

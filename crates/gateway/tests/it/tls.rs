@@ -15,8 +15,11 @@ use tokio_rustls::TlsAcceptor;
 
 use gateway::config::{Config, ConfigFile, Layers};
 
+use gateway::Bridge;
+
 use crate::canary;
-use crate::gate::{Gate, OPEN, Plan, tool};
+use crate::duplex::bridged_by;
+use crate::gate::{Gate, OPEN, Plan, modern_call, tool};
 
 /// A certificate authority.
 struct Authority(Issuer<'static, KeyPair>, rcgen::Certificate);
@@ -184,6 +187,40 @@ async fn what_one_server_trusts_another_does_not() {
     let on = |server: &str| McpClient::modern(HttpClient::new(gate.url(server)));
     assert!(on("trusts").call("a", json!({})).await["error"].is_null());
     assert_eq!(on("does-not").call("a", json!({})).await["error"]["code"], -32603);
+}
+
+/// `toolgate bridge --ca`: the token goes to nobody whose certificate is not in order.
+#[tokio::test]
+async fn a_bridge_trusts_the_authority_that_it_is_given_and_no_other() {
+    let (ours, other) = (Authority::new(), Authority::new());
+    let folder =
+        files(&[("ca.pem", ours.1.pem()), ("both.pem", other.1.pem() + &ours.1.pem()), ("other.pem", other.1.pem())]);
+    let named = |name: &'static str| Secured::start(ours.issue(name, |_| {}), None);
+    for (name, ca, trusted) in [
+        ("127.0.0.1", Some("ca.pem"), true),
+        ("127.0.0.1", Some("both.pem"), true),
+        ("127.0.0.1", Some("other.pem"), false),
+        ("127.0.0.1", None, false),
+        ("mcp.internal", Some("ca.pem"), false),
+    ] {
+        let secured = named(name).await;
+        let url = format!("https://127.0.0.1:{}/mcp", secured.port);
+        let ca = ca.map(|ca| folder.path().join(ca));
+        let mut client = bridged_by(Bridge { url, token: Some("let-me-in".into()), ca: ca.clone() }, &[]);
+        let answer = client.ask(&modern_call(1, "a", json!({}))).await;
+        let requests = secured.recorder.requests();
+        match trusted {
+            true => {
+                assert!(answer["error"].is_null(), "{ca:?}: {answer}");
+                assert_eq!(requests[0].header("authorization"), Some("Bearer let-me-in"));
+            }
+            false => {
+                let why = answer["error"]["message"].as_str().unwrap();
+                assert!(why.starts_with("cannot reach the gateway at https://127.0.0.1:"), "{name} {ca:?}: {why}");
+                assert!(requests.is_empty());
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! An MCP server over stdio for tests, without any SDK: what it speaks and how it misbehaves is said by its arguments and its tools.
 //!
 //! `--legacy` or `--modern` is the one era it speaks; `--mute-probe` says nothing to what it does not know; `--stay` takes a
-//! closed stdin for no end; `--child` starts one; `--crash` ends at once; `--noise N` says N lines first; `--log FILE` notes every byte it hears.
+//! closed stdin for no end; `--deaf` never reads it; `--child` starts one; `--crash` ends at once; `--noise N` says N lines first; `--log FILE` notes every byte it hears.
 
 #![expect(
     clippy::unwrap_used,
@@ -63,6 +63,9 @@ fn main() {
         mute: has("--mute-probe"),
         ..Server::default()
     };
+    if has("--deaf") {
+        deaf();
+    }
     let mut input = std::io::stdin().lock();
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line).unwrap() > 0 {
@@ -73,9 +76,13 @@ fn main() {
         line.clear();
     }
     if has("--stay") {
-        loop {
-            std::thread::sleep(std::time::Duration::from_secs(1_000));
-        }
+        deaf();
+    }
+}
+
+fn deaf() -> ! {
+    loop {
+        std::thread::sleep(std::time::Duration::from_secs(1_000));
     }
 }
 
@@ -233,6 +240,10 @@ impl Server {
                 text("done")
             }
             "crash" => exit(3),
+            "deafen" => {
+                say(&json!({ "jsonrpc": "2.0", "id": id, "result": text("deaf") }));
+                deaf();
+            }
             "say" => {
                 eprintln!("{}", given["text"].as_str().unwrap());
                 text("said")
