@@ -42,6 +42,7 @@ use crate::pipeline::{Peer, Pipeline};
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Reply};
 use crate::server::Server;
+use crate::session::Sessions;
 
 /// What the log calls it; no server can be called that.
 pub(crate) const NAME: &str = "(aggregate)";
@@ -88,9 +89,15 @@ impl Aggregate {
         self.sessions.expire(idle);
     }
 
-    /// The session is in use, though its client says nothing.
-    pub(crate) fn touch(&self, session: &str) {
-        self.sessions.find(session);
+    /// The session is in use, and those inside, though its client says nothing.
+    pub(crate) fn touch(&self, session: &str, mounts: &Sessions) {
+        let Some(joint) = self.sessions.find(session) else { return };
+        for (at, server) in self.servers.iter().enumerate() {
+            let inner = joint.existing(at);
+            if let Some(id) = inner.as_ref().and_then(|inner| inner.id.to_str().ok()) {
+                mounts.find(id, &server.id);
+            }
+        }
     }
 
     fn position(&self, id: &str) -> Option<usize> {

@@ -117,7 +117,7 @@ impl Here {
         let shared = &self.pipeline.shared;
         match &self.to {
             Target::Server(server) => _ = shared.sessions.find(session, &server.id),
-            Target::Aggregate => shared.aggregate.touch(session),
+            Target::Aggregate => shared.aggregate.touch(session, &shared.sessions),
         }
     }
 

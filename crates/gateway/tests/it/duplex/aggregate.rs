@@ -146,6 +146,22 @@ async fn a_second_stream_is_a_session_of_its_own() {
     assert_eq!(methods(&a.recorder).iter().filter(|method| *method == "DELETE").count(), 1);
 }
 
+/// The session lasts as long as the stream, also with a server that has none of its own to be read.
+#[tokio::test]
+async fn a_client_that_only_listens_loses_no_session() {
+    let a = Fake::with("a", &["t"]).await;
+    a.change(|has| has.streams = false);
+    let plan = plan(&[("a", &a, OPEN)]).set("bounds.keepalive", "1s").set("bounds.session_idle", "3s");
+    let gate = plan.start();
+    let mut client = old(&gate).await;
+    for _ in 0..7 {
+        client.silence().await;
+    }
+    assert_eq!(said(&client.ask(&legacy_call(1, "a__t", json!({}))).await)["by"], "a");
+    let all = methods(&a.recorder);
+    assert_eq!(all.iter().filter(|method| *method == "initialize").count(), 1, "{all:?}");
+}
+
 #[tokio::test]
 async fn without_an_aggregate_there_is_no_stream_of_all() {
     let a = Fake::with("a", &["t"]).await;

@@ -35,6 +35,12 @@ impl Old {
         self.http.send("POST", &headers, message.to_string().as_bytes()).await.status
     }
 
+    /// Waits until the stream was silent for `bounds.keepalive`.
+    pub(super) async fn silence(&mut self) {
+        let piece = self.stream.next_piece().await.unwrap().unwrap();
+        assert!(piece.starts_with(b":"), "{}", String::from_utf8_lossy(&piece));
+    }
+
     pub(super) async fn hear(&mut self) -> Value {
         let event = self.stream.next_event().await.expect("a message");
         assert_eq!(event.event.as_deref(), Some("message"));
@@ -218,6 +224,5 @@ async fn a_stream_with_nothing_to_say_is_kept_alive() {
     let upstream = Recorder::mcp([tool("t")]).await;
     let gate = Gate::bounded(&upstream, OPEN, &[("bounds.keepalive", "1s")]);
     let mut client = Old::open(&gate).await;
-    let piece = client.stream.next_piece().await.unwrap().unwrap();
-    assert!(piece.starts_with(b":"), "{}", String::from_utf8_lossy(&piece));
+    client.silence().await;
 }
