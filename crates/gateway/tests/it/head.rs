@@ -90,7 +90,7 @@ async fn where_to() {
         "/mcp/./s",
         "/mcp/x/../s",
         "/message",
-        "/sse",
+        "/sse/",
         "/mcp/other",
         "/healthz",
         "/readyz",
