@@ -210,7 +210,8 @@ impl Exchange {
 
     /// Does a modern result ask the client for something that the policy denies the server?
     fn asks_too_much(&self, result: &RawValue) -> bool {
-        let allowed = |ask| self.bound.policy.reverse(ask);
+        let now = self.upstream.server.policy.current(); // a request of its own, however old the stream is
+        let allowed = |ask| now.policy.reverse(ask);
         if allowed(Reverse::Sampling) && allowed(Reverse::Elicitation) && allowed(Reverse::Roots) {
             return false;
         }

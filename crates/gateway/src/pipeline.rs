@@ -241,7 +241,7 @@ impl Pipeline {
                 Params::of(method, Revision::LATEST_LEGACY, &request.params).map_err(|kind| to.params(kind))?;
             let wanted = request.params.text("protocolVersion").as_deref().and_then(Revision::named);
             let wanted = wanted.filter(|revision| revision.era() == Era::Legacy).unwrap_or(Revision::LATEST_LEGACY);
-            params.replace("protocolVersion", mcp::string(wanted.as_str()));
+            params.set("protocolVersion", mcp::string(wanted.as_str()));
             let agent = entry.agent.clone();
             return Ok(Lawful { method, revision: wanted, params, arguments, agent, session: None, to });
         }
@@ -476,7 +476,11 @@ impl Pipeline {
         match exchange.upstream.read(response.into_body()).await {
             Err(why) => Err(self.undone(exchange, why)),
             Ok(bytes) => match exchange.message(&bytes, false) {
-                Some(Passed::Answer(answer)) => Ok(reply::json(status, answer)),
+                Some(Passed::Answer(answer)) => {
+                    // In a session, 404 would say that the session is gone; and this is an answer.
+                    let in_session = exchange.session.is_some() && status == StatusCode::NOT_FOUND;
+                    Ok(reply::json(if in_session { StatusCode::OK } else { status }, answer))
+                }
                 Some(Passed::Message(_)) | None => Err(self.undone(exchange, UpstreamError::NotAnAnswer)),
             },
         }

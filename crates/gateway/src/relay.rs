@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp::sse;
+use mcp::{Era, sse};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
@@ -114,7 +114,8 @@ impl Relay {
 
     fn take(&mut self, event: sse::Event) {
         self.last_heard = Instant::now();
-        self.resumable |= event.id.as_ref().is_some_and(|id| !id.is_empty());
+        // 2026-07-28 has no way to resume.
+        self.resumable |= self.exchange.era == Era::Legacy && event.id.as_ref().is_some_and(|id| !id.is_empty());
         if let Some((event, is_answer)) = pass(&self.exchange, event, self.resumable, self.answered) {
             self.answered |= is_answer;
             sse::write(&event, &mut self.out);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -39,7 +39,6 @@ pub(crate) struct Session {
     /// The bridge to a server that speaks only modern.
     pub(crate) translated: Option<Arc<ToModern>>,
     declines: Arc<Semaphore>,
-    next_ask: AtomicU64,
     used: Mutex<Instant>,
     state: Mutex<State>,
 }
@@ -160,7 +159,7 @@ impl Session {
         if state.asks.len() >= MAX_ASKS {
             state.asks.remove(0); // the oldest: whoever was asked is likely gone
         }
-        let ours = self.next_ask.fetch_add(1, Ordering::Relaxed);
+        let ours = next_ask();
         state.asks.push(Ask { ours, theirs: theirs.into() });
         ours
     }
@@ -230,7 +229,6 @@ impl Sessions {
             catalogue: Catalogue::default(),
             translated: None,
             declines: Arc::new(Semaphore::new(MAX_DECLINES)),
-            next_ask: AtomicU64::new(1),
             used: Mutex::new(Instant::now()),
             state: Mutex::new(State { revision, established: false, calls: HashMap::new(), asks: Vec::new() }),
         })
@@ -279,6 +277,18 @@ impl Sessions {
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
+}
+
+/// INVARIANT: no two questions have the same id, in no session and in no process before this one: whoever answers late answers nothing,
+/// however often client, server or session began anew.
+fn next_ask() -> u64 {
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| {
+        let mut bytes = [0; 4];
+        // Without randomness there are no sessions either.
+        _ = getrandom::fill(&mut bytes);
+        AtomicU64::new(1 + u64::from(u32::from_be_bytes(bytes)))
+    });
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// 192 bits from the system's generator, in hexadecimal.

@@ -87,6 +87,12 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// Puts our own JSON text in place of a member's, whether it is there or not.
+    pub fn set(&mut self, member: &'static str, json: String) {
+        self.remove(member);
+        self.add(member, json);
+    }
+
     /// Adds a member of our own, as JSON text.
     pub fn add(&mut self, member: &'static str, json: String) {
         self.members.push((member, Cow::Owned(json)));

@@ -62,7 +62,11 @@ pub async fn wrap(
     audit.settle().await;
     watching.abort();
     sweeping.abort();
-    drop((builtins, nursery));
+    drop(builtins);
+    if let Some(nursery) = nursery {
+        // Programs are ended in the order of the specification, and with all that they started.
+        _ = tokio::task::spawn_blocking(move || nursery.end()).await;
+    }
     Ok(())
 }
 

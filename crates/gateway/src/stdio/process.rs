@@ -138,6 +138,13 @@ impl Process {
         let over = exited.map(|(at, _)| at + LAST_WORDS);
         tokio::select! {
             biased;
+            // First, or whoever says something without pause would never hear anything. If it does not read, this waits.
+            wrote = write, if more => {
+                if wrote.is_err() {
+                    *stdin = None; // that it reads no more shows when it ends
+                }
+                Event::Wrote
+            }
             // What it said before it ended counts.
             read = stdout.read_buf(&mut lines.unread) => match read {
                 Ok(1..) => Event::Read,
@@ -155,12 +162,6 @@ impl Process {
                 Event::Wrote
             }
             () = sleep_until(over.unwrap_or_else(Instant::now)), if over.is_some() => ended(exited),
-            wrote = write, if more => {
-                if wrote.is_err() {
-                    *stdin = None; // that it reads no more shows when it ends
-                }
-                Event::Wrote
-            }
         }
     }
 

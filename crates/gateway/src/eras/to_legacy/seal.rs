@@ -10,8 +10,8 @@ const KEY: usize = 32;
 const DIGEST: usize = 32;
 const NUMBER: usize = 8;
 
-/// Deeper values than a client may send are never met here.
-const MAX_DEPTH: usize = 256;
+/// How deep the order of keys does not matter. Each level is read once more, so not at every depth.
+const SORTED: usize = 8;
 
 /// Seals and opens states. The key is this process's own: another cannot open them, and does not have the calls either.
 pub(super) struct Seal {
@@ -100,7 +100,7 @@ impl Binding {
         let mut meant = String::new();
         // What cannot be read is bound as it stands.
         if let Some(arguments) = arguments
-            && canonical(arguments, MAX_DEPTH, &mut meant).is_none()
+            && canonical(arguments, SORTED, &mut meant).is_none()
         {
             arguments.clone_into(&mut meant);
         }
@@ -122,7 +122,12 @@ fn digest(parts: &[&str]) -> [u8; DIGEST] {
 
 /// JSON with sorted keys and without whitespace; strings and numbers as they were written. A client may write a retry anew.
 fn canonical(json: &str, depth: usize, out: &mut String) -> Option<()> {
-    let depth = depth.checked_sub(1)?;
+    let Some(depth) = depth.checked_sub(1) else {
+        let mut rest = Vec::with_capacity(json.len());
+        mcp::compact(json, &mut rest);
+        out.push_str(str::from_utf8(&rest).ok()?);
+        return Some(());
+    };
     match json.as_bytes().first()? {
         b'{' => {
             let object = Object::read(json)?;

@@ -87,7 +87,7 @@ pub(super) fn error(error: &RawValue, method: Method, ours: &str) -> Result<Vec<
     match code(error) {
         // What is wrong there is ours, and no client could do anything about it.
         Some(code @ (HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION)) => {
-            tracing::warn!(error = %crate::record::visible(error.get()), "a modern server refused how it was asked");
+            tracing::warn!(code, "a modern server refused how it was asked");
             Err(UpstreamError::Misspoken(code))
         }
         Some(INVALID_PARAMS) if method == Method::ResourcesRead => {

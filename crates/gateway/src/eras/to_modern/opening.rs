@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 use mcp::{Era, Method, Object, Params, Revision, ServerMessage, Verdict, Writer, meta};
+use serde_json::value::RawValue;
 
 use super::ToModern;
 use crate::answering::Answering;
-use crate::era::{first_answer, modern_headers};
+use crate::era::{error_code, first_answer, modern_headers};
 use crate::refusal::Refusal;
 use crate::upstream::{Upstream, UpstreamError, is_type};
 
@@ -42,14 +43,17 @@ pub(crate) async fn opened(
     response: Response<Answering>,
 ) -> Result<(Response<Answering>, Option<Arc<ToModern>>), Refusal> {
     let (response, refused) = heard(upstream, response).await?;
-    if !refused {
+    if refused == Heard::Fine {
         return Ok((response, None));
     }
     let era = &upstream.server.era;
     if is_of_the_era(response.status()) && era.is_modern(upstream).await.unwrap_or(false) {
         let client = Client::of(params);
         let (serves, answer) = discover(upstream, &client, ours, wanted).await.inspect_err(|_| era.forget())?;
-        era.note_only_modern();
+        // Any other error may have been about this one `initialize`.
+        if refused.is_for_good() {
+            era.note_only_modern();
+        }
         let answer = Answering::json(StatusCode::OK, answer);
         return Ok((answer, Some(Arc::new(ToModern::new(client, serves)))));
     }
@@ -59,38 +63,65 @@ pub(crate) async fn opened(
     }
 }
 
-/// The answer, and whether it is a refusal.
+/// What an answer to `initialize` says of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Fine,
+    /// Something is wrong, perhaps with this request only.
+    Refused,
+    /// There is no `initialize` here, whoever sends it.
+    Unknown,
+}
+
+impl Heard {
+    fn is_for_good(self) -> bool {
+        self == Self::Unknown
+    }
+}
+
+/// The answer, and what it says.
 async fn heard(
     upstream: &Upstream,
     response: Response<Answering>,
-) -> Result<(Response<Answering>, bool), UpstreamError> {
+) -> Result<(Response<Answering>, Heard), UpstreamError> {
     let status = response.status();
+    if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+        return Ok((response, Heard::Unknown));
+    }
     if !status.is_success() {
-        return Ok((response, true));
+        return Ok((response, Heard::Refused));
     }
     let fed = matches!(response.body(), Answering::Fed(_));
     if !fed && !is_type(&response, "application/json") {
-        return Ok((response, false));
+        return Ok((response, Heard::Fine));
     }
     let (mut head, body) = response.into_parts();
     let bytes = match fed {
         true => first_answer(upstream, body).await?.into(),
         false => upstream.read(body).await?,
     };
-    let refused = is_refusal(&bytes);
+    let refused = read(&bytes);
     let whole = Answering::json(status, bytes);
     head.headers.extend(whole.headers().clone());
     Ok((Response::from_parts(head, whole.into_body()), refused))
 }
 
 /// An error; or a revision that has no `initialize`, which some modern servers answer all the same.
-fn is_refusal(bytes: &[u8]) -> bool {
-    let Some(ServerMessage::Answer(answer)) = ServerMessage::read(bytes) else { return false };
+fn read(bytes: &[u8]) -> Heard {
+    const UNKNOWN_METHOD: i64 = -32601;
+    const UNSUPPORTED_VERSION: i64 = -32022;
+    let Some(ServerMessage::Answer(answer)) = ServerMessage::read(bytes) else { return Heard::Fine };
+    let modern = |result: &RawValue| {
+        let named = Object::read(result.get())?.text("protocolVersion")?.into_owned();
+        Some(Revision::named(&named)?.era() == Era::Modern)
+    };
     match answer.verdict {
-        Verdict::Error(_) => true,
-        Verdict::Result(result) => Object::read(result.get())
-            .and_then(|result| Revision::named(&result.text("protocolVersion")?))
-            .is_some_and(|revision| revision.era() == Era::Modern),
+        Verdict::Error(error) => match error_code(error.get()) {
+            Some(UNKNOWN_METHOD | UNSUPPORTED_VERSION) => Heard::Unknown,
+            _ => Heard::Refused,
+        },
+        Verdict::Result(result) if modern(result) == Some(true) => Heard::Unknown,
+        Verdict::Result(_) => Heard::Fine,
     }
 }
 
