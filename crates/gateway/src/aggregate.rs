@@ -84,6 +84,11 @@ impl Aggregate {
         })
     }
 
+    /// The client is there, though it says nothing: its session is in use.
+    pub(crate) fn touch(&self, session: &str) {
+        self.sessions.find(session);
+    }
+
     pub(crate) fn expire(&self, idle: Duration) {
         self.sessions.expire(idle);
     }
@@ -111,15 +116,12 @@ impl Pipeline {
         body: hyper::body::Incoming,
         peer: &Peer,
     ) -> Result<Reply, Refused> {
-        let mount = Mount { pipeline: self.clone(), headers: Arc::new(headers), peer: peer.clone() };
+        let mount = Mount::new(self, headers, peer.clone());
         match *verb {
             Verb::POST => {
                 head::media(&mount.headers)?;
                 let body = crate::body::read(body, &self.shared.bounds).await?;
-                match mcp::parse(&body)? {
-                    Body::One(message) => mount.message(message).await,
-                    Body::Batch(elements) => mount.batch(&elements).await,
-                }
+                mount.read(&body).await
             }
             Verb::GET => mount.stream(),
             Verb::DELETE => mount.end().await,
@@ -137,6 +139,17 @@ pub(crate) struct Mount {
 }
 
 impl Mount {
+    pub(crate) fn new(pipeline: &Pipeline, headers: HeaderMap, peer: Peer) -> Self {
+        Self { pipeline: pipeline.clone(), headers: Arc::new(headers), peer }
+    }
+
+    pub(crate) async fn read(&self, body: &[u8]) -> Result<Reply, Refused> {
+        match mcp::parse(body)? {
+            Body::One(message) => self.message(message).await,
+            Body::Batch(elements) => self.batch(&elements).await,
+        }
+    }
+
     pub(crate) async fn message(&self, message: Message<'_>) -> Result<Reply, Refused> {
         match message {
             Message::Request(request) => self.request(&request).await,

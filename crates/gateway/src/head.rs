@@ -70,11 +70,16 @@ pub(crate) enum Door<'u> {
     Stream(&'u str),
     /// `/sse/{server}/message`: what is posted for a stream.
     Message(&'u str),
+    /// `/sse`: all servers as one. Stream and messages alike: any path below could be a server's.
+    All,
 }
 
 /// The door that the path names, exactly.
 pub(crate) fn sse(uri: &Uri) -> Option<Door<'_>> {
-    let rest = uri.path().strip_prefix("/sse/")?;
+    let rest = match uri.path().strip_prefix("/sse")? {
+        "" => return Some(Door::All),
+        rest => rest.strip_prefix('/')?,
+    };
     match rest.split_once('/') {
         None => Some(Door::Stream(rest)),
         Some((server, "message")) => Some(Door::Message(server)),

@@ -19,7 +19,7 @@ use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
 use crate::exchange::{Exchange, Open, Passed, session_headers};
-use crate::head::{self, Doors, one};
+use crate::head::{self, Door, Doors, one};
 use crate::judge::{self, Asked, Cleared};
 use crate::limits::{Held, Limits, Place};
 use crate::modern::{self, Claim};
@@ -105,7 +105,8 @@ impl Pipeline {
     /// Answers one HTTP request.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
         let (head, body) = request.into_parts();
-        if let Some(door) = head::sse(&head.uri) {
+        let door = head::sse(&head.uri);
+        if let Some(door) = door.filter(|door| *door != Door::All || self.shared.aggregate.settings.enabled) {
             return self.sse(door, &head, body, peer).await;
         }
         let server = head::route(&head.uri);

@@ -201,12 +201,13 @@ impl Stdio {
     ) -> Result<Response<Answering>, UpstreamError> {
         let answer = timeout_at(upstream.deadline, inlet.whole).await.map_err(|_| UpstreamError::Timeout)?;
         let answer = answer.map_err(|_| StdioError::Ending)??;
-        unfinished.answered();
         if error(&answer).is_some() {
-            // The process is as good as new for whoever speaks the other era.
-            self.table.refused(&upstream.agent, line);
+            // Some programs speak the era they were first spoken to in, and no other: whoever tries the other gets another process.
+            drop(unfinished);
+            self.table.refused(&line);
             return Ok(Answering::json(StatusCode::BAD_REQUEST, answer));
         }
+        unfinished.answered();
         let header = HeaderValue::from_str(&id).map_err(|_| StdioError::NoRandomness)?;
         self.table.insert(id, line);
         let mut response = Answering::json(StatusCode::OK, answer);

@@ -154,7 +154,7 @@ impl Mount {
     }
 
     /// GET: the streams of all sessions inside as one; or one of them, resumed.
-    pub(super) fn stream(&self) -> Result<Reply, Refused> {
+    pub(crate) fn stream(&self) -> Result<Reply, Refused> {
         if !head::accepts(&self.headers, "text/event-stream") {
             return Err(Refusal::NotAcceptable.into());
         }
@@ -193,7 +193,7 @@ impl Mount {
     }
 
     /// DELETE: ends our session and those inside.
-    pub(super) async fn end(&self) -> Result<Reply, Refused> {
+    pub(crate) async fn end(&self) -> Result<Reply, Refused> {
         let joint = self.session_or_no_stream()?;
         self.pipeline.shared.aggregate.sessions.remove(&joint.id);
         let bound = self.pipeline.shared.aggregate.settings.timeout;

@@ -14,8 +14,9 @@ use tokio::time::timeout;
 
 use super::there::There;
 use crate::agent::Agent;
+use crate::aggregate::{self, Mount};
 use crate::config::Bounds;
-use crate::pipeline::{Entry, Pipeline};
+use crate::pipeline::{Entry, Peer, Pipeline};
 use crate::record;
 use crate::refusal::Refused;
 use crate::reply::{Out, Reply, SESSION_ID};
@@ -26,11 +27,28 @@ pub(crate) enum Service {
     There(Box<There>),
 }
 
-/// One server behind the pipeline of this process.
+/// What is behind the pipeline of this process.
 pub(crate) struct Here {
     pub(crate) pipeline: Pipeline,
-    pub(crate) server: Arc<Server>,
+    pub(crate) behind: Behind,
     pub(crate) agent: Agent,
+}
+
+/// One server, or all of them as one.
+#[derive(Clone)]
+pub(crate) enum Behind {
+    Server(Arc<Server>),
+    All,
+}
+
+impl Behind {
+    /// What the log calls it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Server(server) => &server.id,
+            Self::All => aggregate::NAME,
+        }
+    }
 }
 
 /// Why a request has no answer.
@@ -74,16 +92,41 @@ enum Coming {
 impl Here {
     /// For the one who runs this process.
     pub(crate) fn local(pipeline: Pipeline, server: Arc<Server>) -> Self {
-        Self { pipeline, server, agent: Agent::peer(IpAddr::from([127, 0, 0, 1])) }
+        Self { pipeline, behind: Behind::Server(server), agent: Agent::peer(IpAddr::from([127, 0, 0, 1])) }
     }
 
-    fn entry(&self, headers: HeaderMap) -> Entry {
-        Entry { server: Arc::clone(&self.server), headers: Arc::new(headers), agent: self.agent.clone() }
+    async fn post(&self, headers: HeaderMap, body: &[u8]) -> Answered {
+        self.answered(match &self.behind {
+            Behind::Server(server) => self.pipeline.read(&self.entry(server, headers), body).await,
+            Behind::All => self.mount(headers).read(body).await,
+        })
+    }
+
+    async fn get(&self, headers: HeaderMap) -> Answered {
+        self.answered(match &self.behind {
+            Behind::Server(server) => self.pipeline.stream(&self.entry(server, headers)).await,
+            Behind::All => self.mount(headers).stream(),
+        })
+    }
+
+    async fn delete(&self, headers: HeaderMap) -> Answered {
+        self.answered(match &self.behind {
+            Behind::Server(server) => self.pipeline.end(&self.entry(server, headers)).await,
+            Behind::All => self.mount(headers).end().await,
+        })
+    }
+
+    fn entry(&self, server: &Arc<Server>, headers: HeaderMap) -> Entry {
+        Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: self.agent.clone() }
+    }
+
+    fn mount(&self, headers: HeaderMap) -> Mount {
+        Mount::new(&self.pipeline, headers, Peer { agent: self.agent.clone() })
     }
 
     fn answered(&self, outcome: Result<Reply, Refused>) -> Answered {
         let reply = outcome.unwrap_or_else(|refused| {
-            record::refused(&self.server.id, &self.agent, &refused);
+            record::refused(self.behind.name(), &self.agent, &refused);
             refused.reply()
         });
         Answered::new(reply, |body| Coming::Here(Box::new(body)))
@@ -93,21 +136,21 @@ impl Here {
 impl Service {
     pub(super) async fn post(&self, headers: HeaderMap, body: Bytes) -> Result<Answered, Trouble> {
         match self {
-            Self::Here(here) => Ok(here.answered(here.pipeline.read(&here.entry(headers), &body).await)),
+            Self::Here(here) => Ok(here.post(headers, &body).await),
             Self::There(there) => there.post(headers, body).await.map(Answered::elsewhere),
         }
     }
 
     pub(super) async fn get(&self, headers: HeaderMap) -> Result<Answered, Trouble> {
         match self {
-            Self::Here(here) => Ok(here.answered(here.pipeline.stream(&here.entry(headers)).await)),
+            Self::Here(here) => Ok(here.get(headers).await),
             Self::There(there) => there.get(headers).await.map(Answered::elsewhere),
         }
     }
 
     pub(super) async fn delete(&self, headers: HeaderMap) -> Result<Answered, Trouble> {
         match self {
-            Self::Here(here) => Ok(here.answered(here.pipeline.end(&here.entry(headers)).await)),
+            Self::Here(here) => Ok(here.delete(headers).await),
             Self::There(there) => there.delete(headers).await.map(Answered::elsewhere),
         }
     }
@@ -117,7 +160,10 @@ impl Service {
         if let Self::Here(here) = self
             && let Some(id) = headers.get(SESSION_ID).and_then(|id| id.to_str().ok())
         {
-            here.pipeline.shared.sessions.find(id, &here.server.id);
+            match &here.behind {
+                Behind::Server(server) => _ = here.pipeline.shared.sessions.find(id, &server.id),
+                Behind::All => here.pipeline.shared.aggregate.touch(id),
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, timeout};
 
 use super::message::is_modern;
-use super::service::{Here, Service};
+use super::service::{Behind, Here, Service};
 use super::{FAREWELL, Front, serve};
 use crate::body;
 use crate::head::{self, Door};
@@ -21,7 +21,6 @@ use crate::pipeline::{Peer, Pipeline, Shared};
 use crate::record;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Out, Reply};
-use crate::server::Server;
 use crate::session::random_id;
 
 /// Messages of one client that wait to be taken.
@@ -33,7 +32,8 @@ pub(crate) struct Fronts(DashMap<Box<str>, Posting>);
 
 /// Where to put what is posted for a stream, and who may.
 struct Posting {
-    server: Arc<str>,
+    /// Its name in the log, which no two have.
+    behind: Box<str>,
     agent: Arc<str>,
     queue: mpsc::Sender<Bytes>,
 }
@@ -52,29 +52,35 @@ impl Drop for Place {
 
 impl Pipeline {
     pub(crate) async fn sse(&self, door: Door<'_>, head: &Parts, body: Incoming, peer: &Peer) -> Reply {
-        let outcome = match door {
-            Door::Stream(server) => self.open(server, head, peer),
-            Door::Message(server) => self.posted(server, head, body, peer).await,
+        let behind = match door {
+            Door::Stream(server) | Door::Message(server) => {
+                self.shared.servers.get(server).cloned().map(Behind::Server)
+            }
+            Door::All => Some(Behind::All),
+        };
+        let name = behind.as_ref().map_or("(unknown)", Behind::name);
+        let outcome = match (door, &behind) {
+            (Door::Message(_), _) => self.posted(behind.as_ref(), head, body, peer).await,
+            (Door::All, _) if head.method == Verb::POST => self.posted(behind.as_ref(), head, body, peer).await,
+            (Door::Stream(_) | Door::All, _) => self.open(behind.as_ref(), head, peer),
         };
         outcome.unwrap_or_else(|refused| {
-            let (Door::Stream(server) | Door::Message(server)) = door;
-            let known = self.shared.servers.contains_key(server);
-            record::refused(if known { server } else { "(unknown)" }, &peer.agent, &refused);
+            record::refused(name, &peer.agent, &refused);
             refused.reply()
         })
     }
 
-    fn guarded(&self, server: &str, head: &Parts, verb: &Verb) -> Result<&Arc<Server>, Refusal> {
+    fn guarded<'b>(&self, behind: Option<&'b Behind>, head: &Parts, verb: &Verb) -> Result<&'b Behind, Refusal> {
         self.shared.doors.check(&head.headers)?;
-        let server = self.shared.servers.get(server).ok_or(Refusal::NoServer)?;
+        let behind = behind.ok_or(Refusal::NoServer)?;
         match head.method == *verb {
-            true => Ok(server),
+            true => Ok(behind),
             false => Err(Refusal::OtherVerb(verb.clone())),
         }
     }
 
-    fn open(&self, server: &str, head: &Parts, peer: &Peer) -> Result<Reply, Refused> {
-        let server = Arc::clone(self.guarded(server, head, &Verb::GET)?);
+    fn open(&self, behind: Option<&Behind>, head: &Parts, peer: &Peer) -> Result<Reply, Refused> {
+        let behind = self.guarded(behind, head, &Verb::GET)?.clone();
         if !head::accepts(&head.headers, "text/event-stream") {
             return Err(Refusal::NotAcceptable.into());
         }
@@ -82,13 +88,16 @@ impl Pipeline {
             return Err(Refusal::SessionsFull.into());
         }
         let id = random_id()?;
-        let endpoint = format!("/sse/{}/message?id={id}", server.id);
+        let endpoint = match &behind {
+            Behind::Server(server) => format!("/sse/{}/message?id={id}", server.id),
+            Behind::All => format!("/sse?id={id}"),
+        };
         let (queue, mut posts) = mpsc::channel(POSTS);
-        let posting = Posting { server: Arc::clone(&server.id), agent: Arc::clone(&peer.agent.key), queue };
+        let posting = Posting { behind: behind.name().into(), agent: Arc::clone(&peer.agent.key), queue };
         self.shared.fronts.0.insert(id.clone(), posting);
         let place = Place { shared: Arc::clone(&self.shared), id };
 
-        let here = Here { pipeline: self.clone(), server, agent: peer.agent.clone() };
+        let here = Here { pipeline: self.clone(), behind, agent: peer.agent.clone() };
         let (front, said) = Front::new(Service::Here(here), Arc::clone(&self.shared.bounds));
         let (feed, fed) = mpsc::channel(1);
         let mut writing = tokio::spawn(write(Arc::clone(&front), said, feed, endpoint));
@@ -104,13 +113,21 @@ impl Pipeline {
         Ok(reply::events(Out::Fed(fed)))
     }
 
-    async fn posted(&self, server: &str, head: &Parts, body: Incoming, peer: &Peer) -> Result<Reply, Refused> {
-        let server = self.guarded(server, head, &Verb::POST)?;
+    async fn posted(
+        &self,
+        behind: Option<&Behind>,
+        head: &Parts,
+        body: Incoming,
+        peer: &Peer,
+    ) -> Result<Reply, Refused> {
+        let behind = self.guarded(behind, head, &Verb::POST)?;
         head::json(&head.headers)?;
         let id = head.uri.query().and_then(|query| query.strip_prefix("id=")).ok_or(Refusal::SessionGone)?;
         // INVARIANT: only whoever opened the stream, and only for its server
         let queue = match self.shared.fronts.0.get(id) {
-            Some(posting) if posting.server == server.id && posting.agent == peer.agent.key => posting.queue.clone(),
+            Some(posting) if *posting.behind == *behind.name() && posting.agent == peer.agent.key => {
+                posting.queue.clone()
+            }
             _ => return Err(Refusal::SessionGone.into()),
         };
         let body = body::read(body, &self.shared.bounds).await?;
@@ -118,10 +135,12 @@ impl Pipeline {
             && is_modern(&request.params)
         {
             let to = Addressee { id: Some(request.id.to_json()), ..Addressee::default() };
-            return Err(to.refuse(Refusal::Era(format!(
-                "HTTP+SSE carries revisions up to 2025-11-25: use `/mcp/{}`",
-                server.id
-            ))));
+            let instead = match behind {
+                Behind::Server(server) => format!("/mcp/{}", server.id),
+                Behind::All => "/mcp".to_owned(),
+            };
+            let why = format!("HTTP+SSE carries revisions up to 2025-11-25: use `{instead}`");
+            return Err(to.refuse(Refusal::Era(why)));
         }
         match queue.try_send(body) {
             Ok(()) => Ok(reply::empty(StatusCode::ACCEPTED)),

@@ -16,11 +16,15 @@ struct Old {
 
 impl Old {
     async fn open(gate: &Gate) -> Self {
-        let mut stream = HttpClient::new(format!("http://{}/sse/s", gate.data)).get().await;
+        Self::open_at(gate, "/sse/s", "/sse/s/message?id=").await
+    }
+
+    async fn open_at(gate: &Gate, path: &str, endpoint: &str) -> Self {
+        let mut stream = HttpClient::new(format!("http://{}{path}", gate.data)).get().await;
         assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));
         let first = stream.next_event().await.unwrap();
         assert_eq!(first.event.as_deref(), Some("endpoint"));
-        assert!(first.data.starts_with("/sse/s/message?id="), "{}", first.data);
+        assert!(first.data.starts_with(endpoint), "{}", first.data);
         let http = HttpClient::new(format!("http://{}{}", gate.data, first.data));
         Self { stream, endpoint: first.data, http }
     }
@@ -92,6 +96,46 @@ async fn the_server_s_requests_and_notices_come_on_the_stream() {
     answer.answer(Answer::status(202));
     stream.event(&json!({ "jsonrpc": "2.0", "id": id, "result": { "content": [] } }));
     assert_eq!(client.hear().await["id"], "c");
+}
+
+#[tokio::test]
+async fn an_old_client_has_all_servers_on_one_stream() {
+    let [a, b] = [Recorder::mcp([tool("allowed_tool"), tool("other")]).await, Recorder::mcp([tool("t")]).await];
+    let plan = |enabled: bool| {
+        Plan::default()
+            .server("a", a.url("/mcp"), "strict.json")
+            .server("message", b.url("/mcp"), "open.json")
+            .policy("strict.json", STRICT)
+            .policy("open.json", OPEN)
+            .toml(&format!("[aggregate]\nenabled = {enabled}"))
+            .start()
+    };
+    let gate = plan(true);
+    let mut client = Old::open_at(&gate, "/sse", "/sse?id=").await;
+    assert_eq!(client.ask(&old_hello()).await["result"]["protocolVersion"], "2024-11-05");
+    assert_eq!(client.post(&announced()).await, 202);
+    let listed = client.ask(&legacy(1, "tools/list", json!({}))).await;
+    let names: Vec<_> = listed["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
+    assert_eq!(names, ["a__allowed_tool", "message__t"]);
+    let answer = client.ask(&legacy_call(2, "a__allowed_tool", json!({ "a": 1 }))).await;
+    assert_eq!(told(&answer)["arguments"], json!({ "a": 1 }));
+    assert_eq!(client.ask(&legacy_call(3, "a__other", json!({}))).await["result"]["isError"], true);
+    assert_eq!(called(&a), ["allowed_tool"]);
+
+    // A server may be called `message`, and neither may take what belongs to the other.
+    Old::open_at(&gate, "/sse/message", "/sse/message/message?id=").await;
+    let (_, id) = client.endpoint.split_once("id=").unwrap();
+    let json = [("Content-Type", "application/json")];
+    let hello = old_hello().to_string();
+    for target in [format!("/sse/a/message?id={id}"), format!("/sse/message/message?id={id}"), "/sse".to_owned()] {
+        let to = HttpClient::new(format!("http://{}{target}", gate.data));
+        assert_eq!(to.send("POST", &json, hello.as_bytes()).await.status, 404, "{target}");
+    }
+    let reply = client.http.send("POST", &json, modern_call(1, "t", json!({})).to_string().as_bytes()).await;
+    assert_eq!(reply.status, 400);
+    let without = plan(false);
+    let http = HttpClient::new(format!("http://{}/sse", without.data));
+    assert_eq!(http.get().await.status, 404);
 }
 
 #[tokio::test]
