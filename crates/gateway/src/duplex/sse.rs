@@ -61,7 +61,9 @@ impl Pipeline {
         let name = behind.as_ref().map_or("(unknown)", Behind::name);
         let outcome = match (door, &behind) {
             (Door::Message(_), _) => self.posted(behind.as_ref(), head, body, peer).await,
-            (Door::All, _) if head.method == Verb::POST => self.posted(behind.as_ref(), head, body, peer).await,
+            (Door::All, _) if head.method == Verb::POST && head.uri.query().is_some() => {
+                self.posted(behind.as_ref(), head, body, peer).await
+            }
             (Door::Stream(_) | Door::All, _) => self.open(behind.as_ref(), head, peer),
         };
         outcome.unwrap_or_else(|refused| {

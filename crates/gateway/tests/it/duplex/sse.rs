@@ -127,9 +127,14 @@ async fn an_old_client_has_all_servers_on_one_stream() {
     let (_, id) = client.endpoint.split_once("id=").unwrap();
     let json = [("Content-Type", "application/json")];
     let hello = old_hello().to_string();
-    for target in [format!("/sse/a/message?id={id}"), format!("/sse/message/message?id={id}"), "/sse".to_owned()] {
+    for (target, status) in [
+        (format!("/sse/a/message?id={id}"), 404),
+        (format!("/sse/message/message?id={id}"), 404),
+        (format!("/sse?id={id}0"), 404),
+        ("/sse".to_owned(), 405),
+    ] {
         let to = HttpClient::new(format!("http://{}{target}", gate.data));
-        assert_eq!(to.send("POST", &json, hello.as_bytes()).await.status, 404, "{target}");
+        assert_eq!(to.send("POST", &json, hello.as_bytes()).await.status, status, "{target}");
     }
     let reply = client.http.send("POST", &json, modern_call(1, "t", json!({})).to_string().as_bytes()).await;
     assert_eq!(reply.status, 400);
