@@ -144,6 +144,11 @@ impl Stdio {
         }
     }
 
+    /// That agent does not come back.
+    pub(crate) fn leave(&self, agent: &Arc<str>) {
+        self.table.leave(agent);
+    }
+
     fn session(&self, id: &HeaderValue) -> Option<(Arc<str>, Handle)> {
         self.table.session(id.to_str().ok()?)
     }

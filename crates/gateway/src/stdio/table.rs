@@ -100,6 +100,13 @@ impl Table {
         line.note(Note::Retire);
     }
 
+    /// A line that nobody can find any more ends, and its process with it. A shared one is not the agent's own.
+    pub(super) fn leave(&self, agent: &Arc<str>) {
+        if !self.house.command.shared {
+            self.lines().agents.remove(agent);
+        }
+    }
+
     fn agent(&self, agent: &Arc<str>) -> Arc<str> {
         if self.house.command.shared { EVERYBODY.into() } else { Arc::clone(agent) }
     }

@@ -285,6 +285,23 @@ async fn a_bridged_call_that_is_hung_up_on_is_cancelled_at_a_legacy_program() {
 }
 
 #[tokio::test]
+async fn a_modern_program_of_a_legacy_session_ends_with_it() {
+    // One is the address's own, which was asked for its era.
+    let gate = gate(&["--modern"], "processes = 2");
+    for _ in 0..3 {
+        let client = gate.legacy().await;
+        let pid = call(&client, "pid", json!({})).await.as_u64().unwrap() as u32;
+        assert_eq!(client.http().send("DELETE", &[], b"").await.status, 204);
+        patiently("the program to end", async {
+            while lives(pid) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn noise_is_counted_and_dropped_until_it_is_too_much() {
     let gate = Plan::set(plan(&["--noise", "3"], ""), "bounds.event", "4KiB").start();
     let client = gate.legacy().await;
