@@ -152,6 +152,9 @@ impl Pipeline {
         self.shared.sessions.remove(&session.id);
         if let Some(translated) = &session.translated {
             translated.end();
+            if session.agent.session.is_some() {
+                self.upstream(&entry.server, &session.agent).leave();
+            }
         }
         if session.upstream.is_some() {
             let ended = self.upstream(&entry.server, &session.agent).delete(session_headers(&session)).await;

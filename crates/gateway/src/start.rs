@@ -278,10 +278,13 @@ async fn sweep(pipeline: Pipeline) {
         pipeline.shared.aggregate.expire(session_idle);
         pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));
         for session in pipeline.shared.sessions.expire(session_idle) {
-            let Some(server) = pipeline.shared.servers.get(&*session.server).filter(|_| session.upstream.is_some())
-            else {
+            let Some(server) = pipeline.shared.servers.get(&*session.server) else { continue };
+            if session.translated.is_some() && session.agent.session.is_some() {
+                pipeline.upstream(server, &session.agent).leave();
+            }
+            if session.upstream.is_none() {
                 continue;
-            };
+            }
             // A courtesy: an upstream that is slow to take it holds up nobody, and misses some.
             let Ok(place) = Arc::clone(&farewells).try_acquire_owned() else { continue };
             let upstream = pipeline.upstream(server, &session.agent);

@@ -144,6 +144,11 @@ impl Stdio {
         }
     }
 
+    /// That agent does not come back.
+    pub(crate) fn leave(&self, agent: &Arc<str>) {
+        self.table.leave(agent);
+    }
+
     fn session(&self, id: &HeaderValue) -> Option<(Arc<str>, Handle)> {
         self.table.session(id.to_str().ok()?)
     }
@@ -201,12 +206,13 @@ impl Stdio {
     ) -> Result<Response<Answering>, UpstreamError> {
         let answer = timeout_at(upstream.deadline, inlet.whole).await.map_err(|_| UpstreamError::Timeout)?;
         let answer = answer.map_err(|_| StdioError::Ending)??;
-        unfinished.answered();
         if error(&answer).is_some() {
-            // The process is as good as new for whoever speaks the other era.
-            self.table.refused(&upstream.agent, line);
+            // Some programs speak the era they were first spoken to in, and no other: whoever tries the other gets another process.
+            drop(unfinished);
+            self.table.refused(&line);
             return Ok(Answering::json(StatusCode::BAD_REQUEST, answer));
         }
+        unfinished.answered();
         let header = HeaderValue::from_str(&id).map_err(|_| StdioError::NoRandomness)?;
         self.table.insert(id, line);
         let mut response = Answering::json(StatusCode::OK, answer);

@@ -136,6 +136,13 @@ impl Upstream {
         self.send(endpoint, request).await
     }
 
+    /// The agent was a session, and it is over: a program that it had for its modern messages has nobody any more.
+    pub(crate) fn leave(&self) {
+        if let Way::Stdio(stdio) = &self.server.way {
+            stdio.leave(&self.agent);
+        }
+    }
+
     /// By HTTP, to an address of this server's.
     pub(crate) async fn post_to(
         &self,

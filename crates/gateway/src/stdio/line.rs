@@ -1,7 +1,7 @@
 //! One connection to a program, which outlives its processes: for one agent, or for all. Everything about it happens in one task, in
 //! order: what is posted, what the program says, how it ends and is started again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,9 @@ const HELLO: Duration = Duration::from_secs(60);
 const TOLD: u32 = 5;
 const MAX_IN_ROW: u32 = 1_000;
 
+/// Legacy requests that nobody waits for, of which it is known that they may be cancelled.
+const LEFT: usize = 64;
+
 /// Requests of our own have ids from here on, which no client's request ever gets.
 const OWN_IDS: u64 = 1 << 52;
 
@@ -52,6 +55,8 @@ pub(super) struct Line {
     /// Waits until the program has been greeted.
     first: Option<Command>,
     pub(super) open: BTreeMap<u64, Open>,
+    /// Legacy requests of these sessions run on though nobody waits, and may still be cancelled: the newest few.
+    pub(super) left: VecDeque<(u64, Option<Arc<str>>)>,
     pub(super) sessions: HashMap<Arc<str>, Session>,
     pub(super) memory: Memory,
     next_own: u64,
@@ -106,6 +111,7 @@ impl Line {
             crashes: Crashes::default(),
             first: None,
             open: BTreeMap::new(),
+            left: VecDeque::new(),
             sessions: HashMap::new(),
             memory: Memory::default(),
             next_own: OWN_IDS,
@@ -303,6 +309,9 @@ impl Line {
             self.probed(false);
         } else if open.modern && !unsent {
             self.cancel(id);
+        } else if !unsent {
+            self.left.truncate(LEFT - 1);
+            self.left.push_front((id, open.session));
         }
     }
 

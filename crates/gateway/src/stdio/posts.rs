@@ -119,9 +119,12 @@ impl Line {
     }
 
     fn notice(&mut self, notice: Option<Notice>, request: Option<u64>, post: Post) {
-        let own = |open: &Open| open.session == post.session;
+        let own = |id: u64| {
+            let is_open = self.open.get(&id).is_some_and(|open| open.session == post.session);
+            is_open || self.left.iter().any(|(left, session)| *left == id && *session == post.session)
+        };
         match notice {
-            Some(Notice::Cancelled) if !request.is_some_and(|id| self.open.get(&id).is_some_and(own)) => {}
+            Some(Notice::Cancelled) if !request.is_some_and(own) => {}
             Some(Notice::Cancelled) => self.send(post.message, None, post.held),
             // A shared program was told by us, and knows of no roots or questions.
             Some(_) | None if self.house.command.shared => {}

@@ -94,14 +94,16 @@ impl Table {
         self.find_or_start(deadline, find, |lines, line| lines.shared = shared.then_some(line)).await
     }
 
-    /// The program will not be initialized: its process is then for modern messages, or for nobody.
-    pub(super) fn refused(&self, agent: &Arc<str>, line: Handle) {
-        let agent = self.agent(agent);
-        let mut lines = self.lines();
-        lines.shared = None;
-        match lines.agents.get(&agent).is_some_and(|line| !line.commands.is_closed()) {
-            true => line.note(Note::Retire),
-            false => _ = lines.agents.insert(agent, line),
+    /// The program will not be initialized: its process is for nobody.
+    pub(super) fn refused(&self, line: &Handle) {
+        self.lines().shared = None;
+        line.note(Note::Retire);
+    }
+
+    /// A line that nobody can find any more ends, and its process with it. A shared one is not the agent's own.
+    pub(super) fn leave(&self, agent: &Arc<str>) {
+        if !self.house.command.shared {
+            self.lines().agents.remove(agent);
         }
     }
 

@@ -112,6 +112,27 @@ async fn initialize_is_answered_from_discover() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_initialize_may_come_as_an_event() {
+    let upstream = Recorder::by_hand().await;
+    let gate = Gate::before(&upstream, OPEN);
+    let refuse = async {
+        let exchange = upstream.next_exchange().await;
+        let message = exchange.request.json();
+        assert_eq!(message["method"], "initialize");
+        let error = json!({ "code": -32022, "message": "Unsupported protocol version" });
+        let mut stream = exchange.answer_with_events();
+        stream.event(&json!({ "jsonrpc": "2.0", "id": message["id"], "error": error }));
+        next(&upstream).await
+    };
+    tokio::select! {
+        client = McpClient::legacy_with(gate.http(), "2025-11-25", everything()) => {
+            assert_eq!(client.request("ping", json!({})).await["result"], json!({}));
+        }
+        exchange = refuse => panic!("more than an introduction: {:?}", exchange.request),
+    }
+}
+
+#[tokio::test]
 async fn lists_and_calls() {
     let upstream = Recorder::mcp_modern([tool("a"), tool("b")]).await;
     let gate = Gate::before(&upstream, r#"{ "version": "1", "tools": { "a": {} } }"#);

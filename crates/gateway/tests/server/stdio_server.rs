@@ -1,6 +1,7 @@
 //! An MCP server over stdio for tests, without any SDK: what it speaks and how it misbehaves is said by its arguments and its tools.
 //!
-//! `--legacy` or `--modern` is the one era it speaks; `--mute-probe` says nothing to what it does not know; `--stay` takes a
+//! `--legacy` or `--modern` is the one era it speaks; `--mute-probe` says nothing to what it does not know;
+//! `--locks` understands nothing any more after a message of the other era; `--stay` takes a
 //! closed stdin for no end; `--deaf` never reads it; `--child` starts one; `--crash` ends at once; `--noise N` says N lines first; `--log FILE` notes every byte it hears.
 
 #![expect(
@@ -28,6 +29,8 @@ struct Server {
     legacy_only: bool,
     modern_only: bool,
     mute: bool,
+    locks: bool,
+    locked: bool,
     /// What it was told, for the tool `told`.
     hello: Vec<Value>,
     initialized: usize,
@@ -61,6 +64,7 @@ fn main() {
         legacy_only: has("--legacy"),
         modern_only: has("--modern"),
         mute: has("--mute-probe"),
+        locks: has("--locks"),
         ..Server::default()
     };
     if has("--deaf") {
@@ -136,7 +140,11 @@ impl Server {
         if strange && self.mute {
             return None;
         }
+        if self.locked {
+            return Some(Err((-32600, "this connection is of the other era")));
+        }
         if strange {
+            self.locked = self.locks;
             return Some(Err((-32601, "not in this era")));
         }
         let result = match method {

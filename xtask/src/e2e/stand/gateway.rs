@@ -31,7 +31,9 @@ impl Gateway {
     /// Builds and starts it. Configuration and logs lie in `folder`.
     pub(crate) fn start(profile: Profile, folder: &Path, upstreams: &[Upstream<'_>]) -> anyhow::Result<Self> {
         let binary = build("proxy", "toolgate", &[], profile)?;
-        let mut config = "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n".to_owned();
+        // Many clients make programs start at once, on however few cores: how long one waits for them is not what is looked at.
+        let mut config =
+            "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n[aggregate]\ntimeout = \"25s\"\n".to_owned();
         for Upstream { id, at, policy } in upstreams {
             let policy = policy.canonicalize().with_context(|| format!("no policy `{}`", policy.display()))?;
             let at = match at {

@@ -91,12 +91,12 @@ async fn heard(
     if !status.is_success() {
         return Ok((response, Heard::Refused));
     }
-    let fed = matches!(response.body(), Answering::Fed(_));
-    if !fed && !is_type(&response, "application/json") {
+    let events = is_type(&response, "text/event-stream");
+    if !events && !is_type(&response, "application/json") {
         return Ok((response, Heard::Fine));
     }
     let (mut head, body) = response.into_parts();
-    let bytes = match fed {
+    let bytes = match events {
         true => first_answer(upstream, body).await?.into(),
         false => upstream.read(body).await?,
     };
