@@ -77,6 +77,15 @@ impl Way {
         }
     }
 
+    /// Does all that a session's server says come by one stream? Then what it asks need not be about the request that hears it.
+    pub(crate) fn has_one_stream(&self) -> bool {
+        match self {
+            Self::Http(_) => false,
+            Self::Sse(_) | Self::Stdio(_) => true,
+            Self::Auto(auto) => auto.is_known_as_old(),
+        }
+    }
+
     /// Is it a program of ours? Then its era stays what it is as long as it runs.
     pub(crate) fn is_program(&self) -> bool {
         match self {

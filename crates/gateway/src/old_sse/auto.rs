@@ -27,6 +27,10 @@ impl Auto {
         Self { old, known: AtomicBool::new(false) }
     }
 
+    pub(crate) fn is_known_as_old(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
+    }
+
     pub(crate) async fn post(
         &self,
         upstream: &Upstream,

@@ -369,3 +369,31 @@ async fn what_a_server_may_ask_changes_with_the_policy() {
     stream.event(&done(&seen["id"], "and goes on"));
     assert_eq!(answer(posted, 1).await["result"]["content"][0]["text"], "and goes on");
 }
+
+/// What is asked on the session's own stream while two calls are open may be either's: neither client is asked it.
+#[tokio::test]
+async fn a_question_that_may_be_of_two_calls_is_of_neither() {
+    let hand = Hand::with_streams(json!({ "logging": {} })).await;
+    let gate = hand.gate();
+    let bodies = [call(&able(), "a", "a"), call(&able(), "b", "b")];
+    let mut posted = vec![post(&gate, &bodies[0])];
+    let (mut get, mut calls) = (None, Vec::new());
+    while get.is_none() || calls.len() < 2 {
+        let exchange = hand.next().await;
+        match exchange.request.method.as_str() {
+            "GET" => get = Some(exchange.answer_with_events()),
+            _ => calls.push(exchange),
+        }
+        if calls.len() == 1 && posted.len() == 1 {
+            posted.push(post(&gate, &bodies[1]));
+        }
+    }
+    let mut get = get.unwrap();
+    get.event(&elicits(7));
+    let told = hand.take().await;
+    assert_eq!((&told["id"], &told["error"]["code"]), (&json!(7), &json!(-32601)), "{told}");
+    for (exchange, posted, id) in calls.into_iter().zip(posted).zip(["a", "b"]).map(|((a, b), c)| (a, b, c)) {
+        exchange.answer_with_result(&json!({ "content": [{ "type": "text", "text": id }] }));
+        assert_eq!(answer(posted, id).await["result"]["content"][0]["text"], id);
+    }
+}

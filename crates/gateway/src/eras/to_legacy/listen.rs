@@ -139,7 +139,11 @@ impl Slot {
             Some(ServerMessage::Request { id, method, .. }) => match ServerMethod::named(&method) {
                 Some(ServerMethod::Ping) => session.aside(upstream, Writer::result(id.as_json(), "{}")),
                 Some(_) if session.route(None, true, message) => {}
-                Some(_) | None => session.aside(upstream, declined(id.as_json())),
+                Some(_) | None => {
+                    tracing::warn!(server = %self.server_id(), method = %method, outcome = "denied",
+                        "reverse: nobody can say which call it is about");
+                    session.aside(upstream, declined(id.as_json()));
+                }
             },
             Some(ServerMessage::Notification { method, params }) => {
                 let params = params.map(RawValue::get);
@@ -150,7 +154,7 @@ impl Slot {
                         _ = token.is_some_and(|token| session.route(Some(token), false, message));
                     }
                     Some(ServerNotice::Message) => _ = session.route(None, false, message),
-                    Some(ServerNotice::Cancelled) => _ = session.route(None, true, message),
+                    Some(ServerNotice::Cancelled) => session.withdraw(message),
                     Some(notice) => self.notice(session, upstream, notice, params),
                     None => {}
                 }

@@ -54,6 +54,20 @@ struct Wing {
     messages: mpsc::Sender<Bytes>,
 }
 
+impl Wing {
+    /// A request that became a task is known by two ids.
+    fn is_of(&self, other: &Self) -> bool {
+        self.messages.same_channel(&other.messages)
+    }
+}
+
+/// INVARIANT: what may be of several requests is of none.
+fn only(flights: &BTreeMap<u64, Wing>, asks: bool) -> Option<&Wing> {
+    let mut able = flights.values().filter(|wing| wing.may_ask || !asks);
+    let first = able.next()?;
+    able.all(|other| other.is_of(first)).then_some(first)
+}
+
 /// Keeps a request known to its session.
 pub(super) struct Aloft {
     session: Arc<Session>,
@@ -191,15 +205,29 @@ impl Session {
         Aloft { session: Arc::clone(self), id }
     }
 
-    /// Hands a message to the request that it belongs to: by its id, or where it has none, the newest that it can be about.
+    /// Hands a message to the request that it belongs to: by its id; where it has none, to the only one that it can be about. If there
+    /// are more, nobody can say whose it is, and nobody gets it.
     pub(super) fn route(&self, about: Option<u64>, asks: bool, message: &[u8]) -> bool {
         let flights = self.flights();
         let wing = match about {
             Some(id) => flights.get(&id),
-            None => flights.values().rev().find(|wing| wing.may_ask || !asks),
+            None => only(&flights, asks),
         };
         // Full: whoever reads nothing is told nothing more.
         wing.is_some_and(|wing| wing.messages.try_send(Bytes::copy_from_slice(message)).is_ok())
+    }
+
+    /// Is it this request that a question, or a message, must be about, since it can be about no other?
+    pub(super) fn is_only(&self, id: u64, asks: bool) -> bool {
+        let flights = self.flights();
+        only(&flights, asks).zip(flights.get(&id)).is_some_and(|(only, wing)| only.is_of(wing))
+    }
+
+    /// What a question that is withdrawn is about, its id says: whoever has it will know.
+    pub(super) fn withdraw(&self, message: &[u8]) {
+        for wing in self.flights().values().filter(|wing| wing.may_ask) {
+            _ = wing.messages.try_send(Bytes::copy_from_slice(message)); // full: it asks too late, and its answer goes nowhere
+        }
     }
 
     fn flights(&self) -> MutexGuard<'_, BTreeMap<u64, Wing>> {

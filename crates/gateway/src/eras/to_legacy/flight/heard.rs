@@ -96,7 +96,7 @@ impl Flight {
     fn asked(&mut self, id: Id<'_>, method: &str, params: Option<&str>) {
         let known = ServerMethod::named(method);
         let permits = |method| self.leg.offers.permits(method, params) && self.slot.lets_ask(method);
-        let permitted = known.filter(|method| self.leg.binding.is_some() && permits(*method));
+        let permitted = known.filter(|method| self.leg.binding.is_some() && permits(*method) && self.is_mine(true));
         tracing::info!(server = %self.slot.server_id(), agent = %self.leg.agent.key,
             method = known.map_or("(unknown)", ServerMethod::as_str),
             outcome = if permitted.is_some() { "allowed" } else { "denied" }, "reverse");
@@ -113,6 +113,11 @@ impl Flight {
         }
     }
 
+    /// Where the server has one stream for all, that a message was put into this request's says nothing.
+    fn is_mine(&self, asks: bool) -> bool {
+        !self.leg.upstream.server.way.has_one_stream() || self.session.is_only(self.theirs, asks)
+    }
+
     fn notice(&mut self, notice: ServerNotice, params: Option<&str>) {
         let given = params.and_then(Object::read).unwrap_or_default();
         let passed = match notice {
@@ -124,7 +129,7 @@ impl Flight {
             ServerNotice::Message => {
                 let level = given.text("level").and_then(|name| Level::named(&name));
                 let told = level.zip(self.leg.wanted.level).is_some_and(|(level, wanted)| level >= wanted);
-                params.filter(|_| told).map(str::to_owned)
+                params.filter(|_| told && self.is_mine(false)).map(str::to_owned)
             }
             ServerNotice::Cancelled => {
                 let withdrawn = given.get("requestId").map(RawValue::get);
