@@ -14,6 +14,7 @@ mod nursery;
 mod outlet;
 mod posts;
 mod process;
+mod questions;
 mod routing;
 mod session;
 mod stderr;

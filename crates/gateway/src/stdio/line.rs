@@ -17,6 +17,7 @@ use super::house::House;
 use super::message::{self, Asked, Kind};
 use super::outlet::Outlet;
 use super::process::{Event, Process};
+use super::questions::Questions;
 use super::session::{Memory, Session};
 
 /// Messages that wait for a program that does not read; whoever posts more waits.
@@ -59,6 +60,7 @@ pub(super) struct Line {
     pub(super) left: VecDeque<(u64, Option<Arc<str>>)>,
     pub(super) sessions: HashMap<Arc<str>, Session>,
     pub(super) memory: Memory,
+    pub(super) questions: Questions,
     next_own: u64,
     pub(super) used: Instant,
     noise: Noise,
@@ -114,6 +116,7 @@ impl Line {
             left: VecDeque::new(),
             sessions: HashMap::new(),
             memory: Memory::default(),
+            questions: Questions::default(),
             next_own: OWN_IDS,
             used: Instant::now(),
             noise: Noise::default(),
@@ -352,6 +355,7 @@ impl Line {
         } else {
             tracing::warn!(target: "toolgate::server", server = %self.house.server, error = %why, "not started");
         }
+        self.questions = Questions::default(); // the next process counts anew
         self.fail_all(&why);
         if let Some(Command::Post(post)) = self.first.take() {
             post.fail(why);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use mcp::{Method, Notice, Object, Writer};
+use mcp::{Answer, Id, Method, Notice, Object, ServerMessage, Writer};
 use tokio::time::Instant;
 
 use super::error::StdioError;
 use super::handle::{Open, Post, Waiter};
 use super::line::Line;
-use super::message::{Asked, Kind, Message};
+use super::message::{Asked, Kind, Message, line};
 use super::outlet::Outlet;
 use super::session::{MAX_SUBSCRIPTIONS, Session, uri_params};
 
@@ -34,7 +34,25 @@ impl Line {
             }
             // A shared program asks nobody anything, so this is no answer.
             Kind::Answer if self.house.command.shared => {}
-            Kind::Answer => self.send(post.message, None, post.held),
+            Kind::Answer => self.answer(post),
+        }
+    }
+
+    /// An answer to a question of the program's, under the program's own id. What answers none that waits is dropped: it may be meant
+    /// for a process that is no more.
+    fn answer(&mut self, post: Post) {
+        let mut their = |id: Id<'_>| self.questions.answered(id.ours()?);
+        let line = match ServerMessage::read(&post.message.line) {
+            Some(ServerMessage::Answer(Answer { id: Some(id), verdict })) => {
+                their(id).and_then(|their| line(&Writer::answer(&their, verdict)).ok())
+            }
+            Some(_) | None => None,
+        };
+        match line {
+            Some(line) => self.send(Message { line, kind: Kind::Answer }, None, post.held),
+            None => {
+                tracing::debug!(target: "toolgate::server", server = %self.house.server, "an answer to no open question: dropped");
+            }
         }
     }
 

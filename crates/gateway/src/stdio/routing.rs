@@ -130,10 +130,29 @@ impl Line {
             return self.write(&Writer::result(id.as_json(), "{}"));
         }
         match (self.house.command.shared, self.sessions.keys().next().cloned()) {
-            (false, Some(session)) => self.deliver(&session, line),
+            (false, Some(session)) => self.pass_on(&session, id, line),
             (true, _) | (_, None) => {
                 self.write(&Writer::error(Some(id.as_json()), -32601, "nobody here can be asked", None));
             }
+        }
+    }
+
+    fn pass_on(&mut self, session: &Arc<str>, id: Id<'_>, line: &[u8]) {
+        let (ours, given_up) = self.questions.asked(id);
+        if let Some(given_up) = given_up {
+            self.write(&Writer::error(Some(&given_up), -32603, "too many questions wait for an answer", None));
+        }
+        if let Some(line) = renamed(line, &["id"], &ours.to_string()) {
+            self.deliver(session, &line);
+        }
+    }
+
+    /// A question is taken back, by our id for it; if there is none, nobody waits for it.
+    fn withdrawn(&mut self, session: &Arc<str>, params: Option<&str>, line: &[u8]) {
+        let their = params.and_then(Object::read).and_then(|params| params.get("requestId")).and_then(Id::read);
+        let ours = their.and_then(|their| self.questions.withdrawn(their));
+        if let Some(line) = ours.and_then(|ours| renamed(line, &["params", "requestId"], &ours.to_string())) {
+            self.deliver(session, &line);
         }
     }
 
@@ -143,8 +162,10 @@ impl Line {
             (_, false, _) => self.told_modern(notice, params, line),
             (_, true, true) => self.told_all(notice, params, line),
             (_, true, false) => {
-                if let Some(session) = self.sessions.keys().next().cloned() {
-                    self.deliver(&session, line);
+                let Some(session) = self.sessions.keys().next().cloned() else { return };
+                match notice == ServerNotice::Cancelled {
+                    true => self.withdrawn(&session, params, line),
+                    false => self.deliver(&session, line),
                 }
             }
         }
@@ -249,4 +270,9 @@ impl Line {
             }
         }
     }
+}
+
+/// A message with another id in this place.
+fn renamed(message: &[u8], place: &[&str], id: &str) -> Option<Vec<u8>> {
+    mcp::replace(std::str::from_utf8(message).ok()?, place, id).map(String::into_bytes)
 }

@@ -8,6 +8,7 @@ use testkit::{McpClient, Reply, patiently};
 
 use crate::canary;
 use crate::gate::{Gate, OPEN, Plan, modern_call, modern_headers, modern_request};
+use crate::legacy_hand;
 
 /// A gateway before our program, with these arguments and more lines of configuration.
 fn plan(arguments: &[&str], more: &str) -> Plan {
@@ -197,6 +198,35 @@ async fn a_legacy_program_asks_its_client() {
     assert_eq!(said(&reply.answer_to(&json!(1)).await), json!({ "action": "accept" }));
     // A ping is answered by the gateway, which is there.
     assert_eq!(call(&client, "ping", json!({})).await, json!({}));
+}
+
+/// A program that is started again counts its questions anew: what the user answered the old one is no answer to the new one.
+#[tokio::test]
+async fn an_answer_to_a_program_that_died_is_not_given_to_the_next() {
+    let gate = gate(&["--legacy"], "");
+    let client = gate.legacy().await;
+    let ask = json!({ "name": "ask", "arguments": {} });
+    let mut first = client.start(1, "tools/call", ask.clone()).await;
+    let old = first.next_event().await.unwrap().json();
+    kill(call(&client, "pid", json!({})).await.as_i64().unwrap());
+    assert_eq!(first.answer_to(&json!(1)).await, failed(1));
+    let mut second = client.start(2, "tools/call", ask).await;
+    let new = second.next_event().await.unwrap().json();
+    for (question, action) in [(&old, "accept"), (&new, "decline")] {
+        let answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": action } });
+        client.http().post(&answer).await;
+    }
+    assert_eq!(said(&second.answer_to(&json!(2)).await), json!({ "action": "decline" }));
+}
+
+#[tokio::test]
+async fn a_program_with_two_open_calls_asks_for_neither() {
+    let gate = gate(&["--legacy"], "");
+    let asks = |id: u64| legacy_hand::post(&gate, &legacy_hand::call(&json!({ "elicitation": {} }), id, "ask"));
+    let waits = legacy_hand::answer(asks(1), 1).await;
+    assert_eq!(waits["result"]["resultType"], "input_required", "{waits}");
+    let told = said(&legacy_hand::answer(asks(2), 2).await);
+    assert_eq!(told["code"], -32601, "{told}");
 }
 
 #[tokio::test]
