@@ -191,29 +191,22 @@ impl ToLegacy {
         Ok(flight.response().await?)
     }
 
-    /// INVARIANT: the retry was judged, and its limits are held: now the server gets the answers, and its call goes on.
+    /// INVARIANT: the retry was judged, and its limits are held: its call, if the server still has it, gets the answers and goes on.
     async fn go_on(
         self: &Arc<Self>,
         retry: Retry,
         leg: Leg,
         (method, params): (Method, &Params<'_>),
         knows_tasks: bool,
-        mut held: Option<Held>,
+        held: Option<Held>,
     ) -> Result<Response<Answering>, Refusal> {
         let place = self.parking.take(retry.id).ok_or(BadState::Used)?;
         let Some(go_on) = place.go_on else {
             let session = place.slot.session(&leg.upstream, None).await?;
             return self.fly(place.slot, session, leg, (method, params), knows_tasks, held).await;
         };
-        for (id, answer) in &retry.answers {
-            let message = mcp::Writer::result(id, answer);
-            let posted = leg.upstream.post(place.session.headers(), message, held.take()).await?;
-            if !posted.status().is_success() {
-                return Err(UpstreamError::Status(posted.status()).into());
-            }
-        }
         let (out, events) = mpsc::channel(flight::QUEUE);
-        go_on.send(Resumed { leg, out }).map_err(|_| BadState::Used)?;
+        go_on.send(Resumed { leg, out, answers: retry.answers, held }).map_err(|_| BadState::Used)?;
         Ok(Answering::events(events, None))
     }
 

@@ -218,20 +218,37 @@ async fn a_server_that_dies_meanwhile_is_an_error() {
     let (stream, _, required) = asked(&hand, &gate, &body).await;
     stream.cut();
     let posted = post(&gate, &retry(&body, 2, &required, &ann()));
-    hand.take().await;
-    assert_eq!(answer(posted, 2).await["error"]["code"], -32603);
+    let told = tokio::select! {
+        told = answer(posted, 2) => told,
+        () = async { while hand.take().await["id"] == "ask" {} } => panic!("nothing but the answer is sent"),
+    };
+    assert_eq!(told["error"]["code"], -32603);
 }
 
+/// A call that is over asks nothing any more: what the user answered is not sent, since it may be taken for an answer to another's.
 #[tokio::test]
-async fn a_server_that_answers_meanwhile_is_believed() {
+async fn a_server_that_answers_or_fails_meanwhile_is_told_nothing_more() {
     let hand = Hand::new(json!({})).await;
     let gate = hand.gate();
     let body = call(&able(), 1, "a");
-    let (mut stream, id, required) = asked(&hand, &gate, &body).await;
-    stream.event(&done(&id, "without you"));
-    let posted = post(&gate, &retry(&body, 2, &required, &ann()));
-    hand.take().await;
-    assert_eq!(answer(posted, 2).await["result"]["content"][0]["text"], "without you");
+    for fails in [false, true] {
+        let (mut stream, id, required) = asked(&hand, &gate, &body).await;
+        let mut last = done(&id, "without you");
+        if fails {
+            last["result"] = json!("no result of a call");
+        }
+        // In one piece: once the ping is answered, the rest is known.
+        stream.send(format!("data: {}\n\ndata: {last}\n\n", asks("ping", "ping", json!({}))));
+        assert_eq!(hand.take().await["id"], "ping");
+        let before = hand.upstream.requests().len();
+        let told = answer(post(&gate, &retry(&body, 2, &required, &ann())), 2).await;
+        match fails {
+            false => assert_eq!(told["result"]["content"][0]["text"], "without you"),
+            true => assert_eq!(told["error"]["code"], -32603, "{told}"),
+        }
+        let sent = hand.upstream.requests().split_off(before);
+        assert!(!sent.iter().any(|sent| sent.text().contains("Ann")), "{sent:?}");
+    }
 }
 
 #[tokio::test]

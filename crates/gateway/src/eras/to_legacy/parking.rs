@@ -13,6 +13,7 @@ use super::flight::Leg;
 use super::pool::Slot;
 use super::seal::BadState;
 use super::session::Session;
+use crate::limits::Held;
 use crate::upstream::UpstreamError;
 
 /// Calls that wait, in all and of one agent.
@@ -39,18 +40,23 @@ pub(super) struct Place {
     pub(super) expires: Instant,
 }
 
-/// A client that came back, and where its events go.
+/// A client that came back, and where its events go; what it answered, and what posting that costs.
 pub(super) struct Resumed {
     pub(super) leg: Leg,
     pub(super) out: Out,
+    pub(super) answers: Answers,
+    pub(super) held: Option<Held>,
 }
 
-/// A retry that may go on: the call that waits, and the client's answers, each with the server's own id.
+/// A client's answers, each with the server's own id before it.
+pub(super) type Answers = Vec<(Box<str>, Box<str>)>;
+
+/// A retry that may go on: the call that waits, and the client's answers.
 pub(super) struct Retry {
     pub(super) id: u64,
     pub(super) slot: Arc<Slot>,
     pub(super) session: Arc<Session>,
-    pub(super) answers: Vec<(Box<str>, Box<str>)>,
+    pub(super) answers: Answers,
 }
 
 impl Parking {

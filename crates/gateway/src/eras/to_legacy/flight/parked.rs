@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::super::answer::Answer;
 use super::super::ask::{self, Ask};
-use super::super::parking::{Out, Place, Resumed};
+use super::super::parking::{Answers, Out, Place, Resumed};
 use super::{Flight, Step};
+use crate::limits::Held;
 use crate::upstream::UpstreamError;
 
 /// What a parked call waits with.
@@ -76,11 +77,44 @@ impl Flight {
                 }
             }
         };
+        // What the server said by now is heard before it is told anything.
+        while kept.is_none() {
+            tokio::select! {
+                biased;
+                step = self.next() => match step {
+                    Step::Answer(_) | Step::Failed(_) => kept = Some(step),
+                    Step::Message(_) | Step::Asks => {}
+                },
+                () = std::future::ready(()) => break,
+            }
+        }
+        let Resumed { leg, out, answers, held } = resumed;
         self.parked = false;
         self.due = (!self.asks.is_empty()).then(Instant::now);
-        self.leg = resumed.leg;
-        self.ready.extend(kept.map(|step| self.readdressed(step)));
-        Some(resumed.out)
+        self.leg = leg;
+        match kept {
+            // INVARIANT: a call that is over gets no answers: the server might take them for those to other questions.
+            Some(step) => self.ready.push_back(self.readdressed(step)),
+            None => {
+                if let Err(error) = self.give(answers, held).await {
+                    _ = out.send(Err(error)).await; // and the call is cancelled
+                    return None;
+                }
+            }
+        }
+        Some(out)
+    }
+
+    /// Tells the server what the client answered.
+    async fn give(&mut self, answers: Answers, mut held: Option<Held>) -> Result<(), UpstreamError> {
+        for (id, answer) in &answers {
+            let message = Writer::result(id, answer);
+            let posted = self.leg.upstream.post(self.session.headers(), message, held.take()).await?;
+            if !posted.status().is_success() {
+                return Err(UpstreamError::Status(posted.status()));
+            }
+        }
+        Ok(())
     }
 
     /// What was answered meanwhile goes to the request that the client waits for now.
@@ -93,7 +127,7 @@ impl Flight {
         Step::Answer(Answer { message: verdict, ..answer })
     }
 
-    fn decline(&self, asks: Vec<Ask>, why: &str) {
+    pub(in super::super) fn decline(&self, asks: Vec<Ask>, why: &str) {
         for id in asks.iter().filter_map(|ask| ask.id.as_deref()) {
             self.tell(Writer::error(Some(id), -32603, why, None));
         }
