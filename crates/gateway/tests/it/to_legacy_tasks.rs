@@ -156,6 +156,40 @@ async fn a_task_that_asks_is_answered_by_update() {
     assert_eq!(hand.upstream.requests().len(), before);
 }
 
+/// What a task asks is bounded however it spreads its questions, and so is the time that it waits.
+#[tokio::test]
+async fn a_task_asks_so_much_at_a_time_and_no_longer_than_its_client_may_take() {
+    let hand = server().await;
+    let gate = Gate::bounded(&hand.upstream, crate::gate::OPEN, &[("bounds.input_timeout", "2s")]);
+    answer(begin(&hand, &gate, &knows_tasks()).await, 1).await;
+    let get = about(&knows_tasks(), "tasks/get");
+    let posted = post(&gate, &get);
+    expect(&hand, "tasks/get").await.0.answer_with_result(&task("input_required"));
+    let mut stream = expect(&hand, "tasks/result").await.0.answer_with_events();
+    for n in 0..16 {
+        stream.event(&elicits(n));
+    }
+    let first = answer(posted, 2).await["result"].clone();
+    assert!(!first["inputRequests"].as_object().unwrap().is_empty(), "{first}");
+    stream.event(&elicits("too many"));
+    let (exchange, told) = expect(&hand, "(answer)").await;
+    exchange.answer(testkit::Answer::status(202));
+    assert_eq!((&told["id"], &told["error"]["code"]), (&json!("too many"), &json!(-32603)), "{told}");
+    // Nobody answers, and a server that goes on talking does not prolong that.
+    let mut cancelled = false;
+    let ends = async { while !cancelled {
+        tokio::select! {
+            exchange = hand.next() => {
+                let message: Value = serde_json::from_str(exchange.request.text()).unwrap_or_default();
+                cancelled |= message["method"] == "notifications/cancelled";
+                exchange.answer(testkit::Answer::status(if message.is_null() { 405 } else { 202 }));
+            }
+            () = tokio::time::sleep(std::time::Duration::from_millis(200)) => stream.event(&elicits("more")),
+        }
+    } };
+    testkit::patiently("the task to be given up", ends).await;
+}
+
 #[tokio::test]
 async fn who_listens_to_a_task_is_told_all_of_it() {
     let hand = server().await;

@@ -236,6 +236,10 @@ impl Flight {
         self.landed = true;
     }
 
+    pub(super) fn has_landed(&self) -> bool {
+        self.landed
+    }
+
     pub(super) fn patience(&self) -> std::time::Duration {
         self.leg.upstream.bounds.input_timeout
     }

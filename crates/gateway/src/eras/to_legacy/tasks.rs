@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use http::{Response, StatusCode};
 use mcp::{Method, Object, Params, ServerMessage, Verdict, Writer};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::ToLegacy;
 use super::answer::{Answer, complete, finished, modern_error};
@@ -17,9 +18,10 @@ use crate::answering::Answering;
 use crate::refusal::Refusal;
 use crate::upstream::{Upstream, UpstreamError};
 
-/// Tasks whose session is remembered, and tasks that wait for their clients' answers.
+/// Tasks whose session is remembered, and tasks that wait for their clients' answers, in all and of one agent.
 const MAX_TASKS: usize = 10_000;
 const MAX_WATCHES: usize = 1000;
+const MAX_WATCHES_PER_AGENT: usize = 64;
 
 /// How long `tasks/get` waits for what a task wants to ask.
 const PROMPT: std::time::Duration = std::time::Duration::from_secs(1);
@@ -33,8 +35,8 @@ pub(super) struct Tasks {
 }
 
 /// A task that asks: its `tasks/result` is under way, since that is where a legacy server asks.
-#[derive(Default)]
 struct Watch {
+    agent: Arc<str>,
     asks: Mutex<BTreeMap<Box<str>, Ask>>,
     asked: Notify,
 }
@@ -53,6 +55,18 @@ impl Tasks {
 
     pub(super) fn home(&self, server: &Arc<str>, id: &str) -> Option<Arc<Slot>> {
         lock(&self.homes).get(&(Arc::clone(server), id.into()))?.upgrade()
+    }
+
+    /// None where there is no room.
+    fn begin(&self, key: &Key, agent: &Arc<str>) -> Option<Arc<Watch>> {
+        let mut watches = lock(&self.watches);
+        let own = watches.values().filter(|watch| watch.agent == *agent).count();
+        if watches.len() >= MAX_WATCHES || own >= MAX_WATCHES_PER_AGENT {
+            return None;
+        }
+        let watch = Arc::new(Watch { agent: Arc::clone(agent), asks: Mutex::default(), asked: Notify::new() });
+        watches.insert(key.clone(), Arc::clone(&watch));
+        Some(watch)
     }
 
     fn watch(&self, key: &Key) -> Option<Arc<Watch>> {
@@ -99,14 +113,10 @@ impl ToLegacy {
         let watch = match self.tasks.watch(&key) {
             Some(watch) => watch,
             None => {
-                let watch = Arc::new(Watch::default());
-                {
-                    let mut watches = lock(&self.tasks.watches);
-                    if watches.len() >= MAX_WATCHES {
-                        return "{}".to_owned();
-                    }
-                    watches.insert(key.clone(), Arc::clone(&watch));
-                }
+                let Some(watch) = self.tasks.begin(&key, &leg.agent.key) else {
+                    tracing::warn!(server = %slot.server_id(), agent = %leg.agent.key, "too many tasks wait for their clients");
+                    return "{}".to_owned();
+                };
                 let mut params = Params::default();
                 params.add("taskId", mcp::string(id));
                 let (to, ours) = (Arc::clone(self), leg.upstream.server.next_id());
@@ -174,16 +184,20 @@ impl ToLegacy {
     }
 }
 
-/// Reads the `tasks/result` of a task that asks, until it is over or nobody answers any more.
+/// Reads the `tasks/result` of a task that asks, until it is over or its client's time is.
 async fn watching(to: &Arc<ToLegacy>, key: Key, mut flight: Flight) {
-    let patience = flight.patience();
-    while let Ok(step) = tokio::time::timeout(patience, flight.next()).await {
+    let expires = Instant::now() + flight.patience();
+    while let Ok(step) = tokio::time::timeout_at(expires, flight.next()).await {
         match step {
             Step::Message(_) => {}
             Step::Asks => {
                 let Some(watch) = to.tasks.watch(&key) else { break };
-                let asks = std::mem::take(&mut flight.asks);
-                lock(&watch.asks).extend(asks.into_iter().map(|ask| (ask.key.clone(), ask)));
+                let mut asks = std::mem::take(&mut flight.asks);
+                let mut waiting = lock(&watch.asks);
+                let room = ask::MAX_ASKS.saturating_sub(waiting.len());
+                flight.decline(asks.split_off(room.min(asks.len())), "too many questions wait for the client");
+                waiting.extend(asks.into_iter().map(|ask| (ask.key.clone(), ask)));
+                drop(waiting);
                 watch.asked.notify_waiters();
             }
             Step::Answer(_) | Step::Failed(_) => {
@@ -192,7 +206,11 @@ async fn watching(to: &Arc<ToLegacy>, key: Key, mut flight: Flight) {
             }
         }
     }
-    lock(&to.tasks.watches).remove(&key);
+    let over = lock(&to.tasks.watches).remove(&key);
+    let unanswered = over.map(|watch| std::mem::take(&mut *lock(&watch.asks))).unwrap_or_default();
+    if !flight.has_landed() {
+        flight.decline(unanswered.into_values().collect(), "the client did not answer in time");
+    }
 }
 
 /// The whole task, in the modern shape; or the error that the server gave instead.
