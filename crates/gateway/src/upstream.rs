@@ -61,6 +61,8 @@ pub(crate) enum UpstreamError {
     Unfilterable,
     #[error("its `endpoint` is not of its own origin")]
     Endpoint,
+    #[error("the session was lost: try again")]
+    SessionLost,
     #[error("its event stream broke off")]
     StreamLost,
     #[error("too many of its event streams are open")]

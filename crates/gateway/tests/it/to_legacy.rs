@@ -256,6 +256,7 @@ async fn what_the_policy_denies_a_server_is_not_offered_to_it() {
     assert_eq!(hello.json()["params"]["capabilities"], json!({ "roots": {} }));
 }
 
+/// What is counted is not sent twice for one: a call fails, and the next goes out in a new session. Lists are asked for again.
 #[tokio::test]
 async fn a_session_that_the_server_forgot_is_opened_again_once() {
     let hand = Hand::new(nothing()).await;
@@ -264,14 +265,21 @@ async fn a_session_that_the_server_forgot_is_opened_again_once() {
     for (n, gone) in [Answer::status(404), Answer::json(400, &no_session)].into_iter().enumerate() {
         let posted = post(&gate, &call(&nothing(), 1, "a"));
         hand.expect("tools/call").await.0.answer(gone);
+        assert_eq!(answer(posted, 1).await["error"]["code"], -32603);
+        let posted = post(&gate, &call(&nothing(), 1, "a"));
         let (exchange, _) = hand.expect("tools/call").await;
         assert_eq!(exchange.request.header("mcp-session-id"), Some(format!("session-{}", n + 1).as_str()));
         exchange.answer_with_result(&json!({ "content": [] }));
         assert!(answer(posted, 1).await["error"].is_null());
     }
-    let posted = post(&gate, &call(&nothing(), 1, "a"));
-    hand.expect("tools/call").await.0.answer(Answer::status(404));
-    hand.expect("tools/call").await.0.answer(Answer::status(404));
+    let list = of(&nothing(), 1, "tools/list", json!({}));
+    let posted = post(&gate, &list);
+    hand.expect("tools/list").await.0.answer(Answer::status(404));
+    hand.expect("tools/list").await.0.answer_with_result(&json!({ "tools": [] }));
+    assert!(answer(posted, 1).await["error"].is_null());
+    let posted = post(&gate, &list);
+    hand.expect("tools/list").await.0.answer(Answer::status(404));
+    hand.expect("tools/list").await.0.answer(Answer::status(404));
     assert_eq!(answer(posted, 1).await["error"]["code"], -32603, "and not for ever");
     // An error of the server's about the call itself is an answer: the call ran.
     let posted = post(&gate, &call(&nothing(), 1, "a"));

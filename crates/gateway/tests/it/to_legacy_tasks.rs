@@ -177,16 +177,18 @@ async fn a_task_asks_so_much_at_a_time_and_no_longer_than_its_client_may_take() 
     assert_eq!((&told["id"], &told["error"]["code"]), (&json!("too many"), &json!(-32603)), "{told}");
     // Nobody answers, and a server that goes on talking does not prolong that.
     let mut cancelled = false;
-    let ends = async { while !cancelled {
-        tokio::select! {
-            exchange = hand.next() => {
-                let message: Value = serde_json::from_str(exchange.request.text()).unwrap_or_default();
-                cancelled |= message["method"] == "notifications/cancelled";
-                exchange.answer(testkit::Answer::status(if message.is_null() { 405 } else { 202 }));
+    let ends = async {
+        while !cancelled {
+            tokio::select! {
+                exchange = hand.next() => {
+                    let message: Value = serde_json::from_str(exchange.request.text()).unwrap_or_default();
+                    cancelled |= message["method"] == "notifications/cancelled";
+                    exchange.answer(testkit::Answer::status(if message.is_null() { 405 } else { 202 }));
+                }
+                () = tokio::time::sleep(std::time::Duration::from_millis(200)) => stream.event(&elicits("more")),
             }
-            () = tokio::time::sleep(std::time::Duration::from_millis(200)) => stream.event(&elicits("more")),
         }
-    } };
+    };
     testkit::patiently("the task to be given up", ends).await;
 }
 

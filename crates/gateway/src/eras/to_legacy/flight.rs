@@ -112,7 +112,9 @@ impl Flight {
         if leg.binding.is_some() {
             upstream.deadline += upstream.bounds.input_timeout; // the server may wait for the client before it says anything
         }
-        let source = Source::post(&slot, &session, &upstream, message, held);
+        // INVARIANT: what a policy permitted is sent once for each time that it was counted.
+        let again = !super::can_ask(method);
+        let source = Source::post(&slot, &session, &upstream, (message, again), held);
         Self {
             to_legacy: Arc::clone(to_legacy),
             slot,
@@ -228,7 +230,8 @@ impl Flight {
 
     fn failed(&mut self, error: UpstreamError) -> UpstreamError {
         // Then it never ran. Whatever else ended the exchange, the server may still be at work.
-        self.landed |= matches!(error, UpstreamError::Status(_) | UpstreamError::Connect(_));
+        self.landed |=
+            matches!(error, UpstreamError::Status(_) | UpstreamError::Connect(_) | UpstreamError::SessionLost);
         error
     }
 

@@ -49,15 +49,16 @@ pub(super) enum Heard {
 }
 
 impl Source {
-    /// Posts a message. If the server has forgotten the session, it did not run: it is posted again, in a new one.
+    /// Posts a message. If the server has forgotten the session, it is posted again in a new one where it may be; what is counted and
+    /// recorded goes out once.
     pub(super) fn post(
         slot: &Arc<Slot>,
         session: &Arc<Session>,
         upstream: &Upstream,
-        message: Vec<u8>,
+        (message, again): (Vec<u8>, bool),
         held: Option<Held>,
     ) -> Self {
-        let posted = post(Arc::clone(slot), Arc::clone(session), upstream.clone(), message, held);
+        let posted = post(Arc::clone(slot), Arc::clone(session), upstream.clone(), (message, again), held);
         Self {
             upstream: upstream.clone(),
             session: Arc::clone(session),
@@ -165,12 +166,15 @@ async fn post(
     slot: Arc<Slot>,
     session: Arc<Session>,
     upstream: Upstream,
-    message: Vec<u8>,
+    (message, again): (Vec<u8>, bool),
     held: Option<Held>,
 ) -> Result<(Arc<Session>, Response<Answering>), UpstreamError> {
     let response = upstream.post(session.headers(), message.clone(), held).await?;
     let Some(response) = unless_lost(&session, &upstream, response).await? else {
         slot.lost(&session);
+        if !again {
+            return Err(UpstreamError::SessionLost);
+        }
         let session = slot.session(&upstream, None).await?;
         let response = upstream.post(session.headers(), message, None).await?;
         return Ok((session, response));

@@ -89,7 +89,7 @@ impl Flight {
         self.theirs = self.leg.upstream.server.next_id();
         self.aloft.push(self.session.aloft(self.theirs, self.leg.binding.is_some(), self.routes.clone()));
         let message = Writer::request(self.theirs, Method::TasksResult, &params);
-        self.source = Source::post(&self.slot, &self.session, &self.leg.upstream, message, None);
+        self.source = Source::post(&self.slot, &self.session, &self.leg.upstream, (message, true), None);
     }
 
     /// A request of the server's.
