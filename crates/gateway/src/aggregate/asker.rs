@@ -95,15 +95,27 @@ impl Asker {
         }
     }
 
-    /// Within the session with that server. One that is gone is opened anew, once: nothing was done in it.
+    /// Within the session with that server. If even a new one is gone at once, that server fails, and not the client's session.
     async fn within(&self, joint: &Arc<Joint>, server: &Arc<Server>, body: &[u8]) -> Result<Reply, Refusal> {
+        match self.within_or_gone(joint, server, body).await {
+            Err(Refusal::SessionGone) => Err(UpstreamError::Status(http::StatusCode::NOT_FOUND).into()),
+            answered => answered,
+        }
+    }
+
+    /// One that is gone is opened anew, once: nothing was done in it.
+    async fn within_or_gone(&self, joint: &Arc<Joint>, server: &Arc<Server>, body: &[u8]) -> Result<Reply, Refusal> {
         let at = self.aggregate().position(&server.id).ok_or(Refusal::NoServer)?;
         let inner = joint.with(&self.pipeline, at, server).await?;
         match self.answered(&joint.entry(server, &inner), body).await {
             Err(Refusal::SessionGone) => {
                 joint.forget(at, &inner);
                 let inner = joint.with(&self.pipeline, at, server).await?;
-                self.answered(&joint.entry(server, &inner), body).await
+                let again = self.answered(&joint.entry(server, &inner), body).await;
+                if matches!(again, Err(Refusal::SessionGone)) {
+                    joint.forget(at, &inner);
+                }
+                again
             }
             answered => answered,
         }

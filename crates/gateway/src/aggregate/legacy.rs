@@ -19,7 +19,6 @@ use super::{Mount, calls, hello};
 use crate::batch;
 use crate::head::{self, one};
 use crate::modern::Claim;
-use crate::pipeline::Entry;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::server::Server;
@@ -95,7 +94,7 @@ impl Mount {
         let id: Option<String> = serde_json::from_str(response.id.as_json()).ok();
         let (server, id) = id.as_deref().and_then(names::unwrap_id).ok_or(Refusal::UnaskedAnswer)?;
         let id: u64 = id.parse().map_err(|_| Refusal::UnaskedAnswer)?;
-        let (server, inner) = self.with(&joint, server).ok_or(Refusal::UnaskedAnswer)?;
+        let (at, server, inner) = self.with(&joint, server).ok_or(Refusal::UnaskedAnswer)?;
         let body = match response.verdict {
             Verdict::Error(_) => Writer::answer(&id.to_string(), response.verdict),
             Verdict::Result(result) => {
@@ -109,7 +108,25 @@ impl Mount {
                 }
             }
         };
-        self.pipeline.read(&joint.entry(server, &inner), &body).await
+        // Who asked is gone with its session; the client's own goes on.
+        let answered = self.inside(&joint, (at, server, &inner), &body).await?;
+        answered.ok_or_else(|| Refusal::UnaskedAnswer.into())
+    }
+
+    /// None if the session with that server is gone: then it is forgotten, and the next request opens another.
+    async fn inside(
+        &self,
+        joint: &Joint,
+        (at, server, inner): (usize, &Arc<Server>, &Inner),
+        body: &[u8],
+    ) -> Result<Option<Reply>, Refused> {
+        match self.pipeline.read(&joint.entry(server, inner), body).await {
+            Err(refused) if matches!(refused.why, Refusal::SessionGone) => {
+                joint.forget(at, inner);
+                Ok(None)
+            }
+            answered => answered.map(Some),
+        }
     }
 
     pub(super) async fn notify(&self, notice: Notice, params: &Params<'_>) -> Result<Reply, Refused> {
@@ -124,33 +141,34 @@ impl Mount {
                 let token = params.get("progressToken").and_then(|token| serde_json::from_str::<String>(token).ok());
                 let target = token.as_deref().and_then(names::unwrap_id);
                 let target = target.and_then(|(server, token)| Some((self.with(&joint, server)?, token)));
-                if let Some(((server, inner), token)) = target.filter(|(_, token)| is_token(token)) {
+                if let Some(((at, server, inner), token)) = target.filter(|(_, token)| is_token(token)) {
                     let mut params = given(params);
                     params = mcp::replace(&params, &["progressToken"], token).unwrap_or(params);
-                    return self.pipeline.read(&joint.entry(server, &inner), &notification(notice, &params)).await;
+                    let told = self.inside(&joint, (at, server, &inner), &notification(notice, &params)).await?;
+                    return Ok(told.unwrap_or_else(|| reply::empty(StatusCode::ACCEPTED)));
                 }
             }
             // INVARIANT: in each session only what was opened there can be cancelled; in all others, this is about nothing
             Notice::Cancelled | Notice::RootsChanged => {
                 let body = notification(notice, &given(params));
                 let servers = self.pipeline.shared.aggregate.servers.iter().enumerate();
-                let open = servers.filter_map(|(at, server)| Some((server, joint.existing(at)?)));
-                join_all(open.map(|(server, inner)| self.tell(joint.entry(server, &inner), &body))).await;
+                let open = servers.filter_map(|(at, server)| Some((at, server, joint.existing(at)?)));
+                join_all(open.map(|(at, server, inner)| self.tell(&joint, at, server, inner, &body))).await;
             }
         }
         Ok(reply::empty(StatusCode::ACCEPTED))
     }
 
-    async fn tell(&self, entry: Entry, body: &[u8]) {
-        if let Err(refused) = self.pipeline.read(&entry, body).await {
-            self.pipeline.turned_away(&entry.server.id, &entry.agent, &refused);
+    async fn tell(&self, joint: &Joint, at: usize, server: &Arc<Server>, inner: Inner, body: &[u8]) {
+        if let Err(refused) = self.inside(joint, (at, server, &inner), body).await {
+            self.pipeline.turned_away(&server.id, &joint.agent, &refused);
         }
     }
 
-    fn with(&self, joint: &Joint, server: &str) -> Option<(&Arc<Server>, Inner)> {
+    fn with(&self, joint: &Joint, server: &str) -> Option<(usize, &Arc<Server>, Inner)> {
         let aggregate = &self.pipeline.shared.aggregate;
         let at = aggregate.position(server)?;
-        Some((aggregate.servers.get(at)?, joint.existing(at)?))
+        Some((at, aggregate.servers.get(at)?, joint.existing(at)?))
     }
 
     /// GET: the streams of all sessions inside as one; or one of them, resumed.

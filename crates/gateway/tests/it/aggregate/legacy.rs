@@ -220,6 +220,58 @@ async fn a_session_that_a_server_forgot_is_opened_anew() {
     assert_eq!(methods(&upstream), [call, call].concat());
 }
 
+/// A server that forgets every session at once: it fails, and the client keeps its session, and with it all other servers.
+#[tokio::test]
+async fn a_session_that_one_server_lost_is_not_the_clients() {
+    let (open, mut streams) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = testkit::Recorder::start(move |request| {
+        if request.body.is_empty() {
+            return testkit::Answer::status(405);
+        }
+        let message = request.json();
+        match (message["method"].as_str(), message["params"]["name"].as_str()) {
+            (Some("initialize"), _) => {
+                let result = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": { "name": "s", "version": "1" } });
+                testkit::Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result })).header("Mcp-Session-Id", "x")
+            }
+            (Some("tools/call"), Some("stream")) => {
+                let (answer, stream) = testkit::Answer::stream(200, "text/event-stream");
+                let _ = open.send(stream);
+                answer
+            }
+            (Some("notifications/initialized"), _) => testkit::Answer::status(202),
+            _ => testkit::Answer::status(404),
+        }
+    })
+    .await;
+    let a = Fake::with("a", &["t"]).await;
+    let gate = plan(&[("a", &a, OPEN)]).server("s", upstream.url("/mcp"), "a.json").start();
+    let client = legacy(&gate).await;
+    let call =
+        json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": { "name": "s__t", "arguments": {} } });
+    let failed = client.http().post(&call).await;
+    assert_eq!((failed.status, &failed.json()["error"]["code"]), (200, &json!(-32603)));
+    for answers in [true, false] {
+        let params = json!({ "name": "s__stream", "arguments": {} });
+        let (mut reply, stream) = tokio::join!(client.start(6, "tools/call", params), streams.recv());
+        let mut stream = stream.unwrap();
+        stream.event(&elicit(json!(7)));
+        let asked = reply.next_event().await.unwrap().json();
+        let token = &asked["params"]["_meta"]["progressToken"];
+        let (message, status) = match answers {
+            true => (json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "action": "decline" } }), 400),
+            false => (
+                json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": token, "progress": 1 } }),
+                202,
+            ),
+        };
+        assert_eq!(client.http().post(&message).await.status, status);
+        let sent = upstream.requests().pop().unwrap().json();
+        assert_eq!(sent["method"], message["method"], "it went up");
+    }
+    assert_eq!(said(&client.call("a__t", json!({})).await)["by"], "a", "the session is there");
+}
+
 /// A server that was away when the session began is met when it is first needed, and told what the others were told.
 #[tokio::test]
 async fn a_server_that_was_away_is_met_later() {
