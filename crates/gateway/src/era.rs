@@ -13,10 +13,14 @@ use crate::server::Server;
 use crate::stdio::StdioError;
 use crate::upstream::{MCP_METHOD, PROTOCOL_VERSION, Upstream, UpstreamError, is_type};
 
+#[cfg(test)]
+mod tests;
+
 /// A server that spoke only legacy is asked again after this long: it may have been replaced.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// A program that says nothing to the question for so long is legacy: such ones may ignore what comes before `initialize`.
+/// And who is known to be legacy is not waited for any longer when it is asked again.
 const PROBE: Duration = Duration::from_secs(10);
 
 const UNKNOWN: u8 = 0;
@@ -36,7 +40,7 @@ pub(crate) struct EraCache {
 #[derive(Default)]
 struct Asked {
     answered: Option<Instant>,
-    /// It said so itself, and does not change while it runs.
+    /// It is a program, and does not change while it runs.
     for_good: bool,
     failed: Option<Instant>,
 }
@@ -65,18 +69,23 @@ impl EraCache {
             _ => {}
         }
         let program = upstream.server.way.is_program();
-        let answer = match program {
+        let legacy = self.known.load(Ordering::Relaxed) == LEGACY;
+        let answer = match program || legacy {
             true => tokio::time::timeout(PROBE, probe(upstream)).await.ok(),
             false => Some(probe(upstream).await),
         };
         // A program that ends at such a question is legacy, or broken: `initialize` will tell.
-        let answered = answer.as_ref().is_some_and(Result::is_ok);
         let ended = matches!(answer, None | Some(Err(UpstreamError::Stdio(StdioError::Died(_)))));
         match answer.filter(|_| !ended).unwrap_or(Ok(false)) {
             Ok(modern) => {
                 self.known.store(if modern { MODERN } else { LEGACY }, Ordering::Relaxed);
-                *asked = Asked { answered: Some(Instant::now()), for_good: program && answered, failed: None };
+                *asked = Asked { answered: Some(Instant::now()), for_good: program, failed: None };
                 Ok(modern)
+            }
+            // One that is in trouble says nothing new of itself: the request itself will tell.
+            Err(error) if legacy && !matches!(error, UpstreamError::Connect(_)) => {
+                asked.answered = Some(Instant::now());
+                Ok(false)
             }
             Err(error) => {
                 asked.failed = Some(Instant::now());

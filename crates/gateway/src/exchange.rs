@@ -146,7 +146,7 @@ impl Exchange {
         }
         match method {
             Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
-                self.tasks.note(&self.upstream.server.id, &self.agent.key, result.get());
+                self.tasks.note(&self.upstream.server, &self.agent.key, result.get());
                 match self.era == Era::Modern && self.asks_too_much(result) {
                     true => Err(Refusal::ForbiddenInput),
                     false => Ok(None),
@@ -202,7 +202,7 @@ impl Exchange {
         let tasks: Vec<&RawValue> = serde_json::from_str(listed.get("tasks")?.get()).ok()?;
         let own = |task: &&&RawValue| {
             let id = Object::read(task.get()).and_then(|task| task.text("taskId"));
-            id.is_some_and(|id| self.tasks.belongs(&self.upstream.server.id, &self.agent.key, &id))
+            id.is_some_and(|id| self.tasks.belongs(&self.upstream.server, &self.agent.key, &id))
         };
         let kept: Vec<&str> = tasks.iter().filter(own).map(|task| task.get()).collect();
         mcp::replace(result, &["tasks"], &format!("[{}]", kept.join(",")))
@@ -306,7 +306,7 @@ impl Exchange {
         let Some(params) = Object::read(params) else { return false };
         let inner = params.object("task");
         let id = params.text("taskId").or_else(|| inner.as_ref()?.text("taskId"));
-        id.is_some_and(|id| self.tasks.belongs(&self.upstream.server.id, &self.agent.key, &id))
+        id.is_some_and(|id| self.tasks.belongs(&self.upstream.server, &self.agent.key, &id))
     }
 
     /// The params of a withdrawal, under the id that the client knows.

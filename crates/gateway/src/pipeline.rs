@@ -404,7 +404,7 @@ impl Pipeline {
     /// A task is only its owner's.
     fn owned(&self, entry: &Entry, lawful: &Lawful<'_>) -> Result<(), Refusal> {
         let tasks = judge::tasks(lawful.method, &lawful.params).ok_or(Refusal::ForeignTask)?;
-        match tasks.iter().all(|id| self.shared.tasks.belongs(&entry.server.id, &lawful.agent.key, id)) {
+        match tasks.iter().all(|id| self.shared.tasks.belongs(&entry.server, &lawful.agent.key, id)) {
             true => Ok(()),
             false => Err(Refusal::ForeignTask),
         }
@@ -489,7 +489,7 @@ impl Pipeline {
     /// The upstream gave no answer: the request is over.
     fn undone(&self, exchange: Exchange, why: impl Into<Refusal>) -> Refused {
         let why = why.into();
-        if matches!(why, Refusal::Upstream(UpstreamError::Connect(_) | UpstreamError::Stdio(_))) {
+        if matches!(&why, Refusal::Upstream(error) if error.is_the_end()) {
             exchange.upstream.server.era.forget();
         }
         self.undone_by(exchange, why)

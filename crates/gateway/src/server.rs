@@ -128,6 +128,14 @@ impl Server {
         }
     }
 
+    /// Has each agent a process of its own here? Then what is in it, under whichever id, is that agent's.
+    pub(crate) fn is_private(&self) -> bool {
+        match &self.way {
+            Way::Http(_) | Way::Sse(_) | Way::Auto(_) => false,
+            Way::Stdio(stdio) => !stdio.is_shared(),
+        }
+    }
+
     /// How the program is doing, if it is one.
     pub(crate) fn program(&self) -> Option<(&str, Doing)> {
         match &self.way {

@@ -56,6 +56,13 @@ pub(crate) struct Stdio {
     house: Arc<House>,
 }
 
+impl Stdio {
+    /// Is there one process for all?
+    pub(crate) fn is_shared(&self) -> bool {
+        self.house.command.shared
+    }
+}
+
 /// Tells the line that nobody waits any more.
 struct Leaving {
     notes: mpsc::UnboundedSender<Note>,

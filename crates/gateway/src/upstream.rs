@@ -76,6 +76,11 @@ pub(crate) enum UpstreamError {
 }
 
 impl UpstreamError {
+    /// May what answers next time be something else than what was there before?
+    pub(crate) fn is_the_end(&self) -> bool {
+        matches!(self, Self::Connect(_)) || matches!(self, Self::Stdio(error) if error.is_the_end())
+    }
+
     pub(crate) fn of_request(error: hyper_util::client::legacy::Error) -> Self {
         if error.is_connect() { Self::Connect(error) } else { Self::Exchange(error) }
     }

@@ -94,7 +94,7 @@ impl ToLegacy {
             let (slot, session) = (Arc::clone(&retry.slot), Arc::clone(&retry.session));
             return Ok(Crossing { slot, session, declared, binding: Some(*binding), retry: Some(retry) });
         }
-        let home = params.name().filter(|_| method.is_of_a_task()).and_then(|id| self.tasks.home(server, id));
+        let home = params.name().filter(|_| method.is_of_a_task()).and_then(|id| self.tasks.home(server, agent, id));
         let slot = match home {
             Some(slot) if slot.is_of(agent) => slot,
             Some(_) | None => self.pool.slot(upstream, agent, declared.offers)?,

@@ -25,3 +25,20 @@ pub(crate) enum StdioError {
     #[error("no randomness to make a session id of")]
     NoRandomness,
 }
+
+impl StdioError {
+    /// Is the process gone, so that the next one may be another program? Everything else is one client's own trouble.
+    pub(crate) fn is_the_end(&self) -> bool {
+        match self {
+            Self::Spawn { .. } | Self::Died(_) => true,
+            Self::Crashing(_)
+            | Self::Full { .. }
+            | Self::Overflow
+            | Self::Gone
+            | Self::Subscriptions
+            | Self::Ending
+            | Self::NotALine
+            | Self::NoRandomness => false,
+        }
+    }
+}

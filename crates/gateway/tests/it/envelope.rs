@@ -349,9 +349,9 @@ async fn news_of_a_task_is_for_its_owner() {
     }
 }
 
-/// A result that names another's task does not hand it over.
+/// A server that counts its tasks gives equal ids to two: then nobody can tell whose the task is, and neither reads the other's.
 #[tokio::test]
-async fn a_task_stays_whose_it_is() {
+async fn a_task_that_two_were_given_is_nobodys() {
     let upstream = Recorder::start(|request| {
         let message = request.json();
         let result = match message["method"].as_str().unwrap() {
@@ -364,12 +364,17 @@ async fn a_task_stays_whose_it_is() {
     .await;
     let gate = Gate::before(&upstream, STRICT);
     let (owner, other) = (gate.legacy().await, gate.legacy().await);
-    for client in [&owner, &other, &owner] {
-        client.call("allowed_tool", json!({})).await;
-    }
     let get = json!({ "taskId": "task-1" });
-    assert!(owner.request("tasks/get", get.clone()).await["error"].is_null());
-    assert_eq!(other.request("tasks/get", get).await["error"]["message"], "task not found");
+    for _ in 0..2 {
+        owner.call("allowed_tool", json!({})).await;
+        assert!(owner.request("tasks/get", get.clone()).await["error"].is_null(), "named twice, it is still the same");
+    }
+    for client in [&other, &owner] {
+        client.call("allowed_tool", json!({})).await;
+        for client in [&owner, &other] {
+            assert_eq!(client.request("tasks/get", get.clone()).await["error"]["message"], "task not found");
+        }
+    }
 }
 
 /// Vector 32: a retry is a new call.

@@ -85,6 +85,26 @@ async fn each_legacy_session_has_a_process_and_each_modern_agent_one() {
     assert!(call(&two, "pid", json!({})).await.is_u64());
 }
 
+/// Processes that count their tasks: the first of each is another, unless they are one process.
+#[tokio::test]
+async fn tasks_of_two_agents_under_one_id_are_two_where_each_has_a_process() {
+    for shared in [false, true] {
+        let gate = gate(&["--legacy"], &format!("shared = {shared}"));
+        let clients = [gate.legacy().await, gate.legacy().await];
+        for client in &clients {
+            let made = client.request("tools/call", json!({ "name": "task", "task": {} })).await;
+            assert_eq!(made["result"]["task"]["taskId"], "1", "{made}");
+        }
+        for client in &clients {
+            let task = client.request("tasks/get", json!({ "taskId": "1" })).await;
+            match shared {
+                false => assert_eq!(task["result"]["pid"], call(client, "pid", json!({})).await, "{task}"),
+                true => assert_eq!(task["error"]["message"], "task not found"),
+            }
+        }
+    }
+}
+
 /// `npx` takes seconds: what was started to find out is used.
 #[tokio::test]
 async fn nothing_is_started_twice_to_find_out_the_era() {

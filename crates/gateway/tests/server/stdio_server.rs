@@ -179,6 +179,7 @@ impl Server {
             "tools/list" => json!({ "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
                 "tools": [{ "name": "echo", "inputSchema": { "type": "object" } }] }),
             "tools/call" => return self.call(id, params).map(Ok),
+            "tasks/get" => json!({ "taskId": params["taskId"], "status": "working", "pid": std::process::id() }),
             _ => return Some(Err((-32601, "no such method"))),
         };
         Some(Ok(result))
@@ -190,6 +191,7 @@ impl Server {
         Some(match params["name"].as_str().unwrap() {
             "echo" => text(given),
             "pid" => text(std::process::id()),
+            "task" => json!({ "task": { "taskId": "1", "status": "working" } }),
             "where" => {
                 let environment: std::collections::BTreeMap<String, String> = std::env::vars().collect();
                 text(json!({ "cwd": std::env::current_dir().unwrap(), "env": environment }))

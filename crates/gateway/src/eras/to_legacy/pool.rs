@@ -138,6 +138,10 @@ impl Slot {
         self.current.load_full()
     }
 
+    pub(super) fn agent_key(&self) -> &Arc<str> {
+        &self.agent.key
+    }
+
     pub(super) fn server_id(&self) -> &Arc<str> {
         &self.server.id
     }

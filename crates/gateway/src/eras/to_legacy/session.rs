@@ -88,14 +88,21 @@ impl Session {
         params.add("capabilities", offers.to_json());
         params.add("clientInfo", info.unwrap_or(NOBODY).to_owned());
         let hello = Writer::request(upstream.server.next_id(), Method::Initialize, &params);
-        let response = upstream.post(HeaderMap::new(), hello, None).await?;
+        let response = upstream.post(HeaderMap::new(), hello, None).await.inspect_err(|why| {
+            if why.is_the_end() {
+                upstream.server.era.forget();
+            }
+        })?;
         if !response.status().is_success() {
             upstream.server.era.forget();
             return Err(UpstreamError::Status(response.status()));
         }
         let id = response.headers().get(SESSION_ID).cloned();
         let answer = read(upstream, response).await?;
-        let session = Self::agreed(id, &answer).ok_or(UpstreamError::NotAnAnswer)?;
+        let session = Self::agreed(id, &answer).ok_or_else(|| {
+            upstream.server.era.forget(); // not legacy after all
+            UpstreamError::NotAnAnswer
+        })?;
         let announced = Writer::notification(mcp::Notice::Initialized, &Params::default());
         let response = upstream.post(session.headers(), announced, None).await?;
         match response.status().is_success() {

@@ -14,6 +14,7 @@ use super::ask::{self, Ask};
 use super::flight::{Flight, Leg, Step, Task};
 use super::pool::Slot;
 use super::session::Session;
+use crate::agent::Agent;
 use crate::answering::Answering;
 use crate::refusal::Refusal;
 use crate::upstream::{Upstream, UpstreamError};
@@ -26,7 +27,8 @@ const MAX_WATCHES_PER_AGENT: usize = 64;
 /// How long `tasks/get` waits for what a task wants to ask.
 const PROMPT: std::time::Duration = std::time::Duration::from_secs(1);
 
-type Key = (Arc<str>, Box<str>);
+/// Server, agent, task. INVARIANT: the agent is part of it: servers may give equal ids to two of them.
+type Key = (Arc<str>, Arc<str>, Box<str>);
 
 #[derive(Default)]
 pub(super) struct Tasks {
@@ -43,18 +45,18 @@ struct Watch {
 
 impl Tasks {
     /// Where a task lives.
-    pub(super) fn settle(&self, server: &Arc<str>, id: &str, slot: &Arc<Slot>) {
+    pub(super) fn settle(&self, id: &str, slot: &Arc<Slot>) {
         let mut homes = lock(&self.homes);
         if homes.len() >= MAX_TASKS {
             homes.retain(|_, slot| slot.strong_count() > 0);
         }
         if homes.len() < MAX_TASKS {
-            homes.insert((Arc::clone(server), id.into()), Arc::downgrade(slot));
+            homes.insert(key(slot, id), Arc::downgrade(slot));
         }
     }
 
-    pub(super) fn home(&self, server: &Arc<str>, id: &str) -> Option<Arc<Slot>> {
-        lock(&self.homes).get(&(Arc::clone(server), id.into()))?.upgrade()
+    pub(super) fn home(&self, server: &Arc<str>, agent: &Agent, id: &str) -> Option<Arc<Slot>> {
+        lock(&self.homes).get(&(Arc::clone(server), Arc::clone(&agent.key), id.into()))?.upgrade()
     }
 
     /// None where there is no room.
@@ -72,6 +74,10 @@ impl Tasks {
     fn watch(&self, key: &Key) -> Option<Arc<Watch>> {
         lock(&self.watches).get(key).cloned()
     }
+}
+
+fn key(slot: &Slot, id: &str) -> Key {
+    (Arc::clone(slot.server_id()), Arc::clone(slot.agent_key()), id.into())
 }
 
 impl ToLegacy {
@@ -109,7 +115,7 @@ impl ToLegacy {
     }
 
     async fn asks_of(self: &Arc<Self>, slot: &Arc<Slot>, session: &Arc<Session>, leg: Leg, id: &str) -> String {
-        let key = (Arc::clone(slot.server_id()), id.into());
+        let key = key(slot, id);
         let watch = match self.tasks.watch(&key) {
             Some(watch) => watch,
             None => {
@@ -146,7 +152,7 @@ impl ToLegacy {
         ours: u64,
         (id, responses): (&str, Option<&str>),
     ) -> Result<Response<Answering>, Refusal> {
-        let watch = self.tasks.watch(&(Arc::clone(slot.server_id()), id.into()));
+        let watch = self.tasks.watch(&key(slot, id));
         let given = responses.and_then(Object::read).unwrap_or_default();
         for (key, answer) in given.iter().filter(|(_, answer)| answer.get().starts_with('{')) {
             // INVARIANT: each is answered once

@@ -60,7 +60,7 @@ async fn a_task_is_looked_for_in_ones_own_session_only() {
     let (bridge, upstream) = (ToLegacy::new(), upstream_of(&recorder));
     let (ann, bob) = (agent("10.0.0.7"), agent("10.0.0.8"));
     let anns = bridge.enter(&upstream, &ann, Method::ToolsCall, &params(CALL)).await.unwrap();
-    bridge.tasks.settle(&upstream.server.id, "t1", &anns.slot);
+    bridge.tasks.settle("t1", &anns.slot);
     let get = Object::read(r#"{"taskId":"t1"}"#).unwrap();
     let get = Params::of(Method::TasksGet, mcp::Revision::MODERN, &get).unwrap();
     let again = bridge.enter(&upstream, &ann, Method::TasksGet, &get).await.unwrap();

@@ -64,7 +64,7 @@ impl Flight {
                 return self.await_task(&id);
             }
             (Verdict::Result(result), Task::Handed) if let Some(id) = tasks::created(result.get()) => {
-                self.to_legacy.tasks.settle(self.slot.server_id(), &id, &self.slot);
+                self.to_legacy.tasks.settle(&id, &self.slot);
                 tasks::handed(result.get(), &self.session).map(|task| Answer::result(ours, &task))
             }
             (Verdict::Error(error), _) if crate::era::error_code(error.get()) == Some(URL_ELICITATION_REQUIRED) => {
