@@ -96,6 +96,10 @@ async fn pages(
             break;
         }
     }
+    // It would be asked on and on, and those after it never.
+    if drained.items.is_empty() && from.is_some() {
+        return Err(format!("{MAX_PAGES} empty pages, and more to come"));
+    }
     drained.next = from;
     Ok(drained)
 }

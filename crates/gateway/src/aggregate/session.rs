@@ -39,7 +39,7 @@ pub(crate) struct Joint {
 #[derive(Default)]
 struct Slot {
     /// Held while opening, so that one opens for all.
-    opening: tokio::sync::Mutex<()>,
+    opening: Arc<tokio::sync::Mutex<()>>,
     inner: Mutex<Option<Inner>>,
 }
 
@@ -66,18 +66,31 @@ impl Joint {
     }
 
     /// The session with a server; one that does not exist yet, or not any more, is opened.
-    pub(super) async fn with(&self, pipeline: &Pipeline, at: usize, server: &Arc<Server>) -> Result<Inner, Refusal> {
+    pub(super) async fn with(
+        self: &Arc<Self>,
+        pipeline: &Pipeline,
+        at: usize,
+        server: &Arc<Server>,
+    ) -> Result<Inner, Refusal> {
         let slot = self.slots.get(at).ok_or(Refusal::NoServer)?;
         if let Some(inner) = slot.get().clone() {
             return Ok(inner);
         }
-        let _turn = slot.opening.lock().await;
+        let turn = Arc::clone(&slot.opening).lock_owned().await;
         if let Some(inner) = slot.get().clone() {
             return Ok(inner);
         }
-        let inner = self.open(pipeline, server).await?;
-        *slot.get() = Some(inner.clone());
-        Ok(inner)
+        let (joint, pipeline, server) = (Arc::clone(self), pipeline.clone(), Arc::clone(server));
+        // A task of its own: a list does not wait for a program that starts slowly, and the next list finds it started.
+        let opened = tokio::spawn(async move {
+            let _turn = turn;
+            let inner = joint.open(&pipeline, &server).await?;
+            if let Some(slot) = joint.slots.get(at) {
+                *slot.get() = Some(inner.clone());
+            }
+            Ok(inner)
+        });
+        opened.await.unwrap_or_else(|_| Err(UpstreamError::LatelyFailed.into()))
     }
 
     /// The session with a server, if there is one now.

@@ -102,6 +102,50 @@ async fn a_cursor_is_good_for_its_list_its_agent_and_its_policies_only() {
 }
 
 #[tokio::test]
+async fn a_server_of_endless_empty_pages_takes_nothing_from_the_others() {
+    let [a, b] = [Fake::paged("a", &[&[] as &[&str]; 150]).await, Fake::with("b", &["t"]).await];
+    let gate = plan(&[("a", &a, OPEN), ("b", &b, OPEN)]).start();
+    for client in clients(&gate).await {
+        let answer = client.request("tools/list", json!({})).await;
+        assert_eq!(listed(&answer, "tools", "name"), ["b__t"]);
+        assert_eq!(answer["result"]["nextCursor"], Value::Null);
+        assert_eq!(answer["result"]["_meta"]["dev.toolgate/unavailable"], json!(["a"]));
+    }
+}
+
+/// What a list did not wait for goes on: the next list has it, and nothing is begun twice.
+#[tokio::test]
+async fn a_server_that_begins_slowly_is_there_for_a_later_list() {
+    let (open, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = Recorder::start(move |request| {
+        let message = request.json();
+        match message["method"].as_str() {
+            Some("initialize") => {
+                let (answer, stream) = testkit::Answer::stream(200, "text/event-stream");
+                let _ = open.send((message["id"].clone(), stream));
+                answer
+            }
+            Some("tools/list") => {
+                let result = json!({ "tools": [{ "name": "t" }] });
+                testkit::Answer::json(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))
+            }
+            _ => testkit::Answer::status(202),
+        }
+    })
+    .await;
+    let gate = Plan::default().server("s", upstream.url("/mcp"), "p").policy("p", OPEN);
+    let gate = gate.set("aggregate.timeout", "300ms").start();
+    let client = legacy(&gate).await;
+    assert!(client.list_tools().await.is_empty());
+    let (id, mut stream) = begun.recv().await.unwrap();
+    let result = json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} }, "serverInfo": { "name": "s", "version": "1" } });
+    stream.event(&json!({ "jsonrpc": "2.0", "id": id, "result": result }));
+    stream.end();
+    testkit::patiently("the list", async { while client.list_tools().await != ["s__t"] {} }).await;
+    assert_eq!(methods(&upstream).iter().filter(|method| *method == "initialize").count(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_is_dead_or_silent_takes_nothing_from_the_others() {
     let a = Fake::with("a", &["t"]).await;
     let silent = Recorder::by_hand().await;
