@@ -88,19 +88,22 @@ async fn heard(
     if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
         return Ok((response, Heard::Unknown));
     }
-    if !status.is_success() {
-        return Ok((response, Heard::Refused));
-    }
     let events = is_type(&response, "text/event-stream");
-    if !events && !is_type(&response, "application/json") {
-        return Ok((response, Heard::Fine));
+    let readable = events || is_type(&response, "application/json");
+    match (status.is_success(), readable) {
+        (true, false) => return Ok((response, Heard::Fine)),
+        (false, _) if !readable || status != StatusCode::BAD_REQUEST => return Ok((response, Heard::Refused)),
+        _ => {}
     }
     let (mut head, body) = response.into_parts();
     let bytes = match events {
         true => first_answer(upstream, body).await?.into(),
         false => upstream.read(body).await?,
     };
-    let refused = read(&bytes);
+    let refused = match (status.is_success(), read(&bytes)) {
+        (false, Heard::Fine) => Heard::Refused,
+        (_, heard) => heard,
+    };
     let whole = Answering::json(status, bytes);
     head.headers.extend(whole.headers().clone());
     Ok((Response::from_parts(head, whole.into_body()), refused))
