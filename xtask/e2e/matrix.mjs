@@ -11,8 +11,8 @@ const [SDK, ERA, TARGETS] = process.argv.slice(2);
 const installed = createRequire(process.env.MODULES + "/");
 const load = (name) => import(pathToFileURL(installed.resolve(name)));
 
-// How many targets are looked at together, and how long connecting and each check may take, in milliseconds.
-const TOGETHER = 4;
+// How many targets are looked at together (see `matrix.py`), and how long connecting and each check may take, in milliseconds.
+const TOGETHER = ERA === "modern" ? 1 : 4;
 const PATIENCE = 30_000;
 
 const elicit = async ({ params }) => {

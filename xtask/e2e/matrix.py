@@ -18,8 +18,9 @@ from peer import MAJOR, complain, plain
 
 ERA, TARGETS = sys.argv[1], json.loads(sys.argv[2])
 
-# How many targets are looked at together, and how long connecting and each check may take, in seconds.
-TOGETHER, PATIENCE = 4, 30
+# How many targets are looked at together, and how long connecting and each check may take, in seconds. Modern clients of one machine are
+# one agent as long as nobody says who they are, and a legacy program's question that may belong to two open calls goes to neither.
+TOGETHER, PATIENCE = 1 if ERA == "modern" else 4, 30
 
 
 async def elicit(_context, params):

@@ -106,6 +106,8 @@ fn look(wanted: &Wanted, folder: &Path) -> anyhow::Result<Seen> {
         }
     }
     let (work, seen) = (Mutex::new(work), Mutex::new(Seen::default()));
+    // All modern clients are one agent here, so they take turns, too.
+    let modern = Mutex::new(());
     std::thread::scope(|scope| {
         let together = std::thread::available_parallelism().map_or(2, usize::from);
         let workers: Vec<_> = (0..together)
@@ -113,6 +115,7 @@ fn look(wanted: &Wanted, folder: &Path) -> anyhow::Result<Seen> {
                 scope.spawn(|| -> anyhow::Result<()> {
                     while let Some((sdk, era, own, command, targets)) = locked(&work).pop() {
                         let client = format!("{}-{}", slug(sdk), era.name());
+                        let _turn = (era == Era::Modern).then(|| locked(&modern));
                         let said = client::run(command, &targets, &folder.join(format!("{client}.log")))?;
                         std::fs::write(folder.join(format!("{client}.out")), &said)?;
                         locked(&seen).read(sdk, &own, &said);
