@@ -14,7 +14,7 @@ use crate::stdio::StdioError;
 use crate::upstream::{MCP_METHOD, PROTOCOL_VERSION, Upstream, UpstreamError, is_type};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// A server that spoke only legacy is asked again after this long: it may have been replaced.
 const ASK_AGAIN: Duration = Duration::from_secs(60);

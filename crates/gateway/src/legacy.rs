@@ -15,7 +15,7 @@ use crate::pipeline::{Entry, Pipeline, Shared};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::session::Session;
-use crate::upstream::{LAST_EVENT_ID, UpstreamError, content_type, is_type};
+use crate::upstream::{LAST_EVENT_ID, Upstream, UpstreamError, content_type, is_type};
 
 /// A session whose `initialize` is under way: it goes, unless the server agrees to it.
 pub(crate) struct Opening {
@@ -132,6 +132,17 @@ impl Pipeline {
             }
             _ => {}
         }
+        Ok(self.own_stream(entry, session, upstream, response.into_body()))
+    }
+
+    /// What the server says in a session beside its answers, on its way to the client.
+    pub(crate) fn own_stream(
+        &self,
+        entry: &Entry,
+        session: Arc<Session>,
+        upstream: Upstream,
+        body: Answering,
+    ) -> Reply {
         let exchange = Exchange {
             bound: entry.server.policy.current(),
             era: Era::Legacy,
@@ -142,8 +153,7 @@ impl Pipeline {
             opening: None,
             upstream,
         };
-        let relay = self.listening(response.into_body(), exchange);
-        Ok(reply::events(Out::Relay(Box::new(relay))))
+        reply::events(Out::Relay(Box::new(self.listening(body, exchange))))
     }
 
     /// DELETE: ends our session and the upstream's.

@@ -11,7 +11,8 @@ use crate::policies::PolicyFile;
 use crate::server::{Road, Way};
 use crate::tls::Tls;
 
-fn upstream_of(recorder: &Recorder) -> Upstream {
+/// The way to a server of the test's.
+pub(crate) fn upstream_of(recorder: &Recorder) -> Upstream {
     let config = Config::load(&Layers { file: ConfigFile::None, env: Vec::new(), flags: Vec::new() }).unwrap();
     let bounds = Arc::new(config.bounds);
     let policy = PolicyFile::built_in("p", r#"{ "version": "1", "default": "allow" }"#).unwrap();

@@ -3,31 +3,10 @@
 use std::sync::Arc;
 
 use testkit::Recorder;
-use tokio::time::Instant;
 
 use super::*;
 use crate::agent::Agent;
-use crate::clients::Clients;
-use crate::config::{Config, ConfigFile, Layers, Reach, UpstreamHeaders};
-use crate::policies::PolicyFile;
-use crate::server::{Road, Way};
-use crate::tls::Tls;
-
-fn upstream_of(recorder: &Recorder) -> Upstream {
-    let config = Config::load(&Layers { file: ConfigFile::None, env: Vec::new(), flags: Vec::new() }).unwrap();
-    let bounds = Arc::new(config.bounds);
-    let policy = PolicyFile::built_in("p", r#"{ "version": "1", "default": "allow" }"#).unwrap();
-    let url = recorder.url("/mcp").parse().unwrap();
-    let road = Road::new("s", &url, &Reach::default(), &Tls::of_system().unwrap()).unwrap();
-    let server = Arc::new(Server::new("s", Way::http(url, &UpstreamHeaders::default(), road), Arc::new(policy)));
-    Upstream {
-        client: Clients::to(std::iter::once(&server), &bounds),
-        server,
-        agent: "ann".into(),
-        deadline: Instant::now() + bounds.call_timeout,
-        bounds,
-    }
-}
+use crate::era::tests::upstream_of;
 
 fn agent(address: &str) -> Agent {
     Agent::peer(address.parse().unwrap())

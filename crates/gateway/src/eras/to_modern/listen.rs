@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use mcp::{Era, Method, Object, Params, ServerMessage, ServerNotice, Writer, meta, sse};
+use mcp::{Method, Object, Params, ServerMessage, ServerNotice, Writer, meta, sse};
 use policy::Subject;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -15,9 +15,8 @@ use tokio::time::Instant;
 use super::ToModern;
 use crate::answering::{Answering, Piece};
 use crate::era::modern_headers;
-use crate::exchange::Exchange;
 use crate::pipeline::{Entry, Pipeline};
-use crate::reply::{self, Out, Reply};
+use crate::reply::{self, Reply};
 use crate::session::Session;
 use crate::upstream::{Upstream, UpstreamError, is_type};
 
@@ -88,18 +87,7 @@ impl Pipeline {
         translated.subscriptions.replace(Some(stream));
         let listener = Listener { translated: Arc::clone(translated), upstream: upstream.clone(), feed };
         tokio::spawn(listener.run(translated.subscriptions.uris.subscribe(), ended));
-        let exchange = Exchange {
-            bound: entry.server.policy.current(),
-            era: Era::Legacy,
-            agent: session.agent.clone(),
-            session: Some(session),
-            call: None,
-            tasks: Arc::clone(&self.shared.tasks),
-            opening: None,
-            upstream,
-        };
-        let body = Answering::events(events, None).into_body();
-        reply::events(Out::Relay(Box::new(self.listening(body, exchange))))
+        self.own_stream(entry, session, upstream, Answering::events(events, None).into_body())
     }
 }
 
