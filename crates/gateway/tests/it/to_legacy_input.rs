@@ -218,9 +218,10 @@ async fn a_server_that_dies_meanwhile_is_an_error() {
     let (stream, _, required) = asked(&hand, &gate, &body).await;
     stream.cut();
     let posted = post(&gate, &retry(&body, 2, &required, &ann()));
+    // The answer may leave before the gateway has seen the cut, and then a word that the call is over: both are the dead server's own.
     let told = tokio::select! {
         told = answer(posted, 2) => told,
-        () = async { while hand.take().await["id"] == "ask" {} } => panic!("nothing but the answer is sent"),
+        never = async { loop { hand.take().await; } } => never,
     };
     assert_eq!(told["error"]["code"], -32603);
 }
