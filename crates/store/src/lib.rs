@@ -1,0 +1,1 @@
+//! What an operator decided through the API, kept: SQLite on one machine, PostgreSQL for many.
