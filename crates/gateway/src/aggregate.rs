@@ -35,6 +35,7 @@ use self::kind::Kind;
 use self::patience::Doubts;
 pub(crate) use self::seal::{NoKey, Seal};
 use self::session::Joints;
+use crate::agent::Agent;
 use crate::config;
 use crate::head;
 use crate::modern::{self, Claim};
@@ -90,12 +91,12 @@ impl Aggregate {
     }
 
     /// The session is in use, and those inside, though its client says nothing.
-    pub(crate) fn touch(&self, session: &str, mounts: &Sessions) {
-        let Some(joint) = self.sessions.find(session) else { return };
+    pub(crate) fn touch(&self, session: &str, agent: &Agent, mounts: &Sessions) {
+        let Some(joint) = self.sessions.find(session, agent) else { return };
         for (at, server) in self.servers.iter().enumerate() {
             let inner = joint.existing(at);
             if let Some(id) = inner.as_ref().and_then(|inner| inner.id.to_str().ok()) {
-                mounts.find(id, &server.id);
+                mounts.find(id, &server.id, agent);
             }
         }
     }
@@ -104,13 +105,9 @@ impl Aggregate {
         self.servers.binary_search_by(|server| (*server.id).cmp(id)).ok()
     }
 
+    /// Whoever may use it.
     fn server(&self, id: &str) -> Option<&Arc<Server>> {
         self.servers.get(self.position(id)?)
-    }
-
-    /// Of all policies together: another one makes old cursors bad.
-    fn revision(&self) -> String {
-        self.servers.iter().map(|server| format!("{}={} ", server.id, server.policy.current().hash)).collect()
     }
 }
 

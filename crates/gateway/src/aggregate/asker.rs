@@ -25,11 +25,9 @@ pub(crate) struct Asker {
 #[derive(Clone)]
 pub(super) enum Who {
     /// With the headers of the client's own request.
-    Modern {
-        agent: Agent,
-        headers: Arc<HeaderMap>,
-    },
-    Legacy(Arc<Joint>),
+    Modern { agent: Agent, headers: Arc<HeaderMap> },
+    /// In a session of its own.
+    Legacy { agent: Agent, joint: Arc<Joint> },
 }
 
 /// A request to one server. `id` and `params` are JSON text; `name` is what the params name, which modern headers mirror.
@@ -55,8 +53,7 @@ impl Asker {
 
     pub(super) fn agent(&self) -> &Agent {
         match &self.who {
-            Who::Modern { agent, .. } => agent,
-            Who::Legacy(joint) => &joint.agent,
+            Who::Modern { agent, .. } | Who::Legacy { agent, .. } => agent,
         }
     }
 
@@ -67,8 +64,18 @@ impl Asker {
     pub(super) fn joint(&self) -> Option<&Arc<Joint>> {
         match &self.who {
             Who::Modern { .. } => None,
-            Who::Legacy(joint) => Some(joint),
+            Who::Legacy { joint, .. } => Some(joint),
         }
+    }
+
+    /// The servers of the aggregate that the agent may use, each with its place among all of them.
+    pub(super) fn servers(&self) -> impl Iterator<Item = (usize, &Arc<Server>)> + Clone {
+        self.aggregate().servers.iter().enumerate().filter(|(_, server)| self.agent().may_use(&server.id))
+    }
+
+    /// One of those.
+    pub(super) fn server(&self, id: &str) -> Option<&Arc<Server>> {
+        self.aggregate().server(id).filter(|server| self.agent().may_use(&server.id))
     }
 
     /// Sends a request to the mount of a server, and gives back what that answers, refusals included.
@@ -84,11 +91,11 @@ impl Asker {
                 };
                 self.answered(&entry, &body).await.unwrap_or_else(|why| out.to.refuse(why).reply())
             }
-            Who::Legacy(joint) => match self.within(joint, server, &body).await {
+            Who::Legacy { agent, joint } => match self.within(joint, server, &body).await {
                 Ok(reply) => reply,
                 Err(why) => {
                     let refused = out.to.refuse(why);
-                    self.pipeline.turned_away(&server.id, &joint.agent, &refused);
+                    self.pipeline.turned_away(&server.id, agent, &refused);
                     refused.reply()
                 }
             },
@@ -106,12 +113,12 @@ impl Asker {
     /// One that is gone is opened anew, once: nothing was done in it.
     async fn within_or_gone(&self, joint: &Arc<Joint>, server: &Arc<Server>, body: &[u8]) -> Result<Reply, Refusal> {
         let at = self.aggregate().position(&server.id).ok_or(Refusal::NoServer)?;
-        let inner = joint.with(&self.pipeline, at, server).await?;
-        match self.answered(&joint.entry(server, &inner), body).await {
+        let inner = joint.with(&self.pipeline, self.agent(), at, server).await?;
+        match self.answered(&joint.entry(self.agent(), server, &inner), body).await {
             Err(Refusal::SessionGone) => {
                 joint.forget(at, &inner);
-                let inner = joint.with(&self.pipeline, at, server).await?;
-                let again = self.answered(&joint.entry(server, &inner), body).await;
+                let inner = joint.with(&self.pipeline, self.agent(), at, server).await?;
+                let again = self.answered(&joint.entry(self.agent(), server, &inner), body).await;
                 if matches!(again, Err(Refusal::SessionGone)) {
                     joint.forget(at, &inner);
                 }

@@ -50,7 +50,7 @@ impl Changes {
             looking: None,
             again: false,
             last: None,
-            policy: Arc::clone(&server.policy.current().hash),
+            policy: hash(asker, server),
         };
         let watched = servers.iter().flat_map(|server| of.iter().map(move |of| watch(server, *of))).collect();
         Self { asker: asker.clone(), wanted, seen, watched, subscription: None }
@@ -72,8 +72,9 @@ impl Changes {
 
     /// A policy that was reloaded may show another list of the same server.
     pub(super) fn watch_policies(&mut self) {
+        let asker = self.asker.clone();
         self.look(|watched| {
-            let now = Arc::clone(&watched.server.policy.current().hash);
+            let now = hash(&asker, &watched.server);
             now != std::mem::replace(&mut watched.policy, Arc::clone(&now))
         });
     }
@@ -123,6 +124,10 @@ impl Watched {
             looks(&asker, &server, of, &wanted).await
         }));
     }
+}
+
+fn hash(asker: &Asker, server: &Server) -> Arc<str> {
+    Arc::clone(&asker.agent().policy(server).current().hash)
 }
 
 /// How these lists of a server look now.

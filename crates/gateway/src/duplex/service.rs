@@ -116,8 +116,8 @@ impl Here {
     fn touch(&self, session: &str) {
         let shared = &self.pipeline.shared;
         match &self.to {
-            Target::Server(server) => _ = shared.sessions.find(session, &server.id),
-            Target::Aggregate => shared.aggregate.touch(session, &shared.sessions),
+            Target::Server(server) => _ = shared.sessions.find(session, &server.id, &self.agent),
+            Target::Aggregate => shared.aggregate.touch(session, &self.agent, &shared.sessions),
         }
     }
 
