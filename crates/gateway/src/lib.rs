@@ -18,6 +18,7 @@ mod exchange;
 mod guard;
 mod head;
 mod health;
+mod identity;
 mod judge;
 mod legacy;
 mod limits;
@@ -48,5 +49,6 @@ mod worker;
 
 pub use audit::AuditError;
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
+pub use identity::{DirectoryError, NewToken};
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

@@ -16,6 +16,7 @@ use crate::clients::Clients;
 use crate::config::Bounds;
 use crate::era;
 use crate::limits::Held;
+use crate::policies::PolicyFile;
 use crate::server::{Endpoint, Server, Way};
 use crate::stdio::StdioError;
 
@@ -92,6 +93,8 @@ pub(crate) struct Upstream {
     pub(crate) server: Arc<Server>,
     /// For whom: some ways keep a process or a session for each agent.
     pub(crate) agent: Arc<str>,
+    /// What is in force there for that agent.
+    pub(crate) policy: Arc<PolicyFile>,
     pub(crate) bounds: Arc<Bounds>,
     /// When the call must be over, whatever it still waits for.
     pub(crate) deadline: Instant,
