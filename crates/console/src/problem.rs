@@ -23,6 +23,7 @@ pub(crate) enum Code {
     Exists,
     ManagedByFile,
     InUse,
+    Full,
     InProgress,
     LastAdmin,
     Stale,
@@ -43,7 +44,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -54,6 +55,7 @@ impl Code {
         Self::Exists,
         Self::ManagedByFile,
         Self::InUse,
+        Self::Full,
         Self::InProgress,
         Self::LastAdmin,
         Self::Stale,
@@ -87,6 +89,7 @@ impl Code {
             Self::Exists => ("exists", S::CONFLICT, "there is one by that name already"),
             Self::ManagedByFile => ("managed_by_file", S::CONFLICT, "a file says what this is"),
             Self::InUse => ("in_use", S::CONFLICT, "something else needs this"),
+            Self::Full => ("full", S::CONFLICT, "there are as many as may be"),
             Self::InProgress => ("in_progress", S::CONFLICT, "a request with this key is under way"),
             Self::LastAdmin => ("last_admin", S::CONFLICT, "nobody would be left to manage the gateway"),
             Self::Stale => ("stale", S::PRECONDITION_FAILED, "it is not what it was when you read it"),

@@ -41,6 +41,13 @@ impl Secret {
     }
 }
 
+/// An id for what has no name: 96 random bits, no secret.
+pub(crate) fn id() -> Result<String, getrandom::Error> {
+    let mut bits = [0; 12];
+    getrandom::fill(&mut bits)?;
+    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 pub(crate) fn hash(text: &str) -> Hash {
     Sha256::digest(text).into()
 }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -46,6 +47,9 @@ pub(crate) struct Admin {
 /// Connections to the admin listener; more are closed at once.
 const MAX_CONNECTIONS: usize = 64;
 
+/// An answer of the admin API begins within this time.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+
 pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
     let bounds = Arc::clone(&admin.shared.bounds);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -83,7 +87,15 @@ impl Admin {
             ("/healthz" | "/readyz", _) if !read => text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n".into()),
             ("/healthz", _) => text(StatusCode::OK, "ok\n".into()),
             ("/readyz", _) => self.ready(request.uri().query() == Some("verbose")),
-            (_, Some(service)) => service.answer(request, peer).await,
+            (_, Some(service)) => {
+                // On a task of its own: who hangs up, or waits no longer, leaves no change half done.
+                let answer = tokio::spawn(service.answer(request, peer));
+                match tokio::time::timeout(ANSWER_TIME, answer).await {
+                    Ok(Ok(reply)) => reply,
+                    Ok(Err(_)) => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is a defect"),
+                    Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "timeout", "it took too long"),
+                }
+            }
             (_, None) => text(StatusCode::NOT_FOUND, "there are /healthz and /readyz\n".into()),
         }
     }
@@ -135,5 +147,16 @@ fn text(status: StatusCode, said: String) -> AdminReply {
     let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// As the service says it, when the service cannot.
+fn problem(status: StatusCode, code: &str, title: &str) -> AdminReply {
+    let code_of = status.as_u16();
+    let mut response = text(
+        status,
+        format!(r#"{{"type":"urn:toolgate:problem:{code}","title":"{title}","status":{code_of},"detail":"{title}","code":"{code}"}}"#),
+    );
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
 }
