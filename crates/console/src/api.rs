@@ -31,7 +31,7 @@ use crate::reply::finish;
 #[openapi(components(schemas(ProblemBody)))]
 struct Base;
 
-fn described() -> OpenApiRouter<Arc<Here>> {
+pub(crate) fn described() -> OpenApiRouter<Arc<Here>> {
     use utoipa::OpenApi as _;
     OpenApiRouter::with_openapi(Base::openapi())
         .routes(routes!(meta::openapi))

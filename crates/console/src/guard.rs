@@ -213,15 +213,22 @@ impl Here {
 
 /// A page of another site can send our cookie in some ways, but it cannot read our token, nor say that it is us.
 fn from_here(headers: &HeaderMap, csrf: &str) -> Result<(), Problem> {
-    let refuse = |detail: &str| Err(Problem::new(Code::Csrf, detail));
-    if !one(headers, &CSRF)?.is_some_and(|shown| secret::same(shown, csrf)) {
-        return refuse("send the session's `X-CSRF-Token`");
+    match one(headers, &CSRF)?.is_some_and(|shown| secret::same(shown, csrf)) {
+        true => same_origin(headers, true),
+        false => Err(Problem::new(Code::Csrf, "send the session's `X-CSRF-Token`")),
     }
-    let origin = one(headers, &ORIGIN)?.and_then(|origin| origin.parse::<Uri>().ok());
+}
+
+/// Does a browser send this from our own page? Programs say no `Origin`.
+pub(crate) fn same_origin(headers: &HeaderMap, required: bool) -> Result<(), Problem> {
+    let Some(origin) = one(headers, &ORIGIN)? else {
+        return if required { Err(Problem::new(Code::Csrf, "`Origin` is missing")) } else { Ok(()) };
+    };
+    let origin = origin.parse::<Uri>().ok();
     let (origin, host) = (origin.as_ref().and_then(Uri::authority), one(headers, &HOST)?);
     match origin.zip(host).is_some_and(|(origin, host)| origin.as_str().eq_ignore_ascii_case(host)) {
         true => Ok(()),
-        false => refuse("`Origin` is not this page's"),
+        false => Err(Problem::new(Code::Csrf, "`Origin` is not this page's")),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use gateway::{Act, Control};
+use gateway::Act;
 use store::{Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
+use crate::control::Control;
 use crate::guard::Caller;
 use crate::problem::{Code, Problem, chain};
 use crate::throttle::Throttle;

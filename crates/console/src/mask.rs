@@ -16,8 +16,8 @@ const TARGETS: [&str; 3] = ["url", "command", "builtin"];
 /// The document without what may be secret: values of headers and of variables, but not the place where they are to be found.
 pub(crate) fn masked(document: &Value) -> Value {
     let mut shown = document.clone();
-    for value in TABLES.iter().filter_map(|table| shown.get_mut(*table)).flat_map(values) {
-        if value.is_string() {
+    for table in TABLES {
+        for value in shown.get_mut(table).into_iter().flat_map(values).filter(|value| value.is_string()) {
             *value = MASK.into();
         }
     }

@@ -94,3 +94,38 @@ fn complete(operation: &mut Value, rule: &Rule) {
 fn header(name: &str, description: &str, required: bool) -> Value {
     json!({ "name": name, "in": "header", "description": description, "required": required, "schema": { "type": "string", "minLength": 1, "maxLength": MAX_LIMIT } })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::document;
+    use crate::roles::RULES;
+
+    /// Pages for people, which are no part of the API.
+    const PAGES: [&str; 2] = ["/login", "/login.js"];
+
+    #[test]
+    fn every_route_has_a_rule_and_every_rule_a_route() {
+        let document = document(&crate::api::described().into_openapi()).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        let mut described = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                described.insert((method.to_uppercase(), path.clone()));
+            }
+        }
+        let rules = RULES.iter().filter(|rule| !PAGES.contains(&rule.path));
+        let rules: BTreeSet<_> = rules.map(|rule| (rule.method.to_string(), rule.path.to_owned())).collect();
+        assert_eq!(described, rules);
+    }
+
+    #[test]
+    fn all_that_is_referred_to_is_there() {
+        let document = document(&crate::api::described().into_openapi()).unwrap();
+        let text = document.to_string();
+        for reference in text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(document.pointer(reference).is_some(), "{reference}");
+        }
+    }
+}

@@ -44,6 +44,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 28] = [
         Self::Malformed,
         Self::Unauthenticated,
@@ -135,7 +136,6 @@ pub(crate) struct Problem {
 /// An error, as `application/problem+json`. Members beside these depend on `code`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-#[expect(dead_code, reason = "only described: what is sent is made from a map")]
 pub(crate) struct ProblemBody {
     /// A stable name: `urn:toolgate:problem:` and the code
     #[serde(rename = "type")]

@@ -35,6 +35,28 @@ impl Role {
     }
 }
 
+impl From<store::Role> for Role {
+    fn from(role: store::Role) -> Self {
+        match role {
+            store::Role::Admin => Self::Admin,
+            store::Role::PolicyManager => Self::PolicyManager,
+            store::Role::Approver => Self::Approver,
+            store::Role::Viewer => Self::Viewer,
+        }
+    }
+}
+
+impl From<Role> for store::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Admin => Self::Admin,
+            Role::PolicyManager => Self::PolicyManager,
+            Role::Approver => Self::Approver,
+            Role::Viewer => Self::Viewer,
+        }
+    }
+}
+
 /// Whom a route is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {

@@ -114,7 +114,7 @@ impl From<&policy::Finding> for Diagnostic {
     fn from(finding: &policy::Finding) -> Self {
         let (span, (line, column), (end_line, end_column)) = (finding.span(), finding.position(), finding.end());
         Self {
-            code: finding.code().to_string(),
+            code: finding.code().as_str().to_owned(),
             message: finding.message().to_owned(),
             help: finding.help().map(str::to_owned),
             offset: span.start,

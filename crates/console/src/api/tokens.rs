@@ -1,6 +1,5 @@
 //! The tokens of agents: given out once, known by their hash, replaced with an overlap, revoked from the next request on.
 
-use gateway::NewToken;
 use serde::{Deserialize, Serialize};
 use store::{Agent, Kept, Owner, Token};
 use utoipa::ToSchema;
@@ -9,10 +8,10 @@ use crate::etag::{Change, Seen};
 use crate::extract::{Json, Path, Query};
 use crate::guard::Caller;
 use crate::here::{Deed, Here, State};
-use crate::listed;
 use crate::page::{Page, Paging, seal};
 use crate::problem::{Code, Problem};
 use crate::reply::{Body, Tagged, found, part, time};
+use crate::secret::{AGENT, Secret};
 use crate::span;
 
 const WHAT: &str = "token";
@@ -81,13 +80,13 @@ async fn token(here: &Here, agent: &str, id: &str) -> Result<Kept<Token>, Proble
 }
 
 /// A new token with the id that it is kept under: its id is not a part of the secret.
-fn fresh(agent: &str, label: String, expires_ms: Option<i64>) -> Result<(NewToken, String, Token), Problem> {
-    let new = NewToken::generate().map_err(|error| Problem::internal(&error))?;
+fn fresh(agent: &str, label: String, expires_ms: Option<i64>) -> Result<(Secret, String, Token), Problem> {
+    let new = Secret::new(AGENT)?;
     let id: String = crate::secret::id().map_err(|error| Problem::internal(&error))?;
     let token = Token {
         agent: agent.to_owned(),
-        prefix: new.prefix().to_owned(),
-        sha256: new.sha256(),
+        prefix: new.shown(AGENT),
+        sha256: new.hash(),
         label,
         expires_ms,
         revoked_ms: None,
@@ -96,10 +95,10 @@ fn fresh(agent: &str, label: String, expires_ms: Option<i64>) -> Result<(NewToke
     Ok((new, id, token))
 }
 
-fn given_out(new: &NewToken, kept: Kept<Token>) -> Tagged<NewTokenView> {
+fn given_out(new: &Secret, kept: Kept<Token>) -> Tagged<NewTokenView> {
     let location = format!("/api/v1/agents/{}/tokens/{}", part(&kept.value.agent), part(&kept.id));
     let version = kept.version;
-    Tagged::created(version, location, NewTokenView { token: new.text().to_owned(), view: kept.into() })
+    Tagged::created(version, location, NewTokenView { token: new.expose().to_owned(), view: kept.into() })
 }
 
 /// The tokens of an agent
