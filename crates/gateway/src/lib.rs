@@ -1,5 +1,6 @@
 //! Composes policy, limits and protocol into the running data plane. `pipeline.rs` is the path of a call; start there.
 
+mod act;
 mod admin;
 mod agent;
 mod aggregate;
@@ -47,6 +48,8 @@ mod upstream;
 mod watch;
 mod worker;
 
+pub use act::Act;
+pub use admin::{AdminBody, AdminReply, AdminRequest, AdminService};
 pub use audit::AuditError;
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
 pub use identity::{DirectoryError, NewToken};

@@ -150,7 +150,7 @@ impl Gateway {
             }
             tokio::spawn(sweep(own));
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, policies })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None, policies })) => {}
                 _ = ended => {}
             }
         })?;
