@@ -15,10 +15,12 @@ mod sessions;
 mod stage;
 mod wrap;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
+pub(crate) use self::report::MAX_SESSION_BYTES;
 use self::report::Report;
 use crate::e2e::stand;
 
@@ -86,6 +88,13 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         report.write()?;
     }
     Ok(())
+}
+
+/// What an idle legacy session costs, of so many.
+pub(crate) async fn session_bytes(sessions: usize, folder: &Path) -> anyhow::Result<u64> {
+    let (plan, _) = read(&[])?;
+    let plan = Plan { sessions, ..plan };
+    Ok(sessions::measure(&plan, &stage::Binaries::build()?, folder).await?.bytes_each)
 }
 
 impl Plan {

@@ -12,6 +12,7 @@ mod nightly;
 mod readme;
 mod services;
 mod shell;
+mod soak;
 mod test;
 mod tidy;
 
@@ -23,7 +24,7 @@ struct Command {
     run: fn(&[String]) -> anyhow::Result<()>,
 }
 
-const COMMANDS: [Command; 13] = [
+const COMMANDS: [Command; 14] = [
     Command {
         name: "ci",
         about: "everything below that CI does, in order; or only the steps that are named",
@@ -45,6 +46,11 @@ const COMMANDS: [Command; 13] = [
         run: conformance::run,
     },
     Command { name: "e2e", about: "real clients through the gateway to real servers", run: e2e::run },
+    Command {
+        name: "soak",
+        about: "what must hold when machines fail, under load; `--large` is long, `--planted` tests the tests",
+        run: soak::run,
+    },
     Command {
         name: "bench",
         about: "costs as ratios against a bare proxy; `--smoke` is short, `--engines` is of decisions beside other engines",

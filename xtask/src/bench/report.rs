@@ -17,7 +17,7 @@ const TOOLGATE: usize = 2;
 
 /// The goals of `docs/architecture.md`.
 const MAX_CPU_RATIO: f64 = 1.5;
-const MAX_SESSION_BYTES: u64 = 10 * 1024;
+pub(crate) const MAX_SESSION_BYTES: u64 = 10 * 1024;
 const MAX_DECISION_RATIO: f64 = 1.2;
 const MAX_DECISION_NANOSECONDS: f64 = 1_000.0;
 
