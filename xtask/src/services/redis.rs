@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -29,7 +29,7 @@ impl Redis {
     pub(crate) fn start() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("toolgate-redis-").tempdir()?;
         Account::find()?.own(folder.path())?;
-        on_a_free_port(|port| launch(port, &folder).map(|running| (running, port))).map(|(running, port)| Self {
+        on_a_free_port(|port| launch(port, folder.path()).map(|running| (running, port))).map(|(running, port)| Self {
             running: Some(running),
             port,
             folder,
@@ -48,7 +48,7 @@ impl Redis {
     /// An empty one at the same address.
     pub(crate) fn resume(&mut self) -> anyhow::Result<()> {
         if self.running.is_none() {
-            self.running = Some(launch(self.port, &self.folder)?);
+            self.running = Some(launch(self.port, self.folder.path())?);
         }
         Ok(())
     }
@@ -74,10 +74,10 @@ impl Redis {
     }
 }
 
-fn launch(port: u16, folder: &TempDir) -> anyhow::Result<Instance> {
+fn launch(port: u16, folder: &Path) -> anyhow::Result<Instance> {
     let mut command = Account::find()?.command(&find()?, "KILL")?;
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-    Instance::start(command, READY, Signal::KILL, folder.path())
+    Instance::start(command, READY, Signal::KILL, folder)
 }
 
 fn find() -> anyhow::Result<PathBuf> {

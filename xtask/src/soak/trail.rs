@@ -65,3 +65,10 @@ pub(super) async fn decisions(stage: &Stage, node: &Path) -> anyhow::Result<Vec<
 pub(super) fn each_once(records: &[Record]) -> Result<(), Broken> {
     super::oracle::once("allowed calls are on record", allowed(records))
 }
+
+/// The number of the last record.
+pub(super) async fn last(stage: &Stage, node: &Path) -> anyhow::Result<u64> {
+    let (_, said) = stage.toolgate(&["audit", "verify", "--format", "json", &folder(node)]).await?;
+    let report: serde_json::Value = serde_json::from_str(&said).context("the report is not JSON")?;
+    report.get("last").and_then(serde_json::Value::as_u64).context("the report names no last record")
+}
