@@ -1,4 +1,4 @@
-//! `cargo xtask soak [--large] [--only NAME] [--planted] [--release]`: the program under load, with what happens to machines: kills, full
+//! `cargo xtask soak [--large] [--only NAME]… [--planted] [--release]`: the program under load, with what happens to machines: kills, full
 //! disks, stores that hang. What was promised is counted at the upstream, not at the gateway. Each scenario is a file, and says in its
 //! first lines what it proves; `--planted` gives each of them a gateway that breaks the promise, and is content when that is found.
 
@@ -45,13 +45,14 @@ const SCENARIOS: [Scenario; 9] = [
     ("idle", idle::play),
 ];
 
-const USAGE: &str = "usage: cargo xtask soak [--large] [--only NAME] [--planted] [--release] [--seed N]";
+const USAGE: &str = "usage: cargo xtask soak [--large] [--only NAME]… [--planted] [--release] [--seed N]";
 
 struct Wanted {
     large: bool,
     planted: bool,
     profile: Profile,
-    only: Option<&'static str>,
+    /// All, when there is none.
+    only: Vec<&'static str>,
     seed: u64,
 }
 
@@ -61,7 +62,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     fastrand::seed(wanted.seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut failed = Vec::new();
-    for (name, play) in SCENARIOS.iter().filter(|(name, _)| wanted.only.is_none_or(|only| only == *name)) {
+    for (name, play) in SCENARIOS.iter().filter(|(name, _)| wanted.only.is_empty() || wanted.only.contains(name)) {
         let stage = Stage::set(name, wanted.profile, wanted.large, wanted.planted)?;
         let (began, played) = runtime.block_on(async { (Instant::now(), play(&stage).await) });
         let (held, said) = judge(played, wanted.planted);
@@ -97,14 +98,14 @@ fn judge(played: anyhow::Result<String>, planted: bool) -> (bool, String) {
 fn read(arguments: &[String]) -> anyhow::Result<Wanted> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let seed = now.as_secs();
-    let mut wanted = Wanted { large: false, planted: false, profile: Profile::Debug, only: None, seed };
+    let mut wanted = Wanted { large: false, planted: false, profile: Profile::Debug, only: Vec::new(), seed };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--large" => wanted.large = true,
             "--planted" => wanted.planted = true,
             "--release" => wanted.profile = Profile::Release,
-            "--only" => wanted.only = Some(scenario(arguments.next().context(USAGE)?)?),
+            "--only" => wanted.only.push(scenario(arguments.next().context(USAGE)?)?),
             "--seed" => wanted.seed = arguments.next().and_then(|given| given.parse().ok()).context(USAGE)?,
             other => bail!("unknown argument `{other}`; {USAGE}"),
         }
@@ -125,8 +126,8 @@ mod tests {
     #[test]
     fn arguments() {
         let read = |line: &str| read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        let wanted = read("--large --only kills --seed 7").unwrap();
-        assert_eq!((wanted.large, wanted.planted, wanted.only, wanted.seed), (true, false, Some("kills"), 7));
+        let wanted = read("--large --only kills --only full --seed 7").unwrap();
+        assert_eq!((wanted.large, wanted.planted, wanted.only, wanted.seed), (true, false, vec!["kills", "full"], 7));
         assert!(read("--only everything").is_err());
         assert!(read("--fast").is_err());
     }
