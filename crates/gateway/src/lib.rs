@@ -11,6 +11,7 @@ mod builtin;
 mod catalogue;
 mod clients;
 pub mod config;
+mod credentials;
 mod duplex;
 mod era;
 mod eras;
@@ -46,6 +47,7 @@ mod watch;
 mod worker;
 
 pub use audit::AuditError;
+pub use credentials::{BadKey, Unopened, Vault};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

@@ -105,9 +105,15 @@ pub(super) fn show(path: &[String], value: &Written) -> String {
     }
 }
 
-/// The value of a header, or of a variable for a program, is a secret; the place where to find it is not.
+/// The value of a header, of a variable for a program or of a client's secret is a secret; the place where to find it is not.
 fn is_secret(path: &[String]) -> bool {
     match path {
+        [servers, server, agents, _, rest @ ..] if servers == "servers" && agents == "agents" => {
+            is_secret(&[&[servers.clone(), server.clone()], rest].concat())
+        }
+        [servers, _, oauth, secret, rest @ ..] if servers == "servers" && oauth == "oauth" && secret == "client_secret" => {
+            !matches!(rest, [place] if place == "file" || place == "env")
+        }
         [servers, _, table, rest @ ..] if servers == "servers" && (table == "headers" || table == "env") => {
             !matches!(rest, [_, place] if place == "file" || place == "env")
         }
