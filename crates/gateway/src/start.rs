@@ -16,6 +16,7 @@ use crate::audit::{Audit, AuditError};
 use crate::builtin;
 use crate::clients::Clients;
 use crate::config::{self, AgentId, Auth, Bounds, Config, PolicySource, Reach, Target};
+use crate::credentials::{Credentials, OAuth};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
 use crate::exchange::session_headers;
@@ -242,7 +243,8 @@ pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartErro
                 if let Some(key) = server.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
                     tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
                 }
-                let endpoint = Endpoint::new(url.clone(), &server.headers, road);
+                let credentials = credentials(id.as_str(), server, here)?;
+                let endpoint = Endpoint { url: url.clone(), credentials, road };
                 let way = Way::by(server.reach.transport, endpoint, &here.runtime, &here.bounds);
                 Server::new(id.as_str(), way, file)
             }
@@ -258,7 +260,8 @@ pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartErro
                 let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
                 builtins.push(builtin.alive);
                 let road = Road::new(id.as_str(), &builtin.url, &Reach::default(), &here.tls)?;
-                Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers, road), file)
+                let own = Credentials::headers(&builtin.headers);
+                Server::new(id.as_str(), Way::http(builtin.url, own, road), file)
             }
         };
         servers.insert(id.as_str().into(), Arc::new(server));
@@ -284,6 +287,14 @@ fn member<'c>(id: &AgentId, agent: &'c config::Agent, files: &mut Files<'c>) -> 
     let policies = agent.policies.iter().map(|(server, source)| Ok((server.as_str().into(), file(files, source)?)));
     let policies = policies.collect::<Result<_, _>>().map_err(fails)?;
     Ok(Member::of_file(id, agent, policies))
+}
+
+/// Tokens are fetched where the operator says, over connections that are guarded and secured like those to servers.
+fn credentials(id: &str, server: &config::Server, here: &Here) -> Result<Credentials, rustls::Error> {
+    Credentials::new(&server.headers, &server.credentials, |settings| {
+        let road = Road::new(&format!("{id}: tokens"), &settings.token_url, &Reach::default(), &here.tls)?;
+        Ok(OAuth::new(settings, &road, &here.bounds))
+    })
 }
 
 fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
