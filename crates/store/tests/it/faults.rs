@@ -1,0 +1,1 @@
+//! When the database is slow, locked, or gone.
