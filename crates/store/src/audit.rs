@@ -67,7 +67,7 @@ impl Store {
     /// The highest sequence number that this node ever brought. It is remembered when its records are long gone.
     pub async fn last_audit_seq(&self, node: &str) -> Result<Option<i64>, StoreError> {
         const SQL: &str = "SELECT seq FROM tg_audit_nodes WHERE node = $1";
-        let row = self.within("read how far a node is", async { self.read().await?.row(SQL, args![node]).await }).await?;
+        let row = self.ask_one("read how far a node is", SQL, args![node]).await?;
         row.map(|row| row.get("seq")).transpose()
     }
 
@@ -105,7 +105,8 @@ impl Store {
 fn batch(records: &[AuditRecord]) -> Result<String, StoreError> {
     let bytes: usize = records.iter().map(|record| record.line.len()).sum();
     if records.len() > MAX_BATCH || bytes > MAX_BATCH_BYTES {
-        let why = format!("of {} records and {bytes} bytes is more than {MAX_BATCH} and {MAX_BATCH_BYTES}", records.len());
+        let why =
+            format!("of {} records and {bytes} bytes is more than {MAX_BATCH} and {MAX_BATCH_BYTES}", records.len());
         return Err(StoreError::Invalid { what: "a batch", why });
     }
     records.iter().try_for_each(|record| limits::id("the node", &record.node))?;

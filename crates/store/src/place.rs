@@ -40,14 +40,16 @@ impl Place {
         if let Some(path) = url.strip_prefix("sqlite:") {
             return sqlite_path(path.strip_prefix("//").unwrap_or(path));
         }
-        let url = Url::parse(url).map_err(|_| StoreError::Url("is not a URL: write `sqlite:PATH` or `postgres://…`"))?;
+        let url =
+            Url::parse(url).map_err(|_| StoreError::Url("is not a URL: write `sqlite:PATH` or `postgres://…`"))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(StoreError::Url("has an unknown scheme: write `sqlite:PATH` or `postgres://…`"));
         }
         if url.query_pairs().any(|(key, _)| !PARAMETERS.contains(&&*key)) {
             return Err(StoreError::Url("has an unknown parameter"));
         }
-        let options = PgConnectOptions::from_url(&url).map_err(|_| StoreError::Url("has a parameter that cannot be read"))?;
+        let options =
+            PgConnectOptions::from_url(&url).map_err(|_| StoreError::Url("has a parameter that cannot be read"))?;
         Ok(Self::Postgres(Box::new(options)))
     }
 }

@@ -24,7 +24,8 @@ async fn a_record_that_is_brought_again_is_kept_once(home: Home) {
     let store = home.open().await;
     let records: Vec<_> = (1..=10).map(|seq| record("a", seq, seq)).collect();
     assert_eq!(store.insert_audit(&records[..6]).await.unwrap(), 6);
-    let changed: Vec<_> = records.iter().map(|record| AuditRecord { kind: "forged".to_owned(), ..record.clone() }).collect();
+    let changed: Vec<_> =
+        records.iter().map(|record| AuditRecord { kind: "forged".to_owned(), ..record.clone() }).collect();
     assert_eq!(store.insert_audit(&changed[..6]).await.unwrap(), 0);
     assert_eq!(store.insert_audit(&records).await.unwrap(), 4);
     assert_eq!(store.insert_audit(&[record("b", 1, 1)]).await.unwrap(), 1, "another node's numbers are its own");

@@ -72,10 +72,8 @@ async fn only_one_of_two_nodes_that_saw_the_same_version_wins(home: Home) {
     let mut seen = one.create("github", server("https://0.example")).await.unwrap().version;
     for round in 0..20 {
         let (a, b) = (format!("https://a{round}.example"), format!("https://b{round}.example"));
-        let (first, second) = tokio::join!(
-            one.replace("github", server(&a), Some(seen)),
-            two.replace("github", server(&b), Some(seen)),
-        );
+        let (first, second) =
+            tokio::join!(one.replace("github", server(&a), Some(seen)), two.replace("github", server(&b), Some(seen)),);
         let (winner, loser) = if first.is_ok() { (first, second) } else { (second, first) };
         let winner = winner.unwrap();
         assert!(matches!(loser, Err(StoreError::Stale { version }) if version == winner.version), "{loser:?}");
@@ -135,7 +133,9 @@ async fn aliases_are_unique(home: Home) {
     assert!(matches!(store.replace("t2", token("bob", 1), None).await, Err(StoreError::Exists { id }) if id == "t1"));
     store.replace("t2", token("bob", 2), None).await.unwrap(); // its own
     store.create("c1", credential("github", None)).await.unwrap();
-    assert!(matches!(store.create("c2", credential("github", None)).await, Err(StoreError::Exists { id }) if id == "c1"));
+    assert!(
+        matches!(store.create("c2", credential("github", None)).await, Err(StoreError::Exists { id }) if id == "c1")
+    );
     store.create("c2", credential("github", Some("alice"))).await.unwrap();
 }
 
@@ -181,7 +181,10 @@ async fn an_unknown_member_is_corrupt_and_not_quoted(home: Home) {
     let error = store.get::<Agent>("alice").await.unwrap_err();
     assert!(matches!(&error, StoreError::Corrupt { what: "agent", id, .. } if id == "alice"));
     assert!(!format!("{error:?} {error}").contains("hush"), "{error:?}");
-    assert!(matches!(store.snapshot().await, Err(StoreError::Corrupt { .. })), "half of what restricts is not handed out");
+    assert!(
+        matches!(store.snapshot().await, Err(StoreError::Corrupt { .. })),
+        "half of what restricts is not handed out"
+    );
 }
 
 async fn ids_are_ordered_by_their_bytes(home: Home) {

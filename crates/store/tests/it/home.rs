@@ -18,8 +18,10 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// With more patience than an operator has: what is tested is not how busy this machine is.
     pub(crate) async fn open(&self) -> Store {
-        Store::open(&self.url).await.unwrap()
+        let patience = std::time::Duration::from_secs(60);
+        self.open_with(Options { timeout: patience, acquire: patience, ..Options::default() }).await
     }
 
     pub(crate) async fn open_with(&self, options: Options) -> Store {
@@ -65,7 +67,8 @@ pub(crate) async fn on_postgres<F: Future<Output = ()> + Send + 'static>(test: i
     let schema = format!("toolgate_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let mut admin = PgConnection::connect(&base).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).execute(&mut admin).await.unwrap();
-    let url = format!("{base}{}options=-csearch_path%3D{schema}", if base.contains('?') { '&' } else { '?' });
+    let first = if base.contains('?') { '&' } else { '?' };
+    let url = format!("{base}{first}options=-csearch_path%3D{schema}&application_name={schema}");
     let outcome = tokio::spawn(test(Home { url, folder: None })).await;
     sqlx::raw_sql(AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"))).execute(&mut admin).await.unwrap();
     outcome.unwrap();

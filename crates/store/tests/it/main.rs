@@ -7,6 +7,7 @@ mod faults;
 mod home;
 mod opening;
 mod policies;
+mod relay;
 mod samples;
 mod single_use;
 mod snapshots;

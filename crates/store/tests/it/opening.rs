@@ -7,15 +7,18 @@ use store::{Server, Store, StoreError};
 use crate::home::{Home, both};
 use crate::samples::server;
 
-both!(
-    nodes_that_start_at_once_migrate_once,
-    a_newer_schema_is_refused_and_left_alone,
-    a_restart_keeps_everything,
-);
+both!(nodes_that_start_at_once_migrate_once, a_newer_schema_is_refused_and_left_alone, a_restart_keeps_everything,);
 
 async fn nodes_that_start_at_once_migrate_once(home: Home) {
     let url = home.url.clone();
-    let tasks: Vec<_> = (0..8).map(|_| tokio::spawn({ let url = url.clone(); async move { Store::open(&url).await } })).collect();
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            tokio::spawn({
+                let url = url.clone();
+                async move { Store::open(&url).await }
+            })
+        })
+        .collect();
     for (number, task) in tasks.into_iter().enumerate() {
         let store = task.await.unwrap().unwrap();
         store.create(&format!("s{number}"), server("https://a.example")).await.unwrap();

@@ -1,6 +1,6 @@
 //! Policies: versions that never change, one of them active.
 
-use store::{Policy, StoreError};
+use store::{Draft, Policy, StoreError};
 
 use crate::home::{Home, both};
 use crate::samples::draft;
@@ -31,7 +31,10 @@ async fn versions_are_numbered_and_stay_as_they_were(home: Home) {
         store.add_policy_version("github", &draft("x"), true, Some(0)).await,
         Err(StoreError::Exists { .. })
     ));
-    assert!(matches!(store.add_policy_version("new", &draft("x"), true, Some(1)).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(
+        store.add_policy_version("new", &draft("x"), true, Some(1)).await,
+        Err(StoreError::NotFound { .. })
+    ));
 }
 
 async fn going_back_is_activating_an_older_version(home: Home) {
@@ -56,7 +59,9 @@ async fn many_who_add_a_version_get_a_number_each(home: Home) {
     let tasks: Vec<_> = (0..20)
         .map(|number| {
             let store = if number % 2 == 0 { one.clone() } else { two.clone() };
-            tokio::spawn(async move { store.add_policy_version("github", &draft(&number.to_string()), true, None).await })
+            tokio::spawn(
+                async move { store.add_policy_version("github", &draft(&number.to_string()), true, None).await },
+            )
         })
         .collect();
     let mut numbers = Vec::new();
@@ -102,10 +107,11 @@ async fn versions_are_listed_newest_first_in_pages(home: Home) {
 
 async fn what_a_policy_must_not_have_is_refused(home: Home) {
     let store = home.open().await;
+    let of = |text: &str| Draft { hash: "cafe".to_owned(), ..draft(text) };
     for text in ["nul \0", &"x".repeat((4 << 20) + 1)] {
-        let refused = store.add_policy_version("github", &draft(text), true, None).await;
-        assert!(matches!(refused, Err(StoreError::Invalid { .. })));
+        let refused = store.add_policy_version("github", &of(text), true, None).await;
+        assert!(matches!(refused, Err(StoreError::Invalid { what: "the policy", .. })));
     }
     assert!(matches!(store.add_policy_version("", &draft("x"), true, None).await, Err(StoreError::Invalid { .. })));
-    store.add_policy_version("github", &draft(&"x".repeat(4 << 20)), true, None).await.unwrap();
+    store.add_policy_version("github", &of(&"x".repeat(4 << 20)), true, None).await.unwrap();
 }

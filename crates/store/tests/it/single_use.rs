@@ -56,7 +56,11 @@ async fn a_key_that_is_given_back_or_swept_is_free(home: Home) {
     assert_eq!(store.claim("root", "k1", "other", 20).await.unwrap(), Claim::Yours);
     store.answer("root", "k1", &Answer { status: 200, body: String::new() }).await.unwrap();
     store.unclaim("root", "k1").await.unwrap();
-    assert_eq!(store.claim("root", "k1", "digest", 30).await.unwrap(), Claim::Other, "what was answered is not given back");
+    assert_eq!(
+        store.claim("root", "k1", "digest", 30).await.unwrap(),
+        Claim::Other,
+        "what was answered is not given back"
+    );
     assert_eq!(store.sweep_idempotency(20).await.unwrap(), 0);
     assert_eq!(store.sweep_idempotency(21).await.unwrap(), 1);
     assert_eq!(store.claim("root", "k1", "digest", 30).await.unwrap(), Claim::Yours);

@@ -44,5 +44,8 @@ async fn a_snapshot_has_all_that_judges(home: Home) {
     assert_eq!(snapshot.revision, last);
     assert_eq!(snapshot.servers, [store.get::<Server>("github").await.unwrap()]);
     assert_eq!(snapshot.agents, [store.get::<Agent>("alice").await.unwrap()]);
-    assert_eq!(snapshot.policies.len() + snapshot.tokens.len() + snapshot.credentials.len() + snapshot.settings.len(), 4);
+    assert_eq!(
+        snapshot.policies.len() + snapshot.tokens.len() + snapshot.credentials.len() + snapshot.settings.len(),
+        4
+    );
 }
