@@ -15,7 +15,7 @@ const MAX_BATCH_BYTES: usize = 16 << 20;
 const MAX_SWEEP: i64 = 10_000;
 
 /// A record of a node's journal. What is not in `line` already is not here either.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct AuditRecord {
     pub node: String,
     pub seq: i64,
@@ -55,7 +55,7 @@ impl Store {
         let batch = batch(records)?;
         self.within("keep audit records", async {
             let mut tx = self.write().await?;
-            let sql = tx.either(SQLITE, POSTGRES);
+            let sql = insert(&tx);
             let new = tx.run(sql, args![&batch]).await?;
             advance(&mut tx, records).await?;
             tx.commit().await?;
@@ -101,7 +101,10 @@ impl Store {
     }
 }
 
-/// One JSON text for all of them: one round trip, and no SQL that is made of values.
+pub(crate) fn insert(tx: &Tx) -> &'static str {
+    tx.either(SQLITE, POSTGRES)
+}
+
 fn batch(records: &[AuditRecord]) -> Result<String, StoreError> {
     let bytes: usize = records.iter().map(|record| record.line.len()).sum();
     if records.len() > MAX_BATCH || bytes > MAX_BATCH_BYTES {
@@ -110,6 +113,11 @@ fn batch(records: &[AuditRecord]) -> Result<String, StoreError> {
         return Err(StoreError::Invalid { what: "a batch", why });
     }
     records.iter().try_for_each(|record| limits::id("the node", &record.node))?;
+    json(records)
+}
+
+/// One JSON text for all of them: one round trip, and no SQL that is made of values.
+pub(crate) fn json(records: &[AuditRecord]) -> Result<String, StoreError> {
     let clean: Vec<AuditRecord> = records.iter().map(AuditRecord::cleaned).collect();
     let invalid = |error: serde_json::Error| StoreError::Invalid { what: "a record", why: error.to_string() };
     serde_json::to_string(&clean).map_err(invalid)

@@ -63,8 +63,11 @@ fn sqlite_path(path: &str) -> Result<Place, StoreError> {
     }
 }
 
-/// The file and its folder, if they are not there, for our eyes only. SQLite gives its `-wal` and `-shm` the mode of the file.
-pub(crate) fn make_file(path: &Path) -> io::Result<()> {
+/// The file and its folder, made if they are not there and may be: for our eyes only. SQLite gives its `-wal` and `-shm` the mode of the file.
+pub(crate) fn find_file(path: &Path, create: bool) -> io::Result<()> {
+    if !create {
+        return path.metadata().map(drop);
+    }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }

@@ -132,7 +132,7 @@ impl FromStr for AuditCursor {
     }
 }
 
-fn read(row: &Row) -> Result<AuditRecord, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<AuditRecord, StoreError> {
     Ok(AuditRecord {
         node: row.get("node")?,
         seq: row.get("seq")?,

@@ -50,11 +50,13 @@ pub struct Options {
     pub acquire: Duration,
     /// Connections that work: 8.
     pub connections: u32,
+    /// Whether an SQLite file that is not there is made: yes.
+    pub create: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), acquire: Duration::from_secs(2), connections: 8 }
+        Self { timeout: Duration::from_secs(5), acquire: Duration::from_secs(2), connections: 8, create: true }
     }
 }
 
@@ -67,7 +69,8 @@ impl Store {
     pub async fn open_with(url: &str, options: Options) -> Result<Self, StoreError> {
         let pools = match Place::parse(url)? {
             Place::Sqlite(path) => {
-                place::make_file(&path).map_err(|error| StoreError::unavailable("make its file", error))?;
+                place::find_file(&path, options.create)
+                    .map_err(|error| StoreError::unavailable("open its file", error))?;
                 let connect = place::sqlite(&path, &options);
                 let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire);
                 Pools::Sqlite {

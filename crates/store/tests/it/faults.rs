@@ -15,7 +15,7 @@ use crate::samples::server;
 both!(a_writer_waits_no_longer_than_its_limit_and_readers_do_not_wait);
 
 fn hasty() -> Options {
-    Options { timeout: Duration::from_millis(400), acquire: Duration::from_millis(300), connections: 4 }
+    Options { timeout: Duration::from_millis(400), acquire: Duration::from_millis(300), connections: 4, create: true }
 }
 
 async fn a_writer_waits_no_longer_than_its_limit_and_readers_do_not_wait(home: Home) {

@@ -1,7 +1,16 @@
 //! The store, each test on both engines. PostgreSQL where `TOOLGATE_TEST_POSTGRES_URL` is set.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 mod audit;
 mod changes;
+mod copies;
 mod documents;
 mod faults;
 mod home;
