@@ -401,4 +401,6 @@ fn choice<T: Copy>(settings: &mut Settings, key: &str, placeholder: T, choices: 
 }
 
 #[cfg(test)]
+mod agents_tests;
+#[cfg(test)]
 mod tests;
