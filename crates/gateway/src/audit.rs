@@ -14,6 +14,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::act::Act;
 use crate::agent::Agent;
 use crate::config;
 use crate::judge::Cleared;
@@ -129,6 +130,19 @@ impl Audit {
         let mut record = Text::decision(&about, "refused", "unauthorized", "(protocol)");
         record.raw("more", &more.to_string());
         self.later(&record.end());
+    }
+
+    /// What an admin does, on record. It may be done when this returns, and not before.
+    pub(crate) async fn act(&self, act: &Act<'_>) -> Result<(), NotWritten> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let mut record = Text::new("admin");
+        for (key, value) in act.texts() {
+            record.text(key, &visible(value));
+        }
+        for (key, value) in act.numbers() {
+            record.raw(key, &value.to_string());
+        }
+        open.opened.journal.append(&record.end()).await.map(drop)
     }
 
     /// Writes what waits, and closes the journal.

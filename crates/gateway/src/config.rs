@@ -5,6 +5,7 @@ mod agents;
 mod aggregate;
 mod client;
 mod command;
+mod credentials;
 mod error;
 mod headers;
 mod layers;
@@ -29,6 +30,7 @@ pub use self::agents::{Agent, AgentId, InvalidAgentId, Token};
 pub use self::aggregate::Aggregate;
 pub use self::client::Wrapped;
 pub use self::command::{Command, Environment};
+pub use self::credentials::{AgentCredentials, ClientCredentials, ClientSecretIn, Credentials};
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
 pub use self::layers::{ConfigFile, Layers};
@@ -199,6 +201,7 @@ impl Config {
             target: server::finetuning(variables)?,
             policy: PolicySource::FINETUNING,
             headers: UpstreamHeaders::default(),
+            credentials: Credentials::default(),
             reach: Reach::default(),
         };
         let id = server::FINETUNING.parse().map_err(|error: InvalidServerId| error.to_string())?;

@@ -29,6 +29,7 @@ use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
 use crate::refusal::{Addressee, Refusal, Refused, Unbound};
+use crate::registry::{self, Registry};
 use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::ruling::Ruling;
@@ -44,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) doors: Doors,
     pub(crate) doorman: Doorman,
     pub(crate) failures: Failures,
-    pub(crate) servers: std::collections::HashMap<Box<str>, Arc<Server>>,
+    pub(crate) registry: registry::Current,
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
@@ -135,7 +136,8 @@ impl Pipeline {
     fn unauthorized(&self, uri: &Uri, peer: &Peer, why: Unauthorized) -> Reply {
         let refused = Refused::from(Refusal::Unauthorized(why));
         if self.shared.failures.count(&peer.agent.key) {
-            let server = head::route(uri).filter(|id| self.shared.servers.contains_key(*id));
+            let registry = self.shared.registry.load();
+            let server = head::route(uri).filter(|id| registry.server(id).is_some());
             self.turned_away(server.unwrap_or("(unknown)"), &peer.agent, &refused);
         }
         refused.reply()
@@ -157,10 +159,12 @@ impl Pipeline {
                 refused.reply()
             });
         }
-        match self.enter(&head.method, head.headers, server, body, peer).await {
+        // INVARIANT: one snapshot for the whole request
+        let registry = self.shared.registry.load();
+        match self.enter(&head.method, head.headers, (&registry, server), body, peer).await {
             Ok(reply) => reply,
             Err(refused) => {
-                let known = server.is_some_and(|id| self.shared.servers.contains_key(id));
+                let known = server.is_some_and(|id| registry.server(id).is_some());
                 let server = server.filter(|_| known).unwrap_or("(unknown)");
                 self.turned_away(server, &peer.agent, &refused);
                 refused.reply()
@@ -174,26 +178,17 @@ impl Pipeline {
         self.shared.audit.turned_away(server, agent, refused);
     }
 
-    /// One that the agent may use. Any other is answered as one that does not exist.
-    pub(crate) fn server(&self, id: &str, agent: &Agent) -> Result<&Arc<Server>, Refusal> {
-        let server = self.shared.servers.get(id).ok_or(Refusal::NoServer)?;
-        match agent.may_use(id) {
-            true => Ok(server),
-            false => Err(Refusal::NotBound(Unbound)),
-        }
-    }
-
     /// 1. Head: route, origin, verb, media type. Nothing of the body is read before.
     async fn enter(
         &self,
         verb: &Verb,
         headers: HeaderMap,
-        server: Option<&str>,
+        (registry, server): (&Registry, Option<&str>),
         body: Incoming,
         peer: &Peer,
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
-        let server = self.server(server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
+        let server = usable(registry, server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
         let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone() };
         match *verb {
             Verb::POST => {
@@ -210,7 +205,9 @@ impl Pipeline {
     /// 3. Parse, strictly and once. Nobody reads the bytes again.
     pub(crate) async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
         // INVARIANT: whichever way a message comes in, it goes to no server that is not its agent's
-        self.server(&entry.server.id, &entry.agent)?;
+        if !entry.agent.may_use(&entry.server.id) {
+            return Err(Refusal::NotBound(Unbound).into());
+        }
         match mcp::parse(body)? {
             Body::One(message) => self.message(entry, message).await,
             Body::Batch(elements) => {
@@ -560,7 +557,7 @@ impl Pipeline {
         if let Some(version) = claim.header().filter(|_| claim.is_modern()) {
             return Err(Refusal::Version { requested: version.into() });
         }
-        self.shared.sessions.find(id, &entry.server.id, &entry.agent).ok_or(Refusal::SessionGone)
+        self.shared.sessions.find(id, &entry.server, &entry.agent).ok_or(Refusal::SessionGone)
     }
 
     pub(crate) fn upstream(&self, server: &Arc<Server>, agent: &Agent) -> Upstream {
@@ -574,14 +571,30 @@ impl Pipeline {
         }
     }
 
-    /// A stream that waits for events: silence is lawful, and only the client, the server or a drain ends it.
+    /// A stream that waits for events: silence is lawful, and only the client, the server, its removal or a drain ends it.
     pub(crate) fn listening(&self, upstream: Answering, exchange: Exchange) -> Relay {
-        Relay::new(upstream, exchange, self.times(None)).until(self.shared.draining.clone())
+        let (mut draining, retirement) = (self.shared.draining.clone(), exchange.upstream.server.retirement());
+        let closing = async move {
+            tokio::select! {
+                _ = draining.wait_for(|draining| *draining) => {}
+                () = retirement => {}
+            }
+        };
+        Relay::new(upstream, exchange, self.times(None)).until(closing)
     }
 
     fn times(&self, deadline: Option<Instant>) -> Times {
         let bounds = &self.shared.bounds;
         Times { keep_alive: bounds.keepalive, idle: deadline.map(|_| bounds.idle_timeout), deadline }
+    }
+}
+
+/// A server that the agent may use. Any other is answered as one that does not exist.
+pub(crate) fn usable<'r>(registry: &'r Registry, id: &str, agent: &Agent) -> Result<&'r Arc<Server>, Refusal> {
+    let server = registry.server(id).ok_or(Refusal::NoServer)?;
+    match agent.may_use(id) {
+        true => Ok(server),
+        false => Err(Refusal::NotBound(Unbound)),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::audit::{Audit, AuditError};
 use crate::builtin;
 use crate::clients::Clients;
 use crate::config::{self, AgentId, Auth, Bounds, Config, PolicySource, Reach, Target};
+use crate::credentials::{Credentials, OAuth};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
 use crate::exchange::session_headers;
@@ -26,6 +27,7 @@ use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::record;
+use crate::registry::{self, Registry};
 use crate::server::{Endpoint, Road, Server, Way};
 use crate::session::Sessions;
 use crate::stdio::{Nursery, Stdio};
@@ -104,12 +106,12 @@ impl Gateway {
         if config.auth != Auth::Anonymous && agents.is_empty() {
             tracing::warn!("no agent has a token: nobody can come in");
         }
-        let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
+        let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
             doorman: Doorman::new(&config.auth, agents),
             failures: Failures::default(),
-            servers,
+            registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
             sessions: Sessions::new(bounds.sessions.get()),
             limits: Limits::new(config.limits.keys.get()),
             tasks: Arc::new(Tasks::default()),
@@ -129,7 +131,7 @@ impl Gateway {
                 let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
-                    let pipeline = Pipeline { client: Clients::new(&shared), shared };
+                    let pipeline = Pipeline { client: Clients::default(), shared };
                     worker::serve(listener, pipeline, connections).await;
                 })
             })
@@ -141,15 +143,15 @@ impl Gateway {
         let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies)));
-            let own = Pipeline { client: Clients::new(&shared), shared: Arc::clone(&shared) };
+            let own = Pipeline { client: Clients::default(), shared: Arc::clone(&shared) };
             for (id, every) in probed {
-                if let Some(server) = shared.servers.get(&id) {
+                if let Some(server) = shared.registry.load().server(&id) {
                     tokio::spawn(health::probe(own.clone(), Arc::clone(server), every));
                 }
             }
             tokio::spawn(sweep(own));
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, policies })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None, policies })) => {}
                 _ = ended => {}
             }
         })?;
@@ -241,7 +243,8 @@ pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartErro
                 if let Some(key) = server.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
                     tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
                 }
-                let endpoint = Endpoint::new(url.clone(), &server.headers, road);
+                let credentials = credentials(id.as_str(), server, here)?;
+                let endpoint = Endpoint { url: url.clone(), credentials, road };
                 let way = Way::by(server.reach.transport, endpoint, &here.runtime, &here.bounds);
                 Server::new(id.as_str(), way, file)
             }
@@ -257,7 +260,8 @@ pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartErro
                 let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
                 builtins.push(builtin.alive);
                 let road = Road::new(id.as_str(), &builtin.url, &Reach::default(), &here.tls)?;
-                Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers, road), file)
+                let own = Credentials::headers(&builtin.headers);
+                Server::new(id.as_str(), Way::http(builtin.url, own, road), file)
             }
         };
         servers.insert(id.as_str().into(), Arc::new(server));
@@ -285,6 +289,14 @@ fn member<'c>(id: &AgentId, agent: &'c config::Agent, files: &mut Files<'c>) -> 
     Ok(Member::of_file(id, agent, policies))
 }
 
+/// Tokens are fetched where the operator says, over connections that are guarded and secured like those to servers.
+fn credentials(id: &str, server: &config::Server, here: &Here) -> Result<Credentials, rustls::Error> {
+    Credentials::new(&server.headers, &server.credentials, |settings| {
+        let road = Road::new(&format!("{id}: tokens"), &settings.token_url, &Reach::default(), &here.tls)?;
+        Ok(OAuth::new(settings, &road, &here.bounds))
+    })
+}
+
 fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
     match source {
         PolicySource::File(path) => PolicyFile::load(path),
@@ -308,7 +320,7 @@ async fn sweep(pipeline: Pipeline) {
         pipeline.shared.aggregate.expire(session_idle);
         pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));
         for session in pipeline.shared.sessions.expire(session_idle) {
-            let Some(server) = pipeline.shared.servers.get(&*session.server) else { continue };
+            let server = &session.server;
             if session.translated.is_some() && session.agent.session.is_some() {
                 pipeline.upstream(server, &session.agent).leave();
             }

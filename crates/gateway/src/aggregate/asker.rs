@@ -11,6 +11,7 @@ use super::{Aggregate, SERVER_INFO};
 use crate::agent::Agent;
 use crate::pipeline::{Entry, Pipeline};
 use crate::refusal::{Addressee, Refusal};
+use crate::registry::Registry;
 use crate::reply::Reply;
 use crate::server::Server;
 use crate::upstream::{MCP_NAME, UpstreamError};
@@ -20,6 +21,8 @@ use crate::upstream::{MCP_NAME, UpstreamError};
 pub(crate) struct Asker {
     pub(super) pipeline: Pipeline,
     pub(super) who: Who,
+    /// What there was when the client asked.
+    pub(super) registry: Arc<Registry>,
 }
 
 #[derive(Clone)]
@@ -51,6 +54,16 @@ impl Asker {
         &self.pipeline.shared.aggregate
     }
 
+    /// The servers of the aggregate that the agent may use, by id.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &Arc<Server>> + Clone {
+        self.registry.joined().iter().filter(|server| self.agent().may_use(&server.id))
+    }
+
+    /// One of those.
+    pub(super) fn server(&self, id: &str) -> Option<&Arc<Server>> {
+        self.registry.member(id).filter(|server| self.agent().may_use(&server.id))
+    }
+
     pub(super) fn agent(&self) -> &Agent {
         match &self.who {
             Who::Modern { agent, .. } | Who::Legacy { agent, .. } => agent,
@@ -66,16 +79,6 @@ impl Asker {
             Who::Modern { .. } => None,
             Who::Legacy { joint, .. } => Some(joint),
         }
-    }
-
-    /// The servers of the aggregate that the agent may use, each with its place among all of them.
-    pub(super) fn servers(&self) -> impl Iterator<Item = (usize, &Arc<Server>)> + Clone {
-        self.aggregate().servers.iter().enumerate().filter(|(_, server)| self.agent().may_use(&server.id))
-    }
-
-    /// One of those.
-    pub(super) fn server(&self, id: &str) -> Option<&Arc<Server>> {
-        self.aggregate().server(id).filter(|server| self.agent().may_use(&server.id))
     }
 
     /// Sends a request to the mount of a server, and gives back what that answers, refusals included.
@@ -112,15 +115,14 @@ impl Asker {
 
     /// One that is gone is opened anew, once: nothing was done in it.
     async fn within_or_gone(&self, joint: &Arc<Joint>, server: &Arc<Server>, body: &[u8]) -> Result<Reply, Refusal> {
-        let at = self.aggregate().position(&server.id).ok_or(Refusal::NoServer)?;
-        let inner = joint.with(&self.pipeline, self.agent(), at, server).await?;
+        let inner = joint.with(&self.pipeline, self.agent(), server).await?;
         match self.answered(&joint.entry(self.agent(), server, &inner), body).await {
             Err(Refusal::SessionGone) => {
-                joint.forget(at, &inner);
-                let inner = joint.with(&self.pipeline, self.agent(), at, server).await?;
+                joint.forget(server, &inner);
+                let inner = joint.with(&self.pipeline, self.agent(), server).await?;
                 let again = self.answered(&joint.entry(self.agent(), server, &inner), body).await;
                 if matches!(again, Err(Refusal::SessionGone)) {
-                    joint.forget(at, &inner);
+                    joint.forget(server, &inner);
                 }
                 again
             }

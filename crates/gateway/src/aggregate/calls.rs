@@ -70,6 +70,7 @@ impl Asker {
         Voice {
             shared: Arc::clone(&self.pipeline.shared),
             server: Arc::clone(&server.id),
+            key: Arc::clone(&server.key),
             agent: Arc::clone(&self.agent().key),
             era: if self.is_modern() { Era::Modern } else { Era::Legacy },
             asked,
@@ -146,7 +147,7 @@ fn rewritten(asker: &Asker, method: Method, given: &Object<'_>, target: &Target<
     }
     if let Some(sealed) = given.text("requestState") {
         // INVARIANT: a server sees only states that it gave out itself, to the same agent
-        let about = state(&target.server.id, &asker.agent().key);
+        let about = state(&target.server.key, &asker.agent().key);
         let state = asker.aggregate().seal.open(&about, &sealed).ok_or(Refusal::NotOurs("requestState"))?;
         with.push(("requestState", mcp::string(&state)));
     }

@@ -12,7 +12,7 @@ use super::asker::{self, Asker, Outgoing, Who};
 use super::changes::Changes;
 use super::drain::Wanted;
 use super::events::{self, Events};
-use super::merged::{Merged, Opened, Opener, Source, State};
+use super::merged::{Following, Merged, Opened, Opener, Source, State};
 use super::names::{self, Place};
 use super::session::{Inner, Joint};
 use super::{Mount, calls, hello};
@@ -53,15 +53,14 @@ impl Mount {
         let revision = wanted.filter(|revision| revision.era() == Era::Legacy).unwrap_or(Revision::LATEST_LEGACY);
         let shared = &self.pipeline.shared;
         let agent = shared.sessions.agent(&self.peer.agent);
-        let servers = shared.aggregate.servers.len();
-        let joint = Joint::new(agent, revision, hello::hello(&params, revision), servers);
+        let joint = Joint::new(agent, revision, hello::hello(&params, revision));
         let joint = Arc::new(joint.map_err(|why| to.refuse(why))?);
         shared.aggregate.sessions.insert(Arc::clone(&joint)).map_err(|why| to.refuse(why))?;
         let id = HeaderValue::from_str(&joint.id).map_err(|_| to.refuse(Refusal::NoRandomness))?;
         let asker = self.seated(joint);
-        let greetings = join_all(asker.servers().map(|(at, server)| {
+        let greetings = join_all(asker.servers().map(|server| {
             let asker = &asker;
-            async move { (Arc::clone(&server.id), met(asker, at, server).await) }
+            async move { (Arc::clone(&server.id), met(asker, server).await) }
         }))
         .await;
         let result = hello::initialized(&asker, revision, &greetings);
@@ -104,7 +103,7 @@ impl Mount {
         let id: Option<String> = serde_json::from_str(response.id.as_json()).ok();
         let (server, id) = id.as_deref().and_then(names::unwrap_id).ok_or(Refusal::UnaskedAnswer)?;
         let id: u64 = id.parse().map_err(|_| Refusal::UnaskedAnswer)?;
-        let (at, server, inner) = self.with(&joint, server).ok_or(Refusal::UnaskedAnswer)?;
+        let (server, inner) = self.with(&joint, server).ok_or(Refusal::UnaskedAnswer)?;
         let body = match response.verdict {
             Verdict::Error(_) => Writer::answer(&id.to_string(), response.verdict),
             Verdict::Result(result) => {
@@ -119,7 +118,7 @@ impl Mount {
             }
         };
         // Who asked is gone with its session; the client's own goes on.
-        let answered = self.inside(&joint, (at, server, &inner), &body).await?;
+        let answered = self.inside(&joint, (&server, &inner), &body).await?;
         answered.ok_or_else(|| Refusal::UnaskedAnswer.into())
     }
 
@@ -127,12 +126,12 @@ impl Mount {
     async fn inside(
         &self,
         joint: &Joint,
-        (at, server, inner): (usize, &Arc<Server>, &Inner),
+        (server, inner): (&Arc<Server>, &Inner),
         body: &[u8],
     ) -> Result<Option<Reply>, Refused> {
         match self.pipeline.read(&joint.entry(&self.agent(joint), server, inner), body).await {
             Err(refused) if matches!(refused.why, Refusal::SessionGone) => {
-                joint.forget(at, inner);
+                joint.forget(server, inner);
                 Ok(None)
             }
             answered => answered.map(Some),
@@ -151,34 +150,36 @@ impl Mount {
                 let token = params.get("progressToken").and_then(|token| serde_json::from_str::<String>(token).ok());
                 let target = token.as_deref().and_then(names::unwrap_id);
                 let target = target.and_then(|(server, token)| Some((self.with(&joint, server)?, token)));
-                if let Some(((at, server, inner), token)) = target.filter(|(_, token)| is_token(token)) {
+                if let Some(((server, inner), token)) = target.filter(|(_, token)| is_token(token)) {
                     let mut params = given(params);
                     params = mcp::replace(&params, &["progressToken"], token).unwrap_or(params);
-                    let told = self.inside(&joint, (at, server, &inner), &notification(notice, &params)).await?;
+                    let told = self.inside(&joint, (&server, &inner), &notification(notice, &params)).await?;
                     return Ok(told.unwrap_or_else(|| reply::empty(StatusCode::ACCEPTED)));
                 }
             }
             // INVARIANT: in each session only what was opened there can be cancelled; in all others, this is about nothing
             Notice::Cancelled | Notice::RootsChanged => {
                 let body = notification(notice, &given(params));
-                let asker = self.seated(Arc::clone(&joint));
-                let open = asker.servers().filter_map(|(at, server)| Some((at, server, joint.existing(at)?)));
-                join_all(open.map(|(at, server, inner)| self.tell(&joint, at, server, inner, &body))).await;
+                let open = joint.open();
+                join_all(open.iter().map(|(server, inner)| self.tell(&joint, server, inner, &body))).await;
             }
         }
         Ok(reply::empty(StatusCode::ACCEPTED))
     }
 
-    async fn tell(&self, joint: &Joint, at: usize, server: &Arc<Server>, inner: Inner, body: &[u8]) {
-        if let Err(refused) = self.inside(joint, (at, server, &inner), body).await {
-            self.pipeline.turned_away(&server.id, &self.agent(joint), &refused);
+    async fn tell(&self, joint: &Joint, server: &Arc<Server>, inner: &Inner, body: &[u8]) {
+        let agent = self.agent(joint);
+        if !agent.may_use(&server.id) {
+            return;
+        }
+        if let Err(refused) = self.inside(joint, (server, inner), body).await {
+            self.pipeline.turned_away(&server.id, &agent, &refused);
         }
     }
 
-    fn with(&self, joint: &Joint, server: &str) -> Option<(usize, &Arc<Server>, Inner)> {
-        let aggregate = &self.pipeline.shared.aggregate;
-        let at = aggregate.position(server).filter(|_| self.agent(joint).may_use(server))?;
-        Some((at, aggregate.servers.get(at)?, joint.existing(at)?))
+    fn with(&self, joint: &Joint, server: &str) -> Option<(Arc<Server>, Inner)> {
+        let member = self.registry.member(server).filter(|server| self.agent(joint).may_use(&server.id))?;
+        Some((Arc::clone(member), joint.existing(member)?))
     }
 
     /// GET: the streams of all sessions inside as one; or one of them, resumed.
@@ -189,7 +190,7 @@ impl Mount {
         let joint = self.session_or_no_stream()?;
         let last = one(&self.headers, &LAST_EVENT_ID)?.and_then(|last| Place::read(last.to_str().ok()?));
         let asker = self.seated(Arc::clone(&joint));
-        let all = || asker.servers().map(|(_, server)| Arc::clone(server)).collect();
+        let all = || asker.servers().cloned().collect();
         let (servers, mut places, whole): (Vec<_>, _, _) = match last {
             None => (all(), BTreeMap::new(), true),
             Some(Place::All(places)) => (all(), places, true),
@@ -215,7 +216,14 @@ impl Mount {
         let closing = Box::pin(async move {
             _ = draining.wait_for(|draining| *draining).await;
         });
-        let merged = if whole { merged.endless(closing).placed(places) } else { merged };
+        let shared = &self.pipeline.shared;
+        let merged = match whole {
+            false => merged,
+            true => merged.endless(closing).placed(places).following(Following::new(shared, &servers, move |server| {
+                let opener = opener(&asker, server, None);
+                Source::lasting(asker.voice(server, None), State::Opening(opener()), opener)
+            })),
+        };
         Ok(reply::events(Out::Merged(Box::new(merged))))
     }
 
@@ -224,9 +232,8 @@ impl Mount {
         let joint = self.session_or_no_stream()?;
         self.pipeline.shared.aggregate.sessions.remove(&joint.id);
         let bound = self.pipeline.shared.aggregate.settings.timeout;
-        let asker = self.seated(Arc::clone(&joint));
-        let open =
-            asker.servers().filter_map(|(at, server)| Some(joint.entry(asker.agent(), server, &joint.existing(at)?)));
+        let (open, agent) = (joint.open(), self.agent(&joint));
+        let open = open.iter().map(|(server, inner)| joint.entry(&agent, server, inner));
         join_all(open.map(|entry| async move {
             // A server that does not take it in time loses the session by itself.
             _ = tokio::time::timeout(bound, self.pipeline.end(&entry)).await;
@@ -255,8 +262,8 @@ impl batch::Mount for Mount {
 }
 
 /// What a server says when a session with it is opened.
-async fn met(asker: &Asker, at: usize, server: &Arc<Server>) -> Option<Arc<str>> {
-    let why = match asker.patiently(server, asker.joint()?.with(&asker.pipeline, asker.agent(), at, server)).await {
+async fn met(asker: &Asker, server: &Arc<Server>) -> Option<Arc<str>> {
+    let why = match asker.patiently(server, asker.joint()?.with(&asker.pipeline, asker.agent(), server)).await {
         Ok(Ok(inner)) => return Some(inner.greeting),
         Ok(Err(why)) => crate::policies::chain(&why),
         Err(silent) => silent.to_string(),
@@ -270,8 +277,9 @@ pub(super) async fn set_level(asker: &Asker, request: &Request<'_>, to: &Address
     let Some(joint) = asker.joint() else { return Err(to.refuse(Refusal::NoSession)) };
     let params = request.params.amended(&["_meta"], &[]);
     joint.set_level(params.clone());
-    let logging = asker.servers().filter(|(at, _)| joint.existing(*at).is_some_and(|inner| inner.can("logging")));
-    join_all(logging.map(|(_, server)| {
+    let logging = asker.servers();
+    let logging = logging.filter(|server| joint.existing(server).is_some_and(|inner| inner.can("logging")));
+    join_all(logging.map(|server| {
         let out = Outgoing::new(to, Method::SetLevel, None, params.clone());
         async move {
             let answer =
@@ -299,8 +307,8 @@ fn opener(asker: &Asker, server: &Arc<Server>, last: Option<String>) -> Opener {
 }
 
 async fn opened(asker: &Asker, server: &Arc<Server>, last: Option<String>) -> Opened {
-    let (Some(joint), Some(at)) = (asker.joint(), asker.aggregate().position(&server.id)) else { return Opened::Never };
-    let Ok(inner) = joint.with(&asker.pipeline, asker.agent(), at, server).await else { return Opened::Failed };
+    let Some(joint) = asker.joint().filter(|_| !server.is_retired()) else { return Opened::Never };
+    let Ok(inner) = joint.with(&asker.pipeline, asker.agent(), server).await else { return Opened::Failed };
     let mut entry = joint.entry(asker.agent(), server, &inner);
     if let Some(last) = last.and_then(|last| HeaderValue::from_str(&last).ok()) {
         Arc::make_mut(&mut entry.headers).insert(LAST_EVENT_ID, last);
@@ -313,7 +321,7 @@ async fn opened(asker: &Asker, server: &Arc<Server>, last: Option<String>) -> Op
         Ok(_) => Opened::Failed,
         Err(refused) => {
             if matches!(refused.why, Refusal::SessionGone) {
-                joint.forget(at, &inner);
+                joint.forget(server, &inner);
             }
             Opened::Failed
         }

@@ -37,8 +37,7 @@ pub(super) async fn list(asker: &Asker, kind: Kind, request: &Request<'_>, to: &
         Some(cursor) => asker.open_cursor(kind, &cursor).ok_or_else(|| to.refuse(Refusal::NotOurs("cursor")))?,
     };
     let wanted = Wanted { to: to.clone(), meta: asker.meta(request) };
-    let servers: Vec<_> =
-        asker.servers().map(|(_, server)| server).filter(|server| *server.id >= *position.server).collect();
+    let servers: Vec<_> = asker.servers().filter(|server| *server.id >= *position.server).collect();
     let room = asker.aggregate().settings.page.get();
     let drained = join_all(servers.iter().map(|server| {
         let resumed = *server.id == *position.server;
@@ -129,7 +128,7 @@ impl Asker {
     /// Of what it may use, and all policies for that together: another one makes old cursors bad.
     fn revision(&self) -> String {
         let policy = |server| self.agent().policy(server).current().hash.clone();
-        self.servers().map(|(_, server)| format!("{}={} ", server.id, policy(server))).collect()
+        self.servers().map(|server| format!("{}={} ", server.key, policy(server))).collect()
     }
 
     fn seal_cursor(&self, kind: Kind, next: &Position) -> Option<String> {

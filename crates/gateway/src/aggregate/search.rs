@@ -135,7 +135,7 @@ async fn search(asker: &Asker, request: &Request<'_>, to: &Addressee) -> Result<
     let limit = arguments.get("limit").and_then(|limit| limit.get().parse().ok()).unwrap_or(FOUND);
     let limit = usize::try_from(limit.clamp(1, MOST_FOUND)).unwrap_or(1);
     let wanted = Wanted { to: to.clone(), meta: asker.meta(request) };
-    let servers: Vec<_> = asker.servers().map(|(_, server)| server).collect();
+    let servers: Vec<_> = asker.servers().collect();
     let lists =
         join_all(servers.iter().map(|server| drain(asker, server, Kind::Tools, &wanted, From::default(), MAX_ITEMS)))
             .await;

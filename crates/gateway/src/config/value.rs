@@ -126,8 +126,8 @@ pub(super) fn show(path: &[String], value: &Written) -> String {
     }
 }
 
-/// The value of a header, or of a variable for a program, is a secret; the place where to find it is not. And where the hash of a token
-/// belongs, there may stand a token.
+/// The value of a header, of a variable for a program or of a client's secret is a secret; the place where to find it is not. And where the
+/// hash of a token belongs, there may stand a token.
 fn is_secret(path: &[String], value: &Written) -> bool {
     match path {
         [agents, _, tokens, rest @ ..] if agents == "agents" && tokens == "tokens" => match rest {
@@ -135,6 +135,12 @@ fn is_secret(path: &[String], value: &Written) -> bool {
             [key] => key != "label" && key != "expires",
             _ => true,
         },
+        [servers, server, agents, _, rest @ ..] if servers == "servers" && agents == "agents" => {
+            is_secret(&[&[servers.clone(), server.clone()], rest].concat(), value)
+        }
+        [servers, _, oauth, secret, rest @ ..] if servers == "servers" && oauth == "oauth" && secret == "client_secret" => {
+            !matches!(rest, [place] if place == "file" || place == "env")
+        }
         [servers, _, table, rest @ ..] if servers == "servers" && (table == "headers" || table == "env") => {
             !matches!(rest, [_, place] if place == "file" || place == "env")
         }

@@ -18,7 +18,7 @@ use super::{FAREWELL, Front, serve};
 use crate::agent::Agent;
 use crate::body;
 use crate::head::{self, Door};
-use crate::pipeline::{Peer, Pipeline, Shared};
+use crate::pipeline::{Peer, Pipeline, Shared, usable};
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Out, Reply};
 use crate::session::random_id;
@@ -66,7 +66,10 @@ impl Pipeline {
 
     fn target(&self, server: Option<&str>, agent: &Agent) -> Result<Target, Refusal> {
         match server {
-            Some(id) => self.server(id, agent).cloned().map(Target::Server),
+            Some(id) => {
+                let registry = self.shared.registry.load();
+                Ok(Target::Server(Arc::clone(&usable(&registry, id, agent)?.id)))
+            }
             None if self.shared.aggregate.settings.enabled => Ok(Target::Aggregate),
             None => Err(Refusal::NoRoute),
         }

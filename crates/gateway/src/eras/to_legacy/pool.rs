@@ -25,6 +25,7 @@ const FAREWELLS: usize = 64;
 /// INVARIANT: the agent is part of the key, so that nobody is ever in another's session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
+    /// Its key.
     server: Arc<str>,
     agent: Arc<str>,
     offers: Offers,
@@ -51,7 +52,7 @@ pub(super) struct Pool {
 impl Pool {
     /// The place of this agent's session.
     pub(super) fn slot(&self, upstream: &Upstream, agent: &Agent, offers: Offers) -> Result<Arc<Slot>, Refusal> {
-        let key = Key { server: Arc::clone(&upstream.server.id), agent: Arc::clone(&agent.key), offers };
+        let key = Key { server: Arc::clone(&upstream.server.key), agent: Arc::clone(&agent.key), offers };
         if let Some(slot) = self.slots.get(&key) {
             slot.touch();
             return Ok(Arc::clone(&slot));
@@ -70,7 +71,8 @@ impl Pool {
     pub(super) fn expire(&self, idle: Duration, way: impl Fn(&Arc<Server>, &Agent) -> Upstream) {
         let mut farewells = FAREWELLS;
         self.slots.retain(|_, slot| {
-            let keep = Arc::strong_count(slot) > 1 || slot.idle() < idle || farewells == 0;
+            let wanted = slot.idle() < idle && !slot.server.is_retired();
+            let keep = Arc::strong_count(slot) > 1 || wanted || farewells == 0;
             if !keep {
                 farewells -= 1;
                 self.count.fetch_sub(1, Ordering::Relaxed);
@@ -142,6 +144,10 @@ impl Slot {
 
     pub(super) fn server_id(&self) -> &Arc<str> {
         &self.server.id
+    }
+
+    pub(super) fn server_key(&self) -> &Arc<str> {
+        &self.server.key
     }
 
     pub(super) fn is_of(&self, agent: &Agent) -> bool {
