@@ -57,6 +57,16 @@ impl Agent {
         self.id() == other.id()
     }
 
+    /// Is it the same, and would every judge say so? What the other asked for may be answered to it, and the other way round.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.key == other.key
+            && match (&self.identity, &other.identity) {
+                (Some(one), Some(two)) => one.is_like(two),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            }
+    }
+
     /// The same in that session, as it is known now: a session keeps nobody's labels or policies.
     pub(crate) fn in_session_of(&self, other: &Self) -> Self {
         match self.identity {

@@ -404,4 +404,6 @@ fn choice<T: Copy>(settings: &mut Settings, key: &str, placeholder: T, choices: 
 }
 
 #[cfg(test)]
+mod agents_tests;
+#[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ fn folder(toml: &str) -> (TempDir, ConfigFile) {
 }
 
 /// The one place that loads; every test file is called `toolgate.toml` in a folder called `DIR`.
-fn load(toml: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, String> {
+pub(super) fn load(toml: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, String> {
     let (folder, file) = folder(toml);
     let env = env.iter().map(|&(name, value)| (name.into(), value.into()));
     let flags = flags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
@@ -25,12 +25,12 @@ fn load(toml: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Conf
 }
 
 #[track_caller]
-fn accepted(toml: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Config {
+pub(super) fn accepted(toml: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Config {
     load(toml, env, flags).unwrap_or_else(|e| panic!("refused: {e}"))
 }
 
 #[track_caller]
-fn refused(toml: &str, env: &[(&str, &str)], expected: &str) {
+pub(super) fn refused(toml: &str, env: &[(&str, &str)], expected: &str) {
     match load(toml, env, &[]) {
         Ok(config) => panic!("accepted: {config:?}"),
         Err(e) => assert_eq!(e, expected),
@@ -333,7 +333,6 @@ fn headers_are_checked() {
 #[test]
 fn what_is_known_but_not_there_yet_says_so() {
     for (toml, written) in [
-        ("[auth]\nmode = \"tokens\"", "auth.mode = \"tokens\""),
         ("[auth]\nmode = \"jwt\"", "auth.mode = \"jwt\""),
         ("[limits]\nstore = \"redis://h\"", "limits.store = \"redis://\""),
         ("[store]\nurl = \"x\"", "store"),
