@@ -11,6 +11,7 @@ mod builtin;
 mod catalogue;
 mod clients;
 pub mod config;
+mod control;
 mod duplex;
 mod era;
 mod eras;
@@ -47,6 +48,7 @@ mod watch;
 mod worker;
 
 pub use audit::AuditError;
+pub use control::{ApplyError, Control, Fault, Managed, PolicyView, ServerView, What};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

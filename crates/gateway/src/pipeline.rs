@@ -27,7 +27,7 @@ use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
 use crate::refusal::{Addressee, Refusal, Refused};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, Standing};
 use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::ruling::Ruling;
@@ -42,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) bounds: Arc<Bounds>,
     pub(crate) doors: Doors,
     pub(crate) registry: registry::Current,
+    pub(crate) standing: Standing,
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
@@ -380,6 +381,7 @@ impl Pipeline {
         upstream: &Upstream,
         to: &Addressee,
     ) -> Result<Judged<'a>, Refused> {
+        self.shared.standing.check().map_err(|why| to.refuse(why))?;
         let cleared = judge::request(bound, asked, lawful.arguments, &entry.server.id, to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
         let crosses =
@@ -393,7 +395,7 @@ impl Pipeline {
         };
         let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
         let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
-        let place = Place { policy: &entry.server.policy.name, server: &entry.server.id, agent: &lawful.agent };
+        let place = Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
             Some(permitted) => {

@@ -46,18 +46,12 @@ impl Settings {
     /// What is written below a path, as JSON: for people, so what may be a secret is masked.
     pub(super) fn written(&self, path: &[&str]) -> serde_json::Value {
         let below = self.unread.iter().filter(|(key, _)| starts_with(key, path));
-        let mut tree = serde_json::Value::Object(serde_json::Map::new());
+        let mut tree = serde_json::Map::new();
         for (key, entry) in below {
-            let steps = key.iter().skip(path.len());
-            let place = steps.fold(&mut tree, |place, step| {
-                if !place.is_object() {
-                    *place = serde_json::Value::Object(serde_json::Map::new());
-                }
-                &mut place[step.as_str()]
-            });
-            *place = value::shown(key, &entry.value);
+            let steps = key.get(path.len()..).unwrap_or_default();
+            plant(&mut tree, steps, value::shown(key, &entry.value));
         }
-        tree
+        tree.into()
     }
 
     /// The effective values, if nothing was wrong.
@@ -192,6 +186,19 @@ impl Settings {
             Origin::Default | Origin::File(_) | Origin::Flag(_) | Origin::Store => known.clone(),
         });
         self.problems.push(Problem::Unknown { key, origin, suggestion });
+    }
+}
+
+fn plant(tree: &mut serde_json::Map<String, serde_json::Value>, steps: &[String], value: serde_json::Value) {
+    match steps {
+        [] => {}
+        [last] => drop(tree.insert(last.clone(), value)),
+        [first, rest @ ..] => {
+            let below = tree.entry(first.clone()).or_insert_with(|| serde_json::Map::new().into());
+            if let Some(below) = below.as_object_mut() {
+                plant(below, rest, value);
+            }
+        }
     }
 }
 
