@@ -54,6 +54,6 @@ pub use admin::{AdminBody, AdminReply, AdminRequest, AdminService};
 pub use audit::AuditError;
 pub use credentials::{BadKey, Unopened, Vault};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
-pub use identity::{DirectoryError, NewToken};
+pub use identity::{DirectoryError, InvalidLabel, NewToken};
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

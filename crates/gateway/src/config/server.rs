@@ -192,7 +192,13 @@ fn read_command(
     let policy = required(settings, name, "policy", "the path of a policy file");
     let policy = policy.and_then(|found| policy_file(name, settings, found))?;
     let target = Target::Command(Box::new(command.command?));
-    Some(Server { target, policy, headers: UpstreamHeaders::default(), credentials: Credentials::default(), reach: Reach::default() })
+    Some(Server {
+        target,
+        policy,
+        headers: UpstreamHeaders::default(),
+        credentials: Credentials::default(),
+        reach: Reach::default(),
+    })
 }
 
 fn read_builtin(
@@ -225,9 +231,13 @@ fn read_builtin(
         return None;
     }
     match finetuning(&layers.env) {
-        Ok(target) => {
-            Some(Server { target, policy: policy?, headers: UpstreamHeaders::default(), credentials: Credentials::default(), reach: Reach::default() })
-        }
+        Ok(target) => Some(Server {
+            target,
+            policy: policy?,
+            headers: UpstreamHeaders::default(),
+            credentials: Credentials::default(),
+            reach: Reach::default(),
+        }),
         Err(reason) => {
             settings.problem(Problem::Unusable { key, reason, origin: builtin.origin.clone() });
             None
