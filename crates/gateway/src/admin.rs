@@ -153,7 +153,9 @@ fn problem(status: StatusCode, code: &str, title: &str) -> AdminReply {
     let code_of = status.as_u16();
     let mut response = text(
         status,
-        format!(r#"{{"type":"urn:toolgate:problem:{code}","title":"{title}","status":{code_of},"detail":"{title}","code":"{code}"}}"#),
+        format!(
+            r#"{{"type":"urn:toolgate:problem:{code}","title":"{title}","status":{code_of},"detail":"{title}","code":"{code}"}}"#
+        ),
     );
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response

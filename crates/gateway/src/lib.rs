@@ -56,6 +56,6 @@ pub use audit::AuditError;
 pub use credentials::{BadKey, Unopened, Vault};
 pub use control::{ApplyError, Control, Fault, Managed, PolicyView, ServerView, What};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
-pub use identity::{DirectoryError, NewToken};
+pub use identity::{DirectoryError, InvalidLabel, NewToken};
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

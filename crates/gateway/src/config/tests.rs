@@ -217,15 +217,24 @@ fn tokens_are_fetched_as_the_operator_wrote() {
 
     let at = "servers.github.oauth";
     for (toml, reason) in [
-        (format!("{GITHUB}oauth = 5"), format!("`{at}` is 5, expected a table with `token_url`, `client_id` and `client_secret`")),
+        (
+            format!("{GITHUB}oauth = 5"),
+            format!("`{at}` is 5, expected a table with `token_url`, `client_id` and `client_secret`"),
+        ),
         (with(""), format!("`{at}.client_secret` is missing: a string, `{{ file = \"…\" }}` or `{{ env = \"…\" }}`")),
         (with("client_secret = \"\""), format!("`{at}.client_secret` is empty")),
-        (with("client_secret = { env = \"NONE\" }"), format!("`{at}.client_secret` needs the variable `NONE`, which is not set")),
+        (
+            with("client_secret = { env = \"NONE\" }"),
+            format!("`{at}.client_secret` needs the variable `NONE`, which is not set"),
+        ),
         (
             with("client_secret = { token = \"x\" }"),
             format!("`{at}.client_secret` must be one string, one `{{ file = \"…\" }}` or one `{{ env = \"…\" }}`"),
         ),
-        (with("client_secret = \"x\"\nsecret_in = \"query\""), format!("`{at}.secret_in` must be \"header\" or \"body\"")),
+        (
+            with("client_secret = \"x\"\nsecret_in = \"query\""),
+            format!("`{at}.secret_in` must be \"header\" or \"body\""),
+        ),
         (
             with("client_secret = \"x\"").replace("https://idp", "http://idp"),
             format!("`{at}.token_url` must be https: a secret is sent there"),
@@ -234,9 +243,15 @@ fn tokens_are_fetched_as_the_operator_wrote() {
             with("client_secret = \"x\"\n[servers.github.headers]\nauthorization = \"Bearer x\""),
             format!("`{at}` cannot be beside `headers.Authorization`: there is one way to authorize"),
         ),
-        (format!("{GITHUB}\n[servers.github.agents.ci]"), "`servers.github.agents.ci` says nothing: it needs `headers` or `oauth`".into()),
         (
-            format!("[servers.p]\ncommand = [\"p\"]\npolicy = \"p\"\n{}client_secret = \"x\"", oauth.replace("github", "p")),
+            format!("{GITHUB}\n[servers.github.agents.ci]"),
+            "`servers.github.agents.ci` says nothing: it needs `headers` or `oauth`".into(),
+        ),
+        (
+            format!(
+                "[servers.p]\ncommand = [\"p\"]\npolicy = \"p\"\n{}client_secret = \"x\"",
+                oauth.replace("github", "p")
+            ),
             "`servers.p` is no server that is reached by `url`, which `oauth` and `agents` are for".into(),
         ),
     ] {

@@ -151,7 +151,9 @@ fn is_secret(path: &[String], value: &Written) -> bool {
         [servers, server, agents, _, rest @ ..] if servers == "servers" && agents == "agents" => {
             is_secret(&[&[servers.clone(), server.clone()], rest].concat(), value)
         }
-        [servers, _, oauth, secret, rest @ ..] if servers == "servers" && oauth == "oauth" && secret == "client_secret" => {
+        [servers, _, oauth, secret, rest @ ..]
+            if servers == "servers" && oauth == "oauth" && secret == "client_secret" =>
+        {
             !matches!(rest, [place] if place == "file" || place == "env")
         }
         [servers, _, table, rest @ ..] if servers == "servers" && (table == "headers" || table == "env") => {
