@@ -32,6 +32,7 @@ mod lists;
 mod modern;
 mod old_sse;
 mod rebuilt;
+mod registry;
 mod reload;
 mod reverse;
 mod smuggling;
