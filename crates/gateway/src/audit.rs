@@ -124,6 +124,14 @@ impl Audit {
         self.refused(&about, refused, None);
     }
 
+    /// So many more of a peer's requests were refused since the last of these, for want of a token that is good.
+    pub(crate) fn unauthorized(&self, peer: &str, more: u64) {
+        let about = About { server: "(unknown)", agent: peer, method: "(unknown)", subject: None, policy: "" };
+        let mut record = Text::decision(&about, "refused", "unauthorized", "(protocol)");
+        record.raw("more", &more.to_string());
+        self.later(&record.end());
+    }
+
     /// What an admin does, on record. It may be done when this returns, and not before.
     pub(crate) async fn act(&self, act: &Act<'_>) -> Result<(), NotWritten> {
         let Some(open) = &self.open else { return Ok(()) };
