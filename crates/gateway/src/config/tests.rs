@@ -237,7 +237,7 @@ fn tokens_are_fetched_as_the_operator_wrote() {
         (format!("{GITHUB}\n[servers.github.agents.ci]"), "`servers.github.agents.ci` says nothing: it needs `headers` or `oauth`".into()),
         (
             format!("[servers.p]\ncommand = [\"p\"]\npolicy = \"p\"\n{}client_secret = \"x\"", oauth.replace("github", "p")),
-            "`servers.p: `oauth` and `agents`` are for a server that is reached by `url`".into(),
+            "`servers.p` is no server that is reached by `url`, which `oauth` and `agents` are for".into(),
         ),
     ] {
         let error = load(&toml, &[], &[]).unwrap_err();
