@@ -1,5 +1,7 @@
 //! What can be written on the command line. The texts here are what `--help` shows.
 
+pub(crate) mod manage;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -44,6 +46,14 @@ pub(crate) enum Command {
     Agents(Agents),
     /// Verify, read and export the journal of decisions
     Audit(Audit),
+    /// Manage who may call: agents and their tokens
+    Agents(manage::Agents),
+    /// Manage what may be called: servers
+    Servers(manage::Servers),
+    /// Manage policies and their versions
+    Policies(manage::Policies),
+    /// Manage who manages the gateway
+    Admins(manage::Admins),
     /// Say what a new policy would have done with recorded calls
     Simulate(Simulate),
     /// Put the gateway into the configuration of an MCP client, with a look at what changes, a backup and a way back

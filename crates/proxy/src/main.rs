@@ -16,6 +16,7 @@ mod finetuning;
 mod fmt;
 mod github;
 mod logging;
+mod manage;
 mod sarif;
 mod schema;
 mod serve;
@@ -53,6 +54,10 @@ fn main() -> ExitCode {
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::Agents(args)) => agents::run(&args),
         Some(Command::Audit(args)) => audit::run(&args),
+        Some(Command::Agents(args)) => manage::agents(&args),
+        Some(Command::Servers(args)) => manage::servers(&args),
+        Some(Command::Policies(args)) => manage::policies(&args),
+        Some(Command::Admins(args)) => manage::admins(&args),
         Some(Command::Connect(args)) => connect::run(&args),
     };
     done.unwrap_or_else(|error| {
