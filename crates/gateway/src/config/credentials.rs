@@ -22,6 +22,12 @@ pub struct Credentials {
     pub agents: BTreeMap<Box<str>, AgentCredentials>,
 }
 
+impl Credentials {
+    pub(super) fn are_any(&self) -> bool {
+        self.oauth.is_some() || !self.agents.is_empty()
+    }
+}
+
 /// In place of what the server is shown otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct AgentCredentials {

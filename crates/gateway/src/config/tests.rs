@@ -252,7 +252,7 @@ fn tokens_are_fetched_as_the_operator_wrote() {
                 "[servers.p]\ncommand = [\"p\"]\npolicy = \"p\"\n{}client_secret = \"x\"",
                 oauth.replace("github", "p")
             ),
-            "`servers.p: `oauth` and `agents`` are for a server that is reached by `url`".into(),
+            "`servers.p` is no server that is reached by `url`, which `oauth` and `agents` are for".into(),
         ),
     ] {
         let error = load(&toml, &[], &[]).unwrap_err();
