@@ -42,12 +42,12 @@ impl Identity {
         self.id == other.id
             && self.labels == other.labels
             && self.servers == other.servers
-            && self.policies.iter().map(named).eq(other.policies.iter().map(named))
+            && self.named_policies().eq(other.named_policies())
     }
-}
 
-fn named<'a>((server, policy): (&'a Box<str>, &'a Arc<PolicyFile>)) -> (&'a str, &'a str) {
-    (server, &policy.name)
+    fn named_policies(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.policies.iter().map(|(server, policy)| (&**server, &*policy.name))
+    }
 }
 
 impl std::fmt::Debug for Identity {

@@ -41,12 +41,8 @@ impl From<ValueKind> for Written {
 
 impl Written {
     fn item(value: ValueKind) -> Self {
-        match value {
-            ValueKind::Table(members) => {
-                Self::Item(members.into_iter().map(|(key, value)| (key, Self::item(value.kind))).collect())
-            }
-            other => other.into(),
-        }
+        let ValueKind::Table(members) = value else { return value.into() };
+        Self::Item(members.into_iter().map(|(key, value)| (key, Self::item(value.kind))).collect())
     }
 }
 

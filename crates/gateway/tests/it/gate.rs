@@ -211,7 +211,7 @@ impl Drop for Gate {
     }
 }
 
-fn policy_lines(ready: &str) -> Vec<&str> {
+pub(crate) fn policy_lines(ready: &str) -> Vec<&str> {
     ready.lines().filter(|line| line.starts_with("policy ")).collect()
 }
 
