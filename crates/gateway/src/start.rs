@@ -23,7 +23,7 @@ use crate::head::Doors;
 use crate::identity::{DirectoryError, Doorman, Failures};
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
-use crate::policies::PolicyTrouble;
+use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::record;
 use crate::registry::{self, Files, Frame, Here, Keeper, Standing};
 use crate::session::Sessions;
@@ -114,36 +114,16 @@ impl Gateway {
         let (alive, ended) = oneshot::channel::<()>();
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
-        let (here, nursery) = Here::new(&config, runtime.handle().clone())?;
-        let mut files = Files::load(&config, &here)?;
-        let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
-        let agents = std::mem::take(&mut files.agents);
-        if config.auth != Auth::Anonymous && agents.is_empty() {
-            tracing::warn!("no agent has a token: nobody can come in");
-        }
-        let read = read_store(config.store.url.as_ref(), &runtime)?;
-        let stale = read.as_ref().map(|_| config.store.stale);
-        let (keeper, registry) = Keeper::new(Frame::new(&config, here, files)?, read)?;
-        let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
-        let shared = Arc::new(Shared {
-            doors: Doors::new(&config.listen, data_at),
-            doorman: Doorman::new(&config.auth, agents),
-            failures: Failures::default(),
-            registry: registry::Current::new(registry),
-            standing: Standing::new(stale),
-            sessions: Sessions::new(bounds.sessions.get()),
-            limits: Limits::new(config.limits.keys.get()),
-            tasks: Arc::new(Tasks::default()),
-            fronts: Fronts::default(),
-            aggregate,
-            to_legacy: Arc::new(ToLegacy::new()),
-            audit: Arc::new(Audit::open(&config.audit)?),
-            draining,
-            bounds: Arc::clone(&bounds),
-        });
-        let (kept, keeper) = (Arc::clone(&shared), Arc::new(keeper));
+        let made = match Made::of(&config, &runtime, data_at, draining) {
+            Ok(made) => made,
+            Err(why) => {
+                runtime.shutdown_background(); // whoever starts a gateway may be within another, where none may be dropped
+                return Err(why);
+            }
+        };
+        let Made { shared, keeper, policies, builtins, nursery } = made;
         keeper.keeps(&shared);
-        let keeps = Arc::clone(&keeper);
+        let (kept, keeps) = (Arc::clone(&shared), Arc::clone(&keeper));
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let workers = (0..count)
@@ -244,6 +224,53 @@ fn thread_on<F: Future<Output = ()>>(
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<JoinHandle<()>, StartError> {
     std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work())).map_err(StartError::Thread)
+}
+
+/// All that may be wrong, found not to be.
+struct Made {
+    shared: Arc<Shared>,
+    keeper: Arc<Keeper>,
+    policies: Arc<[Arc<PolicyFile>]>,
+    builtins: Vec<oneshot::Sender<()>>,
+    nursery: Option<Nursery>,
+}
+
+impl Made {
+    fn of(
+        config: &Config,
+        runtime: &Runtime,
+        data: SocketAddr,
+        draining: watch::Receiver<bool>,
+    ) -> Result<Self, StartError> {
+        let (here, nursery) = Here::new(config, runtime.handle().clone())?;
+        let bounds = Arc::clone(&here.bounds);
+        let mut files = Files::load(config, &here)?;
+        let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
+        let agents = std::mem::take(&mut files.agents);
+        if config.auth != Auth::Anonymous && agents.is_empty() {
+            tracing::warn!("no agent has a token: nobody can come in");
+        }
+        let read = read_store(config.store.url.as_ref(), runtime)?;
+        let stale = read.as_ref().map(|_| config.store.stale);
+        let (keeper, registry) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        let shared = Arc::new(Shared {
+            doors: Doors::new(&config.listen, data),
+            doorman: Doorman::new(&config.auth, agents),
+            failures: Failures::default(),
+            registry: registry::Current::new(registry),
+            standing: Standing::new(stale),
+            sessions: Sessions::new(bounds.sessions.get()),
+            limits: Limits::new(config.limits.keys.get()),
+            tasks: Arc::new(Tasks::default()),
+            fronts: Fronts::default(),
+            aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
+            to_legacy: Arc::new(ToLegacy::new()),
+            audit: Arc::new(Audit::open(&config.audit)?),
+            draining,
+            bounds,
+        });
+        Ok(Self { shared, keeper: Arc::new(keeper), policies, builtins, nursery })
+    }
 }
 
 /// The store, opened, and what it says now. None where there is none.
