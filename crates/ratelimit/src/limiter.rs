@@ -102,7 +102,7 @@ impl<K: Clone + Ord + Hash, C: Clock> Limiter<K, C> {
 }
 
 /// Refuses what could not pass at any time, before anything is touched.
-fn possible<K>(demands: &[Demand<'_, K>]) -> Result<(), Limited> {
+pub(crate) fn possible<K>(demands: &[Demand<'_, K>]) -> Result<(), Limited> {
     for (demand, Demand { meter, enforced, cost, .. }) in demands.iter().enumerate() {
         if let Some(quota) = enforced.highest().filter(|highest| *highest >= meter.quotas().len()) {
             return Err(Limited::NoSuchQuota { demand, quota });
