@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ratelimit::InvalidAddress;
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -87,6 +88,10 @@ pub enum StartError {
     Audit(#[from] AuditError),
     #[error("what the aggregate gives out cannot be sealed")]
     Seal(#[from] NoKey),
+    #[error("the store of limits cannot be used")]
+    Limits(#[from] InvalidAddress),
+    #[error("limits cannot be rebuilt from the audit journal")]
+    Rebuild(#[source] std::io::Error),
     #[error("a thread does not start")]
     Thread(#[source] std::io::Error),
 }
@@ -107,18 +112,20 @@ impl Gateway {
             tracing::warn!("no agent has a token: nobody can come in");
         }
         let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
+        let audit = Arc::new(Audit::open(&config.audit)?);
+        let limits = limits(&config, policies.iter())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
             doorman: Doorman::new(&config.auth, agents),
             failures: Failures::default(),
             registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
             sessions: Sessions::new(bounds.sessions.get()),
-            limits: Limits::new(config.limits.keys.get()),
+            limits,
             tasks: Arc::new(Tasks::default()),
             fronts: Fronts::default(),
             aggregate,
             to_legacy: Arc::new(ToLegacy::new()),
-            audit: Arc::new(Audit::open(&config.audit)?),
+            audit,
             draining,
             bounds: Arc::clone(&bounds),
         });
@@ -150,6 +157,8 @@ impl Gateway {
                 }
             }
             tokio::spawn(sweep(own));
+            let keeping = Arc::clone(&shared);
+            tokio::spawn(async move { keeping.limits.keep().await });
             tokio::select! {
                 () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None, policies })) => {}
                 _ = ended => {}
@@ -302,6 +311,22 @@ fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
         PolicySource::File(path) => PolicyFile::load(path),
         PolicySource::BuiltIn { name, text } => PolicyFile::built_in(name, text),
     }
+}
+
+/// Where calls are counted, with what the journal says of calls before; to be called when the journal is open, and so has its end.
+pub(crate) fn limits<'p>(
+    config: &Config,
+    policies: impl Iterator<Item = &'p Arc<PolicyFile>>,
+) -> Result<Limits, StartError> {
+    let limits = Limits::new(&config.limits)?;
+    if let Some(folder) = &config.audit.dir {
+        let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
+        let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
+        if rebuilt.calls > 0 {
+            tracing::info!(calls = rebuilt.calls, open = rebuilt.open, lost = rebuilt.lost, "limits rebuilt from the journal");
+        }
+    }
+    Ok(limits)
 }
 
 /// Lets go of what nobody uses, for ever.

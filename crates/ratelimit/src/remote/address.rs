@@ -68,6 +68,12 @@ impl FromStr for Prefix {
     }
 }
 
+impl Default for Prefix {
+    fn default() -> Self {
+        Self("toolgate".into())
+    }
+}
+
 impl Prefix {
     pub fn as_str(&self) -> &str {
         &self.0
