@@ -25,7 +25,7 @@ use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
 use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
 use crate::judge::{self, Asked, Cleared};
-use crate::limits::{Held, Limits, Place};
+use crate::limits::{Charge, Held, Limits, Place};
 use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
@@ -109,6 +109,13 @@ struct Judged<'a> {
     mirrors: HeaderMap,
     held: Option<Held>,
     recorded: Option<Recorded>,
+}
+
+impl Judged<'_> {
+    /// What it is charged, for the record.
+    fn charge(&self, bound: &Bound, place: &Place<'_>) -> Option<Charge> {
+        Some(Charge::new(self.held.as_ref()?, bound, self.cleared.permitted()?, place))
+    }
 }
 
 impl Pipeline {
@@ -384,7 +391,11 @@ impl Pipeline {
             self.shared.audit.refused(&about, refused, lawful.arguments);
         })?;
         // INVARIANT: no record, no call
-        let recorded = self.shared.audit.allowed(&about, &judged.cleared, lawful.arguments).await;
+        let charge = judged.charge(bound, &place(entry, lawful, bound));
+        if judged.held.as_ref().is_some_and(Held::is_uncounted) {
+            about.uncounted();
+        }
+        let recorded = self.shared.audit.allowed(&about, &judged.cleared, charge, lawful.arguments).await;
         judged.recorded = recorded.map_err(|why| {
             let refused = to.refuse(Refusal::NoRecord(why));
             about.refused(&refused);
@@ -438,11 +449,10 @@ impl Pipeline {
         };
         let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
         let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
-        let place = Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
             Some(permitted) => {
-                let held = self.shared.limits.reserve(bound, permitted, &place);
+                let held = self.shared.limits.reserve(bound, permitted, &place(entry, lawful, bound)).await;
                 held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?
             }
         };
@@ -601,6 +611,10 @@ pub(crate) fn usable<'r>(registry: &'r Registry, id: &str, agent: &Agent) -> Res
         true => Ok(server),
         false => Err(Refusal::NotBound(Unbound)),
     }
+}
+
+fn place<'a>(entry: &'a Entry, lawful: &'a Lawful<'_>, bound: &'a Bound) -> Place<'a> {
+    Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent }
 }
 
 /// 7. Forward: a freshly written message. It takes the clearance, so that what was not judged is not written.

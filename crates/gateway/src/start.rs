@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ratelimit::InvalidAddress;
 use store::{Snapshot, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -88,6 +89,10 @@ pub enum StartError {
     Audit(#[from] AuditError),
     #[error("what the aggregate gives out cannot be sealed")]
     Seal(#[from] NoKey),
+    #[error("the store of limits cannot be used")]
+    Limits(#[from] InvalidAddress),
+    #[error("limits cannot be rebuilt from the audit journal")]
+    Rebuild(#[source] std::io::Error),
     #[error("a thread does not start")]
     Thread(#[source] std::io::Error),
 }
@@ -144,6 +149,8 @@ impl Gateway {
             tokio::spawn(watch.run(Arc::clone(&policies), Arc::clone(&shared)));
             tokio::spawn(async move { keeps.follow().await });
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
+            let keeping = Arc::clone(&shared);
+            tokio::spawn(async move { keeping.limits.keep().await });
             tokio::select! {
                 () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None })) => {}
                 _ = ended => {}
@@ -253,6 +260,8 @@ impl Made {
         let read = read_store(config.store.url.as_ref(), runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
         let (keeper, registry) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        let audit = Arc::new(Audit::open(&config.audit)?);
+        let limits = limits(config, registry.policies().values())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(&config.auth, agents),
@@ -260,12 +269,12 @@ impl Made {
             registry: registry::Current::new(registry),
             standing: Standing::new(stale),
             sessions: Sessions::new(bounds.sessions.get()),
-            limits: Limits::new(config.limits.keys.get()),
+            limits,
             tasks: Arc::new(Tasks::default()),
             fronts: Fronts::default(),
             aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
             to_legacy: Arc::new(ToLegacy::new()),
-            audit: Arc::new(Audit::open(&config.audit)?),
+            audit,
             draining,
             bounds,
         });
@@ -286,6 +295,22 @@ fn read_store(url: Option<&StoreUrl>, runtime: &Runtime) -> Result<Option<(Store
     let read = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(read)).join());
     let gone = |_| StartError::Thread(std::io::Error::other("the one that opens the store ended"));
     read.map_err(gone)?.map(Some).map_err(StartError::Store)
+}
+
+/// Where calls are counted, with what the journal says of calls before; to be called when the journal is open, and so has its end.
+pub(crate) fn limits<'p>(
+    config: &Config,
+    policies: impl Iterator<Item = &'p Arc<PolicyFile>>,
+) -> Result<Limits, StartError> {
+    let limits = Limits::new(&config.limits)?;
+    if let Some(folder) = &config.audit.dir {
+        let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
+        let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
+        if rebuilt.calls > 0 {
+            tracing::info!(calls = rebuilt.calls, open = rebuilt.open, lost = rebuilt.lost, "limits rebuilt from the journal");
+        }
+    }
+    Ok(limits)
 }
 
 /// Lets go of what nobody uses, for ever.
