@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Audit(Audit),
     /// Say what a new policy would have done with recorded calls
     Simulate(Simulate),
+    /// Move everything that the API manages to another store, such as from SQLite to PostgreSQL; stop the gateways first
+    Migrate(Migrate),
     /// Put the gateway into the configuration of an MCP client, with a look at what changes, a backup and a way back
     Connect(Connect),
 }
@@ -180,6 +182,19 @@ pub(crate) struct Finetuning {
     /// Speak MCP over HTTP at /mcp of this address, which must be a loopback one
     #[arg(long, value_name = "ADDRESS", value_parser = loopback)]
     pub(crate) http: Option<SocketAddr>,
+}
+
+#[derive(Args)]
+pub(crate) struct Migrate {
+    /// The store to read: `sqlite:PATH` or `postgres://…`
+    #[arg(long, value_name = "URL", env = "TOOLGATE_MIGRATE_FROM", hide_env_values = true)]
+    pub(crate) from: String,
+    /// The store to write, which must be empty; the same forms, and an SQLite file is made
+    #[arg(long, value_name = "URL", env = "TOOLGATE_MIGRATE_TO", hide_env_values = true)]
+    pub(crate) to: String,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args)]

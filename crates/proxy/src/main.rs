@@ -15,6 +15,7 @@ mod finetuning;
 mod fmt;
 mod github;
 mod logging;
+mod migrate;
 mod sarif;
 mod schema;
 mod serve;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::Audit(args)) => audit::run(&args),
+        Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Connect(args)) => connect::run(&args),
     };
     done.unwrap_or_else(|error| {
