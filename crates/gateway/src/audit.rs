@@ -94,7 +94,7 @@ impl Audit {
             record.raw("shadow", &json!({ "code": shadow.code.as_str(), "rule": shadow.rule.as_str() }).to_string());
         }
         record.arguments(open, arguments);
-        let of = open.opened.journal.append(&record.end()).await?;
+        let of = open.opened.journal.append(record.end()).await?;
         Ok(Some(Recorded { audit: Arc::clone(self), of, began, ended: AtomicBool::new(false) }))
     }
 
@@ -110,7 +110,7 @@ impl Audit {
             record.text("error", &visible(&fault));
         }
         record.arguments(open, arguments);
-        self.later(&record.end());
+        self.later(record.end());
     }
 
     /// A request that was refused before there was anything to judge: malformed, from a wrong origin, without a session.
@@ -143,7 +143,7 @@ impl Audit {
         Some((open.opened.journal.status(), self.dropped.load(Ordering::Relaxed)))
     }
 
-    fn later(&self, record: &str) {
+    fn later(&self, record: String) {
         let Some(open) = &self.open else { return };
         if let Err(error) = open.opened.journal.append_later(record) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -268,7 +268,7 @@ impl Recorded {
         if let Some(bytes) = bytes {
             record.raw("bytes", &bytes.to_string());
         }
-        self.audit.later(&record.end());
+        self.audit.later(record.end());
     }
 }
 

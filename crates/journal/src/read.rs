@@ -40,7 +40,11 @@ impl Reader {
     /// Some of the lines that a segment has from there on.
     fn read(&mut self, path: PathBuf, from: u64) -> io::Result<bool> {
         const SOME: usize = 1000;
-        let mut file = BufReader::new(File::open(&path)?);
+        let mut file = match File::open(&path) {
+            // Dropped meanwhile: go on with the next.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => BufReader::new(file?),
+        };
         file.seek(SeekFrom::Start(from))?;
         let (mut lines, mut at) = (Vec::new(), from);
         while lines.len() < SOME {
