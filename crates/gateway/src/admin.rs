@@ -80,19 +80,19 @@ impl Admin {
             (false, None) => (StatusCode::OK, "ready\n".to_owned()),
         };
         if verbose {
+            let registry = self.shared.registry.load();
             if let Some((status, dropped)) = &audit {
                 said.push_str(&format!("audit waiting {} lost {dropped}\n", status.waiting));
             }
             said.push_str(&format!("sessions {}\n", self.shared.sessions.len()));
-            let healths =
-                self.shared.servers.values().filter_map(|server| Some(server.way.endpoint()?.road.health.told()));
+            let healths = registry.servers().filter_map(|server| Some(server.way.endpoint()?.road.health.told()));
             let mut healths: Vec<String> = healths.collect();
             healths.sort_unstable();
             for health in healths {
                 said.push_str(&health);
                 said.push('\n');
             }
-            let mut programs: Vec<_> = self.shared.servers.values().filter_map(|server| server.program()).collect();
+            let mut programs: Vec<_> = registry.servers().filter_map(|server| server.program()).collect();
             programs.sort_unstable_by_key(|(id, _)| *id);
             for (id, Doing { processes, restarts, noise }) in programs {
                 said.push_str(&format!("program {id} processes {processes} restarts {restarts} noise {noise}\n"));

@@ -47,7 +47,7 @@ impl Pipeline {
         let (response, translated) = opened.map_err(|why| to.refuse(why))?;
         let upstream = response.headers().get(SESSION_ID).cloned();
         let sessions = &self.shared.sessions;
-        let session = sessions.prepare(&entry.server.id, upstream, wanted, offered, &exchange.agent);
+        let session = sessions.prepare(&entry.server, upstream, wanted, offered, &exchange.agent);
         let mut session = session.map_err(|why| to.refuse(why))?;
         session.translated = translated;
         let session = Arc::new(session);

@@ -28,6 +28,7 @@ mod pipeline;
 mod policies;
 mod record;
 mod refusal;
+mod registry;
 pub mod rehearsal;
 mod relay;
 pub mod replay;

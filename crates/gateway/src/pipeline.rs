@@ -27,6 +27,7 @@ use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
 use crate::refusal::{Addressee, Refusal, Refused};
+use crate::registry::{self, Registry};
 use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::ruling::Ruling;
@@ -40,7 +41,7 @@ use crate::{batch, body};
 pub(crate) struct Shared {
     pub(crate) bounds: Arc<Bounds>,
     pub(crate) doors: Doors,
-    pub(crate) servers: std::collections::HashMap<Box<str>, Arc<Server>>,
+    pub(crate) registry: registry::Current,
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
@@ -122,10 +123,12 @@ impl Pipeline {
                 refused.reply()
             });
         }
-        match self.enter(&head.method, head.headers, server, body, peer).await {
+        // INVARIANT: one snapshot for the whole request
+        let registry = self.shared.registry.load();
+        match self.enter(&head.method, head.headers, (&registry, server), body, peer).await {
             Ok(reply) => reply,
             Err(refused) => {
-                let known = server.is_some_and(|id| self.shared.servers.contains_key(id));
+                let known = server.is_some_and(|id| registry.server(id).is_some());
                 let server = server.filter(|_| known).unwrap_or("(unknown)");
                 self.turned_away(server, &peer.agent, &refused);
                 refused.reply()
@@ -144,12 +147,12 @@ impl Pipeline {
         &self,
         verb: &Verb,
         headers: HeaderMap,
-        server: Option<&str>,
+        (registry, server): (&Registry, Option<&str>),
         body: Incoming,
         peer: &Peer,
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
-        let server = self.shared.servers.get(server.ok_or(Refusal::NoRoute)?).ok_or(Refusal::NoServer)?;
+        let server = registry.server(server.ok_or(Refusal::NoRoute)?).ok_or(Refusal::NoServer)?;
         let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone() };
         match *verb {
             Verb::POST => {
@@ -514,7 +517,7 @@ impl Pipeline {
         if let Some(version) = claim.header().filter(|_| claim.is_modern()) {
             return Err(Refusal::Version { requested: version.into() });
         }
-        self.shared.sessions.find(id, &entry.server.id).ok_or(Refusal::SessionGone)
+        self.shared.sessions.find(id, &entry.server).ok_or(Refusal::SessionGone)
     }
 
     pub(crate) fn upstream(&self, server: &Arc<Server>, agent: &Agent) -> Upstream {
@@ -527,9 +530,16 @@ impl Pipeline {
         }
     }
 
-    /// A stream that waits for events: silence is lawful, and only the client, the server or a drain ends it.
+    /// A stream that waits for events: silence is lawful, and only the client, the server, its removal or a drain ends it.
     pub(crate) fn listening(&self, upstream: Answering, exchange: Exchange) -> Relay {
-        Relay::new(upstream, exchange, self.times(None)).until(self.shared.draining.clone())
+        let (mut draining, retirement) = (self.shared.draining.clone(), exchange.upstream.server.retirement());
+        let closing = async move {
+            tokio::select! {
+                _ = draining.wait_for(|draining| *draining) => {}
+                () = retirement => {}
+            }
+        };
+        Relay::new(upstream, exchange, self.times(None)).until(closing)
     }
 
     fn times(&self, deadline: Option<Instant>) -> Times {

@@ -24,6 +24,7 @@ use crate::health;
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
+use crate::registry::{self, Registry};
 use crate::server::{Endpoint, Road, Server, Way};
 use crate::session::Sessions;
 use crate::stdio::{Nursery, Stdio};
@@ -95,10 +96,10 @@ impl Gateway {
         let runtime = runtime()?;
         let here = Here { tls: Tls::of_system()?, runtime: runtime.handle().clone(), bounds: Arc::clone(&bounds) };
         let Servers { servers, policies, builtins, nursery } = servers(&config, &here)?;
-        let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
+        let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
-            servers,
+            registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
             sessions: Sessions::new(bounds.sessions.get()),
             limits: Limits::new(config.limits.keys.get()),
             tasks: Arc::new(Tasks::default()),
@@ -118,7 +119,7 @@ impl Gateway {
                 let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
-                    let pipeline = Pipeline { client: Clients::new(&shared), shared };
+                    let pipeline = Pipeline { client: Clients::default(), shared };
                     worker::serve(listener, pipeline, connections).await;
                 })
             })
@@ -130,9 +131,9 @@ impl Gateway {
         let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies)));
-            let own = Pipeline { client: Clients::new(&shared), shared: Arc::clone(&shared) };
+            let own = Pipeline { client: Clients::default(), shared: Arc::clone(&shared) };
             for (id, every) in probed {
-                if let Some(server) = shared.servers.get(&id) {
+                if let Some(server) = shared.registry.load().server(&id) {
                     tokio::spawn(health::probe(own.clone(), Arc::clone(server), every));
                 }
             }
@@ -278,7 +279,7 @@ async fn sweep(pipeline: Pipeline) {
         pipeline.shared.aggregate.expire(session_idle);
         pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));
         for session in pipeline.shared.sessions.expire(session_idle) {
-            let Some(server) = pipeline.shared.servers.get(&*session.server) else { continue };
+            let server = &session.server;
             if session.translated.is_some() && session.agent.session.is_some() {
                 pipeline.upstream(server, &session.agent).leave();
             }

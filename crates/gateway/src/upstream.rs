@@ -177,7 +177,7 @@ impl Upstream {
         endpoint: &Endpoint,
         request: Request<Departing>,
     ) -> Result<Response<Answering>, UpstreamError> {
-        let client = self.client.of(&self.server.id).ok_or(UpstreamError::Unreachable)?;
+        let client = self.client.of(&self.server, &self.bounds).ok_or(UpstreamError::Unreachable)?;
         let admitted = endpoint.road.health.admit()?;
         let listens = request.method() == Verb::GET;
         let sent = match tokio::time::timeout_at(self.deadline, client.request(request)).await {

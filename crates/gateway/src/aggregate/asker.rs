@@ -11,6 +11,7 @@ use super::{Aggregate, SERVER_INFO};
 use crate::agent::Agent;
 use crate::pipeline::{Entry, Pipeline};
 use crate::refusal::{Addressee, Refusal};
+use crate::registry::Registry;
 use crate::reply::Reply;
 use crate::server::Server;
 use crate::upstream::{MCP_NAME, UpstreamError};
@@ -20,6 +21,8 @@ use crate::upstream::{MCP_NAME, UpstreamError};
 pub(crate) struct Asker {
     pub(super) pipeline: Pipeline,
     pub(super) who: Who,
+    /// What there was when the client asked.
+    pub(super) registry: Arc<Registry>,
 }
 
 #[derive(Clone)]
@@ -51,6 +54,11 @@ impl Outgoing {
 impl Asker {
     pub(super) fn aggregate(&self) -> &Aggregate {
         &self.pipeline.shared.aggregate
+    }
+
+    /// The servers of the aggregate, by id.
+    pub(super) fn servers(&self) -> &[Arc<Server>] {
+        self.registry.joined()
     }
 
     pub(super) fn agent(&self) -> &Agent {
@@ -105,15 +113,14 @@ impl Asker {
 
     /// One that is gone is opened anew, once: nothing was done in it.
     async fn within_or_gone(&self, joint: &Arc<Joint>, server: &Arc<Server>, body: &[u8]) -> Result<Reply, Refusal> {
-        let at = self.aggregate().position(&server.id).ok_or(Refusal::NoServer)?;
-        let inner = joint.with(&self.pipeline, at, server).await?;
+        let inner = joint.with(&self.pipeline, server).await?;
         match self.answered(&joint.entry(server, &inner), body).await {
             Err(Refusal::SessionGone) => {
-                joint.forget(at, &inner);
-                let inner = joint.with(&self.pipeline, at, server).await?;
+                joint.forget(server, &inner);
+                let inner = joint.with(&self.pipeline, server).await?;
                 let again = self.answered(&joint.entry(server, &inner), body).await;
                 if matches!(again, Err(Refusal::SessionGone)) {
-                    joint.forget(at, &inner);
+                    joint.forget(server, &inner);
                 }
                 again
             }

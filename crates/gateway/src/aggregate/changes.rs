@@ -21,6 +21,7 @@ pub(super) struct Changes {
     asker: Asker,
     wanted: Wanted,
     seen: Arc<Seen>,
+    of: Box<[ListOf]>,
     watched: Vec<Watched>,
     /// The id of the subscription as JSON text; none for legacy.
     subscription: Option<Box<str>>,
@@ -44,16 +45,8 @@ struct Watched {
 impl Changes {
     /// `of`: the lists whose changes the client is told of.
     pub(super) fn new(asker: &Asker, wanted: Wanted, seen: Arc<Seen>, servers: &[Arc<Server>], of: &[ListOf]) -> Self {
-        let watch = |server: &Arc<Server>, of: ListOf| Watched {
-            server: Arc::clone(server),
-            of,
-            looking: None,
-            again: false,
-            last: None,
-            policy: Arc::clone(&server.policy.current().hash),
-        };
-        let watched = servers.iter().flat_map(|server| of.iter().map(move |of| watch(server, *of))).collect();
-        Self { asker: asker.clone(), wanted, seen, watched, subscription: None }
+        let watched = servers.iter().flat_map(|server| of.iter().map(|of| Watched::new(server, *of))).collect();
+        Self { asker: asker.clone(), wanted, seen, of: of.into(), watched, subscription: None }
     }
 
     pub(super) fn subscribed(mut self, id: Option<Box<str>>) -> Self {
@@ -78,24 +71,47 @@ impl Changes {
         });
     }
 
+    /// Another server: what it lists, the client has not seen.
+    pub(super) fn came(&mut self, server: &Arc<Server>) {
+        self.watched.extend(self.of.iter().map(|of| Watched::new(server, *of)));
+        self.missed(&server.id);
+    }
+
+    /// A server is gone, and with it what it listed.
+    pub(super) fn left(&mut self, server: &Arc<Server>, out: &mut Vec<u8>) {
+        self.watched.retain(|watched| !Arc::ptr_eq(&watched.server, server));
+        self.seen.forget(&server.id);
+        for of in &self.of {
+            self.tell(*of, out);
+        }
+    }
+
     pub(super) fn are_none(&self) -> bool {
         self.watched.iter().all(|watched| watched.looking.is_none())
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
+        let mut changed = Vec::new();
         for watched in &mut self.watched {
             while let Some(looking) = &mut watched.looking {
                 let Poll::Ready(now) = looking.as_mut().poll(cx) else { break };
                 watched.looking = None;
                 if self.seen.update(&watched.server.id, &now) {
-                    let message = notice(watched.of, self.subscription.as_deref());
-                    sse::write(&sse::Event { data: Some(message), ..sse::Event::default() }, out);
+                    changed.push(watched.of);
                 }
                 if std::mem::take(&mut watched.again) {
                     watched.start(&self.asker, &self.wanted);
                 }
             }
         }
+        for of in changed {
+            self.tell(of, out);
+        }
+    }
+
+    fn tell(&self, of: ListOf, out: &mut Vec<u8>) {
+        let message = notice(of, self.subscription.as_deref());
+        sse::write(&sse::Event { data: Some(message), ..sse::Event::default() }, out);
     }
 
     fn look(&mut self, which: impl Fn(&mut Watched) -> bool) {
@@ -112,6 +128,17 @@ impl Changes {
 }
 
 impl Watched {
+    fn new(server: &Arc<Server>, of: ListOf) -> Self {
+        Self {
+            server: Arc::clone(server),
+            of,
+            looking: None,
+            again: false,
+            last: None,
+            policy: Arc::clone(&server.policy.current().hash),
+        }
+    }
+
     fn start(&mut self, asker: &Asker, wanted: &Wanted) {
         let (asker, wanted, server, of) = (asker.clone(), wanted.clone(), Arc::clone(&self.server), self.of);
         let at = self.last.map(|last| last + PAUSE);

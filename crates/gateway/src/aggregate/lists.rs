@@ -38,7 +38,7 @@ pub(super) async fn list(asker: &Asker, kind: Kind, request: &Request<'_>, to: &
     };
     let wanted = Wanted { to: to.clone(), meta: asker.meta(request) };
     let aggregate = asker.aggregate();
-    let servers: Vec<_> = aggregate.servers.iter().filter(|server| *server.id >= *position.server).collect();
+    let servers: Vec<_> = asker.servers().iter().filter(|server| *server.id >= *position.server).collect();
     let room = aggregate.settings.page.get();
     let drained = join_all(servers.iter().map(|server| {
         let resumed = *server.id == *position.server;
@@ -129,13 +129,13 @@ impl Asker {
     fn seal_cursor(&self, kind: Kind, next: &Position) -> Option<String> {
         let text = json!([next.server, next.from.cursor.as_deref(), next.from.offset]).to_string();
         let aggregate = self.aggregate();
-        aggregate.seal.close(&["cursor", kind.member(), &self.agent().key, &aggregate.revision()], &text)
+        aggregate.seal.close(&["cursor", kind.member(), &self.agent().key, &self.registry.revision()], &text)
     }
 
     /// A cursor that we gave to this agent, for this list, under the policies of now.
     fn open_cursor(&self, kind: Kind, cursor: &str) -> Option<Position> {
         let aggregate = self.aggregate();
-        let about = ["cursor", kind.member(), &self.agent().key, &aggregate.revision()];
+        let about = ["cursor", kind.member(), &self.agent().key, &self.registry.revision()];
         let text = aggregate.seal.open(&about, cursor)?;
         let (server, cursor, offset): (String, Option<String>, usize) = serde_json::from_str(&text).ok()?;
         Some(Position { server, from: From { cursor: cursor.map(Into::into), offset } })

@@ -65,7 +65,10 @@ impl Pipeline {
 
     fn target(&self, server: Option<&str>) -> Result<Target, Refusal> {
         match server {
-            Some(id) => self.shared.servers.get(id).cloned().map(Target::Server).ok_or(Refusal::NoServer),
+            Some(id) => match self.shared.registry.load().server(id) {
+                Some(server) => Ok(Target::Server(Arc::clone(&server.id))),
+                None => Err(Refusal::NoServer),
+            },
             None if self.shared.aggregate.settings.enabled => Ok(Target::Aggregate),
             None => Err(Refusal::NoRoute),
         }

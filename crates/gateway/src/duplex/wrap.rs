@@ -18,6 +18,7 @@ use crate::eras::to_legacy::ToLegacy;
 use crate::head::Doors;
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
+use crate::registry::{self, Registry};
 use crate::session::Sessions;
 use crate::start::{self, Servers, StartError};
 use crate::tasks::Tasks;
@@ -37,12 +38,12 @@ pub async fn wrap(
     let bounds = Arc::new(config.bounds.clone());
     let here = start::Here { tls: Tls::of_system()?, runtime: Handle::current(), bounds: Arc::clone(&bounds) };
     let Servers { servers, policies, builtins, nursery } = start::servers(&config, &here)?;
-    let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
-    let Some(server) = servers.values().next().cloned() else { return Ok(()) };
+    let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
+    let Some(server) = servers.values().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
     let shared = Arc::new(Shared {
         doors: Doors::new(&config.listen, SocketAddr::from(([127, 0, 0, 1], 0))), // never asked: nobody comes by HTTP
-        servers,
+        registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
         sessions: Sessions::new(bounds.sessions.get()),
         limits: Limits::new(config.limits.keys.get()),
         tasks: Arc::new(Tasks::default()),
@@ -56,7 +57,7 @@ pub async fn wrap(
     let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&shared)));
     let audit = Arc::clone(&shared.audit);
-    let pipeline = Pipeline { client: Clients::new(&shared), shared };
+    let pipeline = Pipeline { client: Clients::default(), shared };
     stdio::run(Service::Here(Here::local(pipeline, server)), bounds, reader, writer, stop).await;
     _ = drain.send(true);
     audit.settle().await;

@@ -20,7 +20,7 @@ pub(crate) fn upstream_of(recorder: &Recorder) -> Upstream {
     let road = Road::new("s", &url, &Reach::default(), &Tls::of_system().unwrap()).unwrap();
     let server = Arc::new(Server::new("s", Way::http(url, &UpstreamHeaders::default(), road), Arc::new(policy)));
     Upstream {
-        client: Clients::to(std::iter::once(&server), &bounds),
+        client: Clients::default(),
         server,
         agent: "ann".into(),
         deadline: Instant::now() + bounds.call_timeout,

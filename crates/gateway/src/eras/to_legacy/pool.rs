@@ -27,6 +27,7 @@ const FAREWELLS: usize = 64;
 /// INVARIANT: the agent is part of the key, so that nobody is ever in another's session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
+    /// Its key.
     server: Arc<str>,
     agent: Arc<str>,
     offers: Offers,
@@ -53,7 +54,7 @@ pub(super) struct Pool {
 impl Pool {
     /// The place of this agent's session.
     pub(super) fn slot(&self, upstream: &Upstream, agent: &Agent, offers: Offers) -> Result<Arc<Slot>, Refusal> {
-        let key = Key { server: Arc::clone(&upstream.server.id), agent: Arc::clone(&agent.key), offers };
+        let key = Key { server: Arc::clone(&upstream.server.key), agent: Arc::clone(&agent.key), offers };
         if let Some(slot) = self.slots.get(&key) {
             slot.touch();
             return Ok(Arc::clone(&slot));
@@ -72,7 +73,8 @@ impl Pool {
     pub(super) fn expire(&self, idle: Duration, way: impl Fn(&Arc<Server>, &Agent) -> Upstream) {
         let mut farewells = FAREWELLS;
         self.slots.retain(|_, slot| {
-            let keep = Arc::strong_count(slot) > 1 || slot.idle() < idle || farewells == 0;
+            let wanted = slot.idle() < idle && !slot.server.is_retired();
+            let keep = Arc::strong_count(slot) > 1 || wanted || farewells == 0;
             if !keep {
                 farewells -= 1;
                 self.count.fetch_sub(1, Ordering::Relaxed);
@@ -144,6 +146,10 @@ impl Slot {
 
     pub(super) fn server_id(&self) -> &Arc<str> {
         &self.server.id
+    }
+
+    pub(super) fn server_key(&self) -> &Arc<str> {
+        &self.server.key
     }
 
     /// Does the policy in force let the server ask for this? A request of its own, however old the call is.
