@@ -2,6 +2,7 @@
 //!
 //! Never an argument's value: a keyed digest of all of them, and their names. Names and URIs are as in the log.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,11 +19,14 @@ use crate::agent::Agent;
 use crate::config;
 use crate::judge::Cleared;
 use crate::record::{About, visible};
-use crate::refusal::Refused;
+use crate::refusal::{Addressee, Refused};
 use crate::ruling::Ruling;
 
 /// Names of arguments that are recorded of one call.
 const MAX_KEYS: usize = 64;
+
+/// Bytes of one of them.
+const MAX_NAME: usize = 128;
 
 /// Where records go; nowhere, when the operator turned it off.
 pub(crate) struct Audit {
@@ -50,6 +54,14 @@ pub enum AuditError {
     Random(#[from] getrandom::Error),
 }
 
+/// What is known of a request beside what it is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) to: &'a Addressee,
+    /// The hash of the tool's definition.
+    pub(crate) definition: Option<&'a str>,
+}
+
 /// A call whose decision is recorded. However it ends is recorded as well, once.
 pub(crate) struct Recorded {
     audit: Arc<Audit>,
@@ -72,7 +84,8 @@ impl Audit {
             queue: settings.queue.get(),
             patience: settings.patience,
             key: Arc::new(SigningKey::load_or_make(&folder.join("signing.key"))?),
-            stamp: Arc::new(now),
+            keep: settings.keep,
+            stamp: Arc::new(|ago| stamp(SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH))),
         })?;
         if opened.torn > 0 {
             tracing::warn!(bytes = opened.torn, "the audit journal ended in the middle of a record: it was set aside");
@@ -84,6 +97,7 @@ impl Audit {
     pub(crate) async fn allowed(
         self: &Arc<Self>,
         about: &About<'_>,
+        told: Told<'_>,
         cleared: &Cleared<'_>,
         arguments: Option<&RawValue>,
     ) -> Result<Option<Recorded>, NotWritten> {
@@ -93,13 +107,20 @@ impl Audit {
         if let Some(shadow) = cleared.shadow() {
             record.raw("shadow", &json!({ "code": shadow.code.as_str(), "rule": shadow.rule.as_str() }).to_string());
         }
+        record.told(told);
         record.arguments(open, arguments);
         let of = open.opened.journal.append(record.end()).await?;
         Ok(Some(Recorded { audit: Arc::clone(self), of, began, ended: AtomicBool::new(false) }))
     }
 
     /// A request that was refused after it was read.
-    pub(crate) fn refused(&self, about: &About<'_>, refused: &Refused, arguments: Option<&RawValue>) {
+    pub(crate) fn refused(
+        &self,
+        about: &About<'_>,
+        refused: &Refused,
+        definition: Option<&str>,
+        arguments: Option<&RawValue>,
+    ) {
         let Some(open) = &self.open else { return };
         let outcome = if refused.ruling().is_some() { "denied" } else { "refused" };
         let mut record = Text::decision(about, outcome, refused.code(), refused.rule());
@@ -109,18 +130,28 @@ impl Audit {
         if let Some(fault) = refused.fault() {
             record.text("error", &visible(&fault));
         }
+        record.told(Told { to: &refused.to, definition });
         record.arguments(open, arguments);
         self.later(record.end());
     }
 
     /// A request that was refused before there was anything to judge: malformed, from a wrong origin, without a session.
     pub(crate) fn turned_away(&self, server: &str, agent: &Agent, refused: &Refused) {
-        if self.open.is_none() || refused.is_upstream() {
-            return; // what failed upstream is on record already
+        if refused.on_record || refused.is_upstream() {
+            return; // what failed upstream is how an allowed call ended
         }
         let method = refused.to.method.map_or("(unknown)", mcp::Method::as_str);
         let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
-        self.refused(&about, refused, None);
+        self.refused(&about, refused, None, None);
+    }
+
+    /// What the gateway answers itself, and by no rule.
+    pub(crate) fn own(&self, about: &About<'_>, to: &Addressee) {
+        if self.open.is_some() {
+            let mut record = Text::decision(about, "allowed", "allowed", "(gateway)");
+            record.told(Told { to, definition: None });
+            self.later(record.end());
+        }
     }
 
     /// Writes what waits, and closes the journal.
@@ -178,6 +209,21 @@ impl Text {
         record
     }
 
+    /// What a request is called elsewhere, and how large it was.
+    fn told(&mut self, Told { to, definition }: Told<'_>) {
+        if let Some(hash) = definition {
+            self.text("definition", hash);
+        }
+        self.key("request");
+        _ = write!(self.0, "\"{}\"", to.request);
+        if let Some(trace) = &to.trace {
+            self.text("trace", trace.as_str());
+        }
+        if to.bytes > 0 {
+            self.raw("bytes", &to.bytes.to_string());
+        }
+    }
+
     /// All arguments as one number, and their names.
     fn arguments(&mut self, open: &Open, arguments: Option<&RawValue>) {
         let Some(arguments) = arguments else { return };
@@ -187,7 +233,7 @@ impl Text {
         let keys = Object::read(arguments.get()).unwrap_or_default();
         self.key("args");
         self.0.push_str("{\"digest\":\"");
-        self.0.extend(digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex));
+        self.0.push_str(&journal::hex(digest.as_ref()));
         self.0.push_str("\",\"bytes\":");
         self.0.push_str(&compact.len().to_string());
         self.0.push_str(",\"keys\":[");
@@ -195,7 +241,7 @@ impl Text {
             if place > 0 {
                 self.0.push(',');
             }
-            self.quoted(&visible(key));
+            self.quoted(&visible(short(key)));
         }
         self.0.push_str("]}");
     }
@@ -238,26 +284,28 @@ impl Text {
     }
 }
 
-fn hex(nibble: u8) -> char {
-    char::from_digit(nibble.into(), 16).unwrap_or('0')
+/// The beginning of a name, as far as a record bears.
+fn short(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or_default()
 }
 
 impl Recorded {
     /// The answer is on its way.
     pub(crate) fn answered(&self, is_error: bool, bytes: usize) {
-        self.end(if is_error { "error" } else { "result" }, Some(bytes));
+        self.end(if is_error { "error" } else { "result" }, Some(bytes), None);
     }
 
     /// A further round of a call: how that ends is told by the call's first record.
     pub(crate) fn is_a_round(&self) {
-        self.end("round", None);
+        self.end("round", None, None);
     }
 
-    pub(crate) fn failed(&self) {
-        self.end("failed", None);
+    /// There was no answer, or none that may be passed on.
+    pub(crate) fn failed(&self, why: &Refused) {
+        self.end("failed", None, Some(why));
     }
 
-    fn end(&self, outcome: &str, bytes: Option<usize>) {
+    fn end(&self, outcome: &str, bytes: Option<usize>, why: Option<&Refused>) {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -268,6 +316,10 @@ impl Recorded {
         if let Some(bytes) = bytes {
             record.raw("bytes", &bytes.to_string());
         }
+        if let Some(why) = why {
+            record.text("code", why.code());
+            record.text("error", &visible(&why.detail()));
+        }
         self.audit.later(record.end());
     }
 }
@@ -275,7 +327,7 @@ impl Recorded {
 impl Drop for Recorded {
     /// Nobody waited for the end, or there was none.
     fn drop(&mut self) {
-        self.end("abandoned", None);
+        self.end("abandoned", None, None);
     }
 }
 
@@ -284,7 +336,11 @@ fn millis(span: Duration) -> String {
 }
 
 fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+    stamp(SystemTime::now())
+}
+
+fn stamp(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 /// 256 bits in a file that only its owner may read; made where there is none.

@@ -33,6 +33,7 @@ pub mod rehearsal;
 mod relay;
 pub mod replay;
 mod reply;
+mod request_id;
 mod ruling;
 mod server;
 mod session;

@@ -20,6 +20,7 @@ mod segment;
 mod verify;
 mod writer;
 
+pub use chain::hex;
 pub use folder::Segment;
 pub use journal::{Journal, NotWritten, OpenError, Opened, Settings, Status, Sync};
 pub use key::{KeyError, PublicKey, SigningKey};

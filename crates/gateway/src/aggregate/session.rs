@@ -160,7 +160,7 @@ impl Joint {
     }
 
     fn unopened(&self, server: &Arc<Server>, headers: HeaderMap) -> Entry {
-        Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: self.agent.clone() }
+        Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: self.agent.clone(), bytes: 0 }
     }
 
     fn headers(&self) -> HeaderMap {
