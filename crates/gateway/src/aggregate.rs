@@ -34,6 +34,7 @@ use self::kind::Kind;
 pub(crate) use self::patience::Doubt;
 pub(crate) use self::seal::{NoKey, Seal};
 use self::session::Joints;
+use crate::agent::Agent;
 use crate::config;
 use crate::head;
 use crate::modern::{self, Claim};
@@ -71,11 +72,11 @@ impl Aggregate {
     }
 
     /// The session is in use, and those inside, though its client says nothing.
-    pub(crate) fn touch(&self, session: &str, mounts: &Sessions) {
-        let Some(joint) = self.sessions.find(session) else { return };
+    pub(crate) fn touch(&self, session: &str, agent: &Agent, mounts: &Sessions) {
+        let Some(joint) = self.sessions.find(session, agent) else { return };
         for (server, inner) in joint.open() {
             if let Ok(id) = inner.id.to_str() {
-                mounts.find(id, &server);
+                mounts.find(id, &server, agent);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Never an argument's value: a keyed digest of all of them, and their names. Names and URIs are as in the log.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -15,12 +15,18 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::act::Act;
 use crate::agent::Agent;
 use crate::config;
 use crate::judge::Cleared;
 use crate::record::{About, visible};
 use crate::refusal::{Addressee, Refused};
 use crate::ruling::Ruling;
+
+mod keep;
+mod ship;
+
+use self::ship::Shipping;
 
 /// Names of arguments that are recorded of one call.
 const MAX_KEYS: usize = 64;
@@ -37,6 +43,12 @@ pub(crate) struct Audit {
 
 struct Open {
     opened: Opened,
+    folder: PathBuf,
+    /// What this journal is called where there are those of others: no two are called the same.
+    node: String,
+    /// Whether anything is ever dropped.
+    keeps_some: bool,
+    shipping: Shipping,
     /// Of digests: without it nobody can try out arguments against a digest.
     key: hmac::Key,
 }
@@ -76,9 +88,10 @@ impl Audit {
         let Some(folder) = &settings.dir else { return Ok(Self { open: None, dropped: AtomicU64::new(0) }) };
         std::fs::create_dir_all(folder)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &digest_key(&folder.join("digest.key"))?);
+        let node = node(&settings.node, folder)?;
         let opened = Journal::open(journal::Settings {
             folder: folder.clone(),
-            node: settings.node.clone(),
+            node: node.clone(),
             sync: settings.sync,
             segment: settings.segment as u64,
             queue: settings.queue.get(),
@@ -90,7 +103,9 @@ impl Audit {
         if opened.torn > 0 {
             tracing::warn!(bytes = opened.torn, "the audit journal ended in the middle of a record: it was set aside");
         }
-        Ok(Self { open: Some(Open { opened, key }), dropped: AtomicU64::new(0) })
+        let keeps_some = settings.keep != journal::Keep::default();
+        let open = Open { opened, folder: folder.clone(), node, keeps_some, shipping: Shipping::default(), key };
+        Ok(Self { open: Some(open), dropped: AtomicU64::new(0) })
     }
 
     /// The decision to let a call through, on record. The call may leave when this returns, and not before.
@@ -154,6 +169,27 @@ impl Audit {
         }
     }
 
+    /// So many more of a peer's requests were refused since the last of these, for want of a token that is good.
+    pub(crate) fn unauthorized(&self, peer: &str, more: u64) {
+        let about = About { server: "(unknown)", agent: peer, method: "(unknown)", subject: None, policy: "" };
+        let mut record = Text::decision(&about, "refused", "unauthorized", "(protocol)");
+        record.raw("more", &more.to_string());
+        self.later(record.end());
+    }
+
+    /// What an admin does, on record. It may be done when this returns, and not before.
+    pub(crate) async fn act(&self, act: &Act<'_>) -> Result<(), NotWritten> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let mut record = Text::new("admin");
+        for (key, value) in act.texts() {
+            record.text(key, &visible(value));
+        }
+        for (key, value) in act.numbers() {
+            record.raw(key, &value.to_string());
+        }
+        open.opened.journal.append(record.end()).await.map(drop)
+    }
+
     /// Writes what waits, and closes the journal.
     pub(crate) fn close(self) {
         if let Some(open) = self.open {
@@ -172,6 +208,12 @@ impl Audit {
     pub(crate) fn status(&self) -> Option<(journal::Status, u64)> {
         let open = self.open.as_ref()?;
         Some((open.opened.journal.status(), self.dropped.load(Ordering::Relaxed)))
+    }
+
+    /// For readiness: how far the store has what is recorded.
+    pub(crate) fn shipped(&self) -> Option<String> {
+        let open = self.open.as_ref()?;
+        open.shipping.told(open.opened.journal.durable())
     }
 
     fn later(&self, record: String) {
@@ -361,3 +403,30 @@ fn digest_key(path: &Path) -> Result<Vec<u8>, AuditError> {
         Err(error) => Err(error.into()),
     }
 }
+
+/// Bytes of what makes a journal's name its own.
+const INSTANCE: usize = 6;
+
+/// The operator's name for it, and what makes it its own: random, and kept in the folder.
+pub(crate) fn node(name: &str, folder: &Path) -> Result<String, AuditError> {
+    let path = folder.join("instance");
+    let lawful = |text: &str| text.len() == 2 * INSTANCE && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let instance = match std::fs::read_to_string(&path) {
+        Ok(text) if lawful(text.trim_end()) => text.trim_end().to_owned(),
+        Ok(_) => return Err(std::io::Error::other(format!("`{}` does not say what it should", path.display())).into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut random = [0; INSTANCE];
+            getrandom::fill(&mut random)?;
+            let instance = journal::hex(&random);
+            let mut file = std::fs::File::options().write(true).create_new(true).open(&path)?;
+            std::io::Write::write_all(&mut file, format!("{instance}\n").as_bytes())?;
+            file.sync_all()?;
+            instance
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(format!("{name}.{instance}"))
+}
+
+#[cfg(test)]
+mod tests;

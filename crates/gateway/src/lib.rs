@@ -1,5 +1,6 @@
 //! Composes policy, limits and protocol into the running data plane. `pipeline.rs` is the path of a call; start there.
 
+mod act;
 mod admin;
 mod agent;
 mod aggregate;
@@ -11,6 +12,7 @@ mod builtin;
 mod catalogue;
 mod clients;
 pub mod config;
+mod credentials;
 mod duplex;
 mod era;
 mod eras;
@@ -18,6 +20,7 @@ mod exchange;
 mod guard;
 mod head;
 mod health;
+mod identity;
 mod judge;
 mod legacy;
 mod limits;
@@ -47,7 +50,11 @@ mod upstream;
 mod watch;
 mod worker;
 
+pub use act::Act;
+pub use admin::{AdminBody, AdminReply, AdminRequest, AdminService};
 pub use audit::AuditError;
+pub use credentials::{BadKey, Unopened, Vault};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
+pub use identity::{DirectoryError, NewToken};
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

@@ -42,11 +42,6 @@ impl Registry {
     pub(crate) fn member(&self, id: &str) -> Option<&Arc<Server>> {
         self.joined.get(self.joined.binary_search_by(|server| (*server.id).cmp(id)).ok()?)
     }
-
-    /// Of the aggregate's servers and their policies together: another one makes old cursors bad.
-    pub(crate) fn revision(&self) -> String {
-        self.joined.iter().map(|server| format!("{}={} ", server.key, server.policy.current().hash)).collect()
-    }
 }
 
 /// The snapshot of now, and who wants to know when there is another.

@@ -15,15 +15,18 @@ use crate::aggregate::{Aggregate, NoKey};
 use crate::audit::{Audit, AuditError};
 use crate::builtin;
 use crate::clients::Clients;
-use crate::config::{Bounds, Config, PolicySource, Reach, Target};
+use crate::config::{self, AgentId, Auth, Bounds, Config, PolicySource, Reach, Target};
+use crate::credentials::{Credentials, OAuth};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::health;
+use crate::identity::{Directory, DirectoryError, Doorman, Failures, Member};
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
+use crate::record;
 use crate::registry::{self, Registry};
 use crate::server::{Endpoint, Road, Server, Way};
 use crate::session::Sessions;
@@ -72,6 +75,10 @@ pub enum StartError {
     Listen { what: &'static str, address: SocketAddr, source: std::io::Error },
     #[error("server `{server}` cannot be guarded")]
     Policy { server: String, source: Box<PolicyTrouble> },
+    #[error("agent `{agent}` cannot be guarded")]
+    AgentPolicy { agent: String, source: Box<PolicyTrouble> },
+    #[error(transparent)]
+    Agents(#[from] DirectoryError),
     #[error("the built-in server `{server}` does not start")]
     BuiltIn { server: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("TLS towards upstreams cannot be set up")]
@@ -95,10 +102,15 @@ impl Gateway {
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
         let here = Here { tls: Tls::of_system()?, runtime: runtime.handle().clone(), bounds: Arc::clone(&bounds) };
-        let Servers { servers, policies, builtins, nursery } = servers(&config, &here)?;
+        let Servers { servers, policies, agents, builtins, nursery } = servers(&config, &here)?;
+        if config.auth != Auth::Anonymous && agents.is_empty() {
+            tracing::warn!("no agent has a token: nobody can come in");
+        }
         let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
+            doorman: Doorman::new(&config.auth, agents),
+            failures: Failures::default(),
             registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
             sessions: Sessions::new(bounds.sessions.get()),
             limits: Limits::new(config.limits.keys.get()),
@@ -138,8 +150,9 @@ impl Gateway {
                 }
             }
             tokio::spawn(sweep(own));
+            tokio::spawn(Arc::clone(&shared.audit).keep());
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, policies })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None, policies })) => {}
                 _ = ended => {}
             }
         })?;
@@ -207,6 +220,7 @@ fn thread_on<F: Future<Output = ()>>(
 pub(crate) struct Servers {
     pub(crate) servers: HashMap<Box<str>, Arc<Server>>,
     pub(crate) policies: Arc<[Arc<PolicyFile>]>,
+    pub(crate) agents: Directory,
     pub(crate) builtins: Vec<oneshot::Sender<()>>,
     pub(crate) nursery: Option<Nursery>,
 }
@@ -219,24 +233,19 @@ pub(crate) struct Here {
 }
 
 pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
-    let mut files: BTreeMap<&PolicySource, Arc<PolicyFile>> = BTreeMap::new();
+    let mut files = Files::new();
     let (mut servers, mut builtins, mut nursery) = (HashMap::new(), Vec::new(), None);
     for (id, server) in &config.servers {
-        let file = match files.get(&server.policy) {
-            Some(file) => Arc::clone(file),
-            None => {
-                let file = policy(&server.policy)
-                    .map_err(|source| StartError::Policy { server: id.as_str().into(), source: source.into() })?;
-                Arc::clone(files.entry(&server.policy).or_insert(Arc::new(file)))
-            }
-        };
+        let file = file(&mut files, &server.policy)
+            .map_err(|source| StartError::Policy { server: id.as_str().into(), source: source.into() })?;
         let server = match &server.target {
             Target::Url(url) => {
                 let road = Road::new(id.as_str(), url, &server.reach, &here.tls)?;
                 if let Some(key) = server.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
                     tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
                 }
-                let endpoint = Endpoint::new(url.clone(), &server.headers, road);
+                let credentials = credentials(id.as_str(), server, here)?;
+                let endpoint = Endpoint { url: url.clone(), credentials, road };
                 let way = Way::by(server.reach.transport, endpoint, &here.runtime, &here.bounds);
                 Server::new(id.as_str(), way, file)
             }
@@ -252,12 +261,41 @@ pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartErro
                 let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
                 builtins.push(builtin.alive);
                 let road = Road::new(id.as_str(), &builtin.url, &Reach::default(), &here.tls)?;
-                Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers, road), file)
+                let own = Credentials::headers(&builtin.headers);
+                Server::new(id.as_str(), Way::http(builtin.url, own, road), file)
             }
         };
         servers.insert(id.as_str().into(), Arc::new(server));
     }
-    Ok(Servers { servers, policies: files.into_values().collect(), builtins, nursery })
+    let members =
+        config.agents.iter().map(|(id, agent)| member(id, agent, &mut files)).collect::<Result<Vec<_>, _>>()?;
+    let agents = Directory::new(members)?;
+    Ok(Servers { servers, policies: files.into_values().collect(), agents, builtins, nursery })
+}
+
+type Files<'c> = BTreeMap<&'c PolicySource, Arc<PolicyFile>>;
+
+/// The same for all who name it.
+fn file<'c>(files: &mut Files<'c>, source: &'c PolicySource) -> Result<Arc<PolicyFile>, PolicyTrouble> {
+    match files.get(source) {
+        Some(file) => Ok(Arc::clone(file)),
+        None => Ok(Arc::clone(files.entry(source).or_insert(Arc::new(policy(source)?)))),
+    }
+}
+
+fn member<'c>(id: &AgentId, agent: &'c config::Agent, files: &mut Files<'c>) -> Result<Member, StartError> {
+    let fails = |source: PolicyTrouble| StartError::AgentPolicy { agent: id.as_str().into(), source: source.into() };
+    let policies = agent.policies.iter().map(|(server, source)| Ok((server.as_str().into(), file(files, source)?)));
+    let policies = policies.collect::<Result<_, _>>().map_err(fails)?;
+    Ok(Member::of_file(id, agent, policies))
+}
+
+/// Tokens are fetched where the operator says, over connections that are guarded and secured like those to servers.
+fn credentials(id: &str, server: &config::Server, here: &Here) -> Result<Credentials, rustls::Error> {
+    Credentials::new(&server.headers, &server.credentials, |settings| {
+        let road = Road::new(&format!("{id}: tokens"), &settings.token_url, &Reach::default(), &here.tls)?;
+        Ok(OAuth::new(settings, &road, &here.bounds))
+    })
 }
 
 fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
@@ -275,6 +313,10 @@ async fn sweep(pipeline: Pipeline) {
     loop {
         rounds.tick().await;
         pipeline.shared.limits.evict_idle();
+        for (peer, more) in pipeline.shared.failures.sums() {
+            record::unauthorized(&peer, more);
+            pipeline.shared.audit.unauthorized(&peer, more);
+        }
         pipeline.shared.tasks.expire();
         pipeline.shared.aggregate.expire(session_idle);
         pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));

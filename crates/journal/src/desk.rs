@@ -59,6 +59,10 @@ pub(crate) struct State {
     pub(crate) fast_asleep: bool,
     /// Written to, and not yet forced to the disk.
     pub(crate) unsynced: Option<Arc<File>>,
+    /// The number of the last record that is written.
+    pub(crate) last: u64,
+    /// And of the last that is on the disk.
+    pub(crate) durable: u64,
     pub(crate) closed: bool,
     /// Why the last write failed.
     pub(crate) unwritable: Option<String>,
@@ -73,7 +77,9 @@ impl Desk {
         let state = State {
             waiting: Vec::new(),
             awaited: 0,
-            unsynced: pen.file(),
+            unsynced: None,
+            last: pen.last(),
+            durable: pen.last(),
             pen: Some(pen),
             out: None,
             asked: false,
@@ -182,8 +188,10 @@ impl Desk {
         if now - began > SLOW {
             state.slow_until = Some(now + STAYS_SLOW);
         }
-        if !self.always {
-            state.unsynced = pen.file();
+        state.last = pen.last();
+        match self.always && failed.is_none() {
+            true => state.durable = state.last,
+            false => state.unsynced = pen.file(),
         }
         state.pen = Some(pen);
         state.out = None;

@@ -128,6 +128,7 @@ impl Journal {
         };
         let settings = Arc::new(settings);
         let mut pen = Writer::new(Arc::clone(&settings), tail, head, head_file);
+        pen.file().map_or(Ok(()), |file| file.sync_data()).map_err(in_folder)?;
         let said = if torn > 0 { pen.recovered(torn) } else { Ok(()) };
         let desk = Arc::new(Desk::new(&settings, pen, said.err()));
         let keeper = Keeper::new(Arc::clone(&desk), settings.sync);
@@ -157,6 +158,11 @@ impl Journal {
         if self.desk().put_down(Job::mark(done)).is_ok() {
             _ = self.written(told).await;
         }
+    }
+
+    /// The number of the last record that survives the death of the machine: no other will ever have it.
+    pub fn durable(&self) -> u64 {
+        self.desk().lock().durable
     }
 
     pub fn status(&self) -> Status {

@@ -21,6 +21,18 @@ impl Reader {
         Self { folder: folder.into(), at: None, lines: Vec::new().into_iter() }
     }
 
+    /// From the segment on that has this record, or should have.
+    pub fn from_record(folder: &Path, seq: u64) -> io::Result<Self> {
+        let segments = folder::segments(folder)?;
+        let at = segments.into_iter().rev().find(|segment| segment.first <= seq).map(|segment| (segment.path, 0));
+        Ok(Self { at, ..Self::from_start(folder) })
+    }
+
+    /// The segment of the line that was given out last, by the number of its first record.
+    pub fn segment(&self) -> Option<u64> {
+        folder::first(&self.at.as_ref()?.0)
+    }
+
     /// The next record's line; none when there is none yet.
     pub fn next_line(&mut self) -> io::Result<Option<String>> {
         loop {

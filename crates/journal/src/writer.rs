@@ -32,6 +32,11 @@ impl Writer {
         self.tail.as_ref().is_none_or(|tail| tail.length >= self.settings.segment)
     }
 
+    /// The number of the last record that is there.
+    pub(crate) fn last(&self) -> u64 {
+        self.head.seq
+    }
+
     /// What is written and may not be on the disk yet.
     pub(crate) fn file(&self) -> Option<Arc<File>> {
         self.tail.as_ref().map(Tail::file)

@@ -43,6 +43,19 @@ impl Store {
         Ok(admin.map(|admin| (session, admin)))
     }
 
+    /// Puts the end of a session that is used off, but not beyond `most_ms` after it was opened.
+    pub async fn extend_session(&self, sha256: &[u8; 32], expires_ms: i64, most_ms: i64) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE tg_sessions SET expires_ms = CASE WHEN created_ms + $3 < $2 THEN created_ms + $3 ELSE $2 END \
+            WHERE hash = $1";
+        let hash = hex::write(sha256);
+        self.within("extend a session", async {
+            let mut tx = self.write().await?;
+            tx.run(SQL, args![&hash, expires_ms, most_ms]).await?;
+            tx.commit().await
+        })
+        .await
+    }
+
     /// Signing out. One that is not there is as good.
     pub async fn close_session(&self, sha256: &[u8; 32]) -> Result<(), StoreError> {
         let hash = hex::write(sha256);

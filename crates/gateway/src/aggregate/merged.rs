@@ -211,6 +211,11 @@ impl Merged {
         self
     }
 
+    /// Would it never end by itself?
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.endless
+    }
+
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if !self.out.is_empty() {

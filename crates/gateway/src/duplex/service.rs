@@ -120,10 +120,10 @@ impl Here {
         match &self.to {
             Target::Server(id) => {
                 if let Some(server) = shared.registry.load().server(id) {
-                    shared.sessions.find(session, server);
+                    shared.sessions.find(session, server, &self.agent);
                 }
             }
-            Target::Aggregate => shared.aggregate.touch(session, &shared.sessions),
+            Target::Aggregate => shared.aggregate.touch(session, &self.agent, &shared.sessions),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::eras::to_legacy::ToLegacy;
 use crate::head::Doors;
+use crate::identity::{Directory, Doorman, Failures};
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::registry::{self, Registry};
@@ -37,11 +38,13 @@ pub async fn wrap(
 ) -> Result<(), StartError> {
     let bounds = Arc::new(config.bounds.clone());
     let here = start::Here { tls: Tls::of_system()?, runtime: Handle::current(), bounds: Arc::clone(&bounds) };
-    let Servers { servers, policies, builtins, nursery } = start::servers(&config, &here)?;
+    let Servers { servers, policies, builtins, nursery, agents: _ } = start::servers(&config, &here)?;
     let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
     let Some(server) = servers.values().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
     let shared = Arc::new(Shared {
+        doorman: Doorman::new(&config.auth, Directory::default()), // the same
+        failures: Failures::default(),
         doors: Doors::new(&config.listen, SocketAddr::from(([127, 0, 0, 1], 0))), // never asked: nobody comes by HTTP
         registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
         sessions: Sessions::new(bounds.sessions.get()),
@@ -57,12 +60,14 @@ pub async fn wrap(
     let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&shared)));
     let audit = Arc::clone(&shared.audit);
+    let keeping = tokio::spawn(Arc::clone(&audit).keep());
     let pipeline = Pipeline { client: Clients::default(), shared };
     stdio::run(Service::Here(Here::local(pipeline, server)), bounds, reader, writer, stop).await;
     _ = drain.send(true);
     audit.settle().await;
     watching.abort();
     sweeping.abort();
+    keeping.abort();
     drop(builtins);
     if let Some(nursery) = nursery {
         // Programs are ended in the order of the specification, and with all that they started.
