@@ -17,7 +17,7 @@ pub(crate) use self::directory::{Directory, Member};
 pub(crate) use self::doorman::{Admitted, Doorman};
 pub(crate) use self::failures::Failures;
 pub(crate) use self::pass::{Over, Work};
-pub use self::token::NewToken;
+pub use self::token::{InvalidLabel, NewToken};
 pub(crate) use self::unauthorized::Unauthorized;
 use crate::policies::PolicyFile;
 

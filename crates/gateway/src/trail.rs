@@ -129,19 +129,21 @@ pub fn report_json(report: &Report) -> Value {
 
 /// One row of a table in CSV (RFC 4180). What a spreadsheet would take for a formula is quoted.
 pub fn csv(record: &Value) -> String {
-    let cell = |key: &&str| {
-        let text = match record.get(*key) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-        };
-        let text = if text.starts_with(['=', '+', '-', '@', '\t']) { format!("'{text}") } else { text };
-        match text.contains([',', '"', '\n', '\r']) {
-            true => format!("\"{}\"", text.replace('"', "\"\"")),
-            false => text,
-        }
+    let column = |key: &&str| match record.get(*key) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => cell(text),
+        Some(other) => cell(&other.to_string()),
     };
-    COLUMNS.iter().map(cell).collect::<Vec<_>>().join(",")
+    COLUMNS.iter().map(column).collect::<Vec<_>>().join(",")
+}
+
+/// One cell of it.
+pub fn cell(text: &str) -> String {
+    let text = if text.starts_with(['=', '+', '-', '@', '\t']) { format!("'{text}") } else { text.to_owned() };
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
 }
 
 /// One line for a terminal.

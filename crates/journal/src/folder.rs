@@ -24,7 +24,7 @@ impl Segment {
 }
 
 /// All segments in the folder, the oldest first. Other files are not looked at.
-pub(crate) fn segments(folder: &Path) -> std::io::Result<Vec<Segment>> {
+pub fn segments(folder: &Path) -> std::io::Result<Vec<Segment>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

@@ -21,7 +21,7 @@ mod verify;
 mod writer;
 
 pub use chain::hex;
-pub use folder::Segment;
+pub use folder::{Segment, segments};
 pub use journal::{Journal, NotWritten, OpenError, Opened, Settings, Status, Sync};
 pub use key::{KeyError, PublicKey, SigningKey};
 pub use read::Reader;

@@ -14,7 +14,7 @@ use super::{Audit, Open};
 use crate::policies::chain;
 
 /// Records that are brought at once, and bytes of them.
-pub(super) const BATCH: usize = 500;
+const BATCH: usize = 500;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// How often it is looked whether there is something to bring.
@@ -34,7 +34,7 @@ pub(super) struct Shipping {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ShipError {
+enum ShipError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the journal cannot be read")]
@@ -44,13 +44,13 @@ pub(crate) enum ShipError {
 }
 
 /// Some records, and the number of the last.
-pub(super) struct Batch {
-    pub(super) records: Vec<AuditRecord>,
+pub(crate) struct Batch {
+    pub(crate) records: Vec<AuditRecord>,
     last: u64,
 }
 
 /// What is read of a journal to be brought somewhere.
-pub(super) struct Source {
+pub(crate) struct Source {
     reader: Reader,
     node: String,
     /// Records up to here are there already.
@@ -143,13 +143,13 @@ async fn read(mut source: Source, journal: Option<Journal>) -> Result<(Source, B
 }
 
 impl Source {
-    pub(super) fn of(folder: &std::path::Path, node: &str, after: u64) -> std::io::Result<Self> {
+    pub(crate) fn of(folder: &std::path::Path, node: &str, after: u64) -> std::io::Result<Self> {
         let reader = Reader::from_record(folder, after.saturating_add(1))?;
         Ok(Self { reader, node: node.to_owned(), after, next: None })
     }
 
     /// What is next, and not beyond `up_to`.
-    pub(super) fn batch(&mut self, up_to: u64) -> std::io::Result<Batch> {
+    pub(crate) fn batch(&mut self, up_to: u64) -> std::io::Result<Batch> {
         let mut batch = Batch { records: Vec::new(), last: self.after };
         let mut bytes = 0;
         while batch.records.len() < BATCH {

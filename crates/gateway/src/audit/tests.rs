@@ -63,6 +63,7 @@ fn number(why: &Refusal) -> usize {
         Refusal::State(_) => 42,
         Refusal::Upstream(_) => 43,
         Refusal::Front(_) => 44,
+        Refusal::Stale => 45,
     }
 }
 
@@ -113,6 +114,7 @@ fn all() -> Vec<Refusal> {
         Refusal::State(BadState::Forged),
         Refusal::Upstream(UpstreamError::LatelyFailed),
         Refusal::Front(Trouble::Timeout),
+        Refusal::Stale,
     ]
 }
 

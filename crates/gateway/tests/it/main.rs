@@ -24,6 +24,7 @@ mod gate;
 mod guard;
 mod head;
 mod health;
+mod identity;
 mod isolation;
 mod laws;
 mod legacy;
