@@ -36,8 +36,9 @@ pub struct Found {
 }
 
 impl Index {
-    pub async fn open(url: &config::StoreUrl) -> Result<Self, IndexError> {
-        Ok(Self(Store::open(url.as_str()).await?))
+    /// `url` is `store.url` of the configuration.
+    pub async fn open(url: &str) -> Result<Self, IndexError> {
+        Ok(Self(Store::open(url).await?))
     }
 
     /// The newest that are wanted, at most `limit`, the newest first.

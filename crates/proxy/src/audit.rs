@@ -90,7 +90,7 @@ fn tail(args: &cli::AuditTail) -> anyhow::Result<ExitCode> {
 fn query(args: &cli::AuditQuery) -> anyhow::Result<ExitCode> {
     let Some(config) = config(&args.config) else { return Ok(exit::USAGE.into()) };
     let found = on_a_runtime(async {
-        let index = Index::open(config.store.url.as_ref().context("there is no store: `store.url` is empty")?).await?;
+        let index = Index::open(store(&config)?).await?;
         Ok(index.query(Some(&args.kind), &args.filter.read(), args.limit).await?)
     })?;
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -111,7 +111,7 @@ fn query(args: &cli::AuditQuery) -> anyhow::Result<ExitCode> {
 fn index(args: &cli::AuditIndex) -> anyhow::Result<ExitCode> {
     let Some(config) = config(&args.config) else { return Ok(exit::USAGE.into()) };
     let count = on_a_runtime(async {
-        let index = Index::open(config.store.url.as_ref().context("there is no store: `store.url` is empty")?).await?;
+        let index = Index::open(store(&config)?).await?;
         Ok(index.rebuild(&config.audit).await?)
     })?;
     writeln!(io::stdout(), "{count} records of the journal are in the store")?;
@@ -132,6 +132,11 @@ fn config(args: &cli::ConfigArgs) -> Option<Config> {
         eprintln!("error: {problem}");
     }
     None
+}
+
+fn store(config: &Config) -> anyhow::Result<&str> {
+    let url = config.store.url.as_ref().context("there is no store: `store.url` is empty")?;
+    Ok(url.as_str())
 }
 
 fn on_a_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

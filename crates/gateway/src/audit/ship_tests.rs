@@ -9,7 +9,7 @@ use store::{AuditQuery, AuditRecord, Store};
 use super::tests::settings;
 use super::{Audit, node};
 use crate::agent::Agent;
-use crate::config::{Audit as Settings, StoreUrl};
+use crate::config::Audit as Settings;
 use crate::index::Index;
 use crate::refusal::{Refusal, Refused};
 use crate::trail::Filter;
@@ -182,8 +182,7 @@ async fn the_index_is_built_anew_at_will_and_asked() {
     let wrong = AuditRecord { node: name.clone(), seq: 2, line: "{}".into(), ..AuditRecord::default() };
     let foreign = AuditRecord { node: "other.1".into(), seq: 1, kind: "decision".into(), line: "{}".into(), ..AuditRecord::default() };
     store.insert_audit(&[wrong.clone(), AuditRecord { seq: 9999, ..wrong }, foreign]).await.unwrap();
-    let url: StoreUrl = url(folder.path()).parse().unwrap();
-    let index = Index::open(&url).await.unwrap();
+    let index = Index::open(&url(folder.path())).await.unwrap();
     for _ in 0..2 {
         assert_eq!(index.rebuild(&settings).await.unwrap() as usize, lines(folder.path()).len());
     }
