@@ -127,6 +127,10 @@ impl Gateway {
             }
         };
         let Made { shared, keeper, policies, builtins, nursery } = made;
+        let index = keeper.store().cloned().filter(|_| config.audit.index);
+        if index.is_some() {
+            shared.audit.ships();
+        }
         keeper.keeps(&shared);
         let (kept, keeps) = (Arc::clone(&shared), Arc::clone(&keeper));
         let connections = Arc::new(Connections::new(&bounds));
@@ -151,6 +155,10 @@ impl Gateway {
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             let keeping = Arc::clone(&shared);
             tokio::spawn(async move { keeping.limits.keep().await });
+            tokio::spawn(Arc::clone(&shared.audit).keep());
+            if let Some(store) = index {
+                tokio::spawn(Arc::clone(&shared.audit).ship(store));
+            }
             tokio::select! {
                 () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None })) => {}
                 _ = ended => {}

@@ -409,6 +409,54 @@ pub(crate) enum AuditCommand {
     Export(AuditExport),
     /// Show the last records
     Tail(AuditTail),
+    /// Ask the store for records, of all gateways that share it
+    Query(AuditQuery),
+    /// Read the journal into the store once more
+    Index(AuditIndex),
+}
+
+#[derive(Args)]
+pub(crate) struct AuditQuery {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) filter: AuditFilter,
+    /// Records of this kind; decisions, when absent
+    #[arg(long, default_value = "decision", value_name = "KIND")]
+    pub(crate) kind: String,
+    /// At most so many, the newest
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// For people, for programs (a line each), or a table for a spreadsheet
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub(crate) format: QueryFormat,
+}
+
+#[derive(Args)]
+pub(crate) struct AuditIndex {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Forget what the store has of this journal, and read in all of it. If that is cut short, do it again
+    #[arg(long, required = true)]
+    pub(crate) rebuild: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum QueryFormat {
+    Table,
+    Json,
+    Csv,
+}
+
+/// Where the settings are
+#[derive(Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration; `toolgate.toml` in the working directory, if there is one, when absent
+    #[arg(short, long, value_name = "FILE", env = "TOOLGATE_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Override one setting, such as `store.url=sqlite:data/toolgate.db`; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(String, String)>,
 }
 
 #[derive(Args)]

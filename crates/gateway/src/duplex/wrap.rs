@@ -65,6 +65,7 @@ pub async fn wrap(
     let keeping = Arc::clone(&shared);
     let keeping = tokio::spawn(async move { keeping.limits.keep().await });
     let audit = Arc::clone(&shared.audit);
+    let keeping = tokio::spawn(Arc::clone(&audit).keep());
     let pipeline = Pipeline { client: Clients::default(), shared };
     stdio::run(Service::Here(Here::local(pipeline, server)), bounds, reader, writer, stop).await;
     _ = drain.send(true);
