@@ -10,6 +10,7 @@ mod documents;
 mod drain;
 mod explain;
 mod finetuning;
+mod limits;
 mod pages;
 mod program;
 mod secrets;
