@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -29,7 +30,7 @@ use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
 use crate::refusal::{Addressee, Refusal, Refused, Unbound};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, Standing};
 use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::ruling::Ruling;
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) doorman: Doorman,
     pub(crate) failures: Failures,
     pub(crate) registry: registry::Current,
+    pub(crate) standing: Standing,
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
@@ -119,11 +121,13 @@ impl Judged<'_> {
 impl Pipeline {
     /// Answers one HTTP request of somebody who is let in, as long as that holds.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer).await {
             Ok(admitted) => admitted,
             Err(why) => return self.unauthorized(&head.uri, peer, why),
         };
+        // INVARIANT: nobody behind this has what was shown
+        head.headers.remove(AUTHORIZATION);
         let known = Peer { agent };
         let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
         let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known).await };
@@ -309,7 +313,7 @@ impl Pipeline {
     /// 4 to 8. Decide, owe, record, forward, relay: by one snapshot of the policy.
     async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
         let upstream = self.upstream(&entry.server, &lawful.agent);
-        let bound = upstream.policy.current();
+        let bound = upstream.policy().current();
         if let Some(translated) = lawful.translated().cloned() {
             translated.dress(&mut lawful);
         }
@@ -387,7 +391,7 @@ impl Pipeline {
             self.shared.audit.refused(&about, refused, lawful.arguments);
         })?;
         // INVARIANT: no record, no call
-        let charge = judged.charge(bound, &place(entry, lawful, upstream));
+        let charge = judged.charge(bound, &place(entry, lawful, bound));
         if judged.held.as_ref().is_some_and(Held::is_uncounted) {
             about.uncounted();
         }
@@ -409,7 +413,7 @@ impl Pipeline {
         upstream: &Upstream,
         id: u64,
     ) -> Result<(Vec<u8>, Option<Held>), Refused> {
-        let bound = upstream.policy.current();
+        let bound = upstream.policy().current();
         restrict(&bound, lawful.method, &mut lawful.params);
         let asked = Asked::of(lawful.method, &lawful.params);
         let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
@@ -431,6 +435,7 @@ impl Pipeline {
         upstream: &Upstream,
         to: &Addressee,
     ) -> Result<Judged<'a>, Refused> {
+        self.shared.standing.check().map_err(|why| to.refuse(why))?;
         let cleared = judge::request(bound, asked, lawful.arguments, (&lawful.agent, &entry.server.id), to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
         let crosses =
@@ -447,7 +452,7 @@ impl Pipeline {
         let held = match cleared.permitted() {
             None => None,
             Some(permitted) => {
-                let held = self.shared.limits.reserve(bound, permitted, &place(entry, lawful, upstream)).await;
+                let held = self.shared.limits.reserve(bound, permitted, &place(entry, lawful, bound)).await;
                 held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?
             }
         };
@@ -575,7 +580,7 @@ impl Pipeline {
             client: self.client.clone(),
             server: Arc::clone(server),
             agent: Arc::clone(&agent.key),
-            policy: Arc::clone(agent.policy(server)),
+            own_policy: agent.own_policy(server).cloned(),
             bounds: Arc::clone(&self.shared.bounds),
             deadline: Instant::now() + self.shared.bounds.call_timeout,
         }
@@ -608,8 +613,8 @@ pub(crate) fn usable<'r>(registry: &'r Registry, id: &str, agent: &Agent) -> Res
     }
 }
 
-fn place<'a>(entry: &'a Entry, lawful: &'a Lawful<'_>, upstream: &'a Upstream) -> Place<'a> {
-    Place { policy: &upstream.policy.name, server: &entry.server.id, agent: &lawful.agent }
+fn place<'a>(entry: &'a Entry, lawful: &'a Lawful<'_>, bound: &'a Bound) -> Place<'a> {
+    Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent }
 }
 
 /// 7. Forward: a freshly written message. It takes the clearance, so that what was not judged is not written.

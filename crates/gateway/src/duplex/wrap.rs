@@ -18,11 +18,10 @@ use crate::eras::to_legacy::ToLegacy;
 use crate::head::Doors;
 use crate::identity::{Directory, Doorman, Failures};
 use crate::pipeline::{Pipeline, Shared};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Files, Frame, Keeper, Standing};
 use crate::session::Sessions;
-use crate::start::{self, Servers, StartError};
+use crate::start::{self, StartError};
 use crate::tasks::Tasks;
-use crate::tls::Tls;
 use crate::watch::Watch;
 
 /// How often counts and tasks are looked for that nobody uses. The one session lives as long as its client.
@@ -36,10 +35,12 @@ pub async fn wrap(
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let bounds = Arc::new(config.bounds.clone());
-    let here = start::Here { tls: Tls::of_system()?, runtime: Handle::current(), bounds: Arc::clone(&bounds) };
-    let Servers { servers, policies, builtins, nursery, agents: _ } = start::servers(&config, &here)?;
+    let (here, nursery) = registry::Here::new(&config, Handle::current())?;
+    let mut files = Files::load(&config, &here)?;
+    let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
+    let (_, registry) = Keeper::new(Frame::new(&config, here, files)?, None)?;
     let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
-    let Some(server) = servers.values().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
+    let Some(server) = registry.servers().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
     let audit = Arc::new(Audit::open(&config.audit)?);
     let limits = start::limits(&config, policies.iter())?;
@@ -47,7 +48,8 @@ pub async fn wrap(
         doorman: Doorman::new(&config.auth, Directory::default()), // the same
         failures: Failures::default(),
         doors: Doors::new(&config.listen, SocketAddr::from(([127, 0, 0, 1], 0))), // never asked: nobody comes by HTTP
-        registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
+        registry: registry::Current::new(registry),
+        standing: Standing::new(None),
         sessions: Sessions::new(bounds.sessions.get()),
         limits,
         tasks: Arc::new(Tasks::default()),
@@ -58,7 +60,7 @@ pub async fn wrap(
         draining,
         bounds: Arc::clone(&bounds),
     });
-    let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies)));
+    let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies), Arc::clone(&shared)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&shared)));
     let keeping = Arc::clone(&shared);
     let keeping = tokio::spawn(async move { keeping.limits.keep().await });
