@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use journal::Reader;
-use ratelimit::Meter;
+use ratelimit::{Clock, Meter};
 use serde::Deserialize;
 
 use super::charge::Charged;
@@ -62,7 +62,7 @@ impl Limits {
     }
 }
 
-impl Counts {
+impl<C: Clock> Counts<C> {
     fn rebuild(&self, folder: &Path, policies: &Policies, now: SystemTime) -> io::Result<Rebuilt> {
         let meters = policies.values().flat_map(|bound| &bound.meters);
         let Some(longest) = meters.flat_map(|meter| meter.quotas()).map(ratelimit::Quota::window).max() else {
@@ -119,3 +119,6 @@ fn meter<'p>(policies: &'p Policies, key: &LimitKey) -> Option<&'p Arc<Meter>> {
     let is_it = |counter: &policy::Counter| counter.name.as_str() == &*key.counter && key.per.is(counter.per);
     bound.meters.get(bound.policy.counters().iter().position(is_it)?)
 }
+
+#[cfg(test)]
+mod tests;

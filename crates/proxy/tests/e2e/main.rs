@@ -11,6 +11,7 @@ mod documents;
 mod drain;
 mod explain;
 mod finetuning;
+mod limits;
 mod migrate;
 mod pages;
 mod program;
