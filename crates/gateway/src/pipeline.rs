@@ -20,6 +20,7 @@ use crate::config::Bounds;
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
+use crate::events::Events;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
 use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) events: Events,
     pub(crate) fronts: Fronts,
     pub(crate) aggregate: Aggregate,
     pub(crate) to_legacy: Arc<ToLegacy>,
@@ -176,6 +178,9 @@ impl Pipeline {
     /// A request that was refused before there was anything to judge, or that the upstream failed: logged, and on record.
     pub(crate) fn turned_away(&self, server: &str, agent: &Agent, refused: &Refused) {
         record::refused(server, agent, refused);
+        let method = refused.to.method.map_or("(unknown)", Method::as_str);
+        let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
+        self.shared.events.refused(&about, refused);
         self.shared.audit.turned_away(server, agent, refused);
     }
 
@@ -378,6 +383,7 @@ impl Pipeline {
         let judged = self.judge(entry, lawful, bound, asked, upstream, to).await;
         let mut judged = judged.inspect_err(|refused| {
             about.refused(refused);
+            self.shared.events.refused(&about, refused);
             self.shared.audit.refused(&about, refused, lawful.arguments);
         })?;
         // INVARIANT: no record, no call
@@ -385,9 +391,11 @@ impl Pipeline {
         judged.recorded = recorded.map_err(|why| {
             let refused = to.refuse(Refusal::NoRecord(why));
             about.refused(&refused);
+            self.shared.events.refused(&about, &refused);
             refused
         })?;
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());
+        self.shared.events.allowed(&about, judged.cleared.rule());
         Ok(judged)
     }
 

@@ -10,7 +10,7 @@ use store::{Snapshot, Store, StoreError};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, AdminService};
 use crate::aggregate::{Aggregate, NoKey};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
@@ -18,6 +18,7 @@ use crate::config::{Auth, Bounds, Config, StoreUrl};
 use crate::control::{ApplyError, Control, Fault};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
+use crate::events::Events;
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::identity::{DirectoryError, Doorman, Failures};
@@ -107,6 +108,14 @@ impl From<PolicyTrouble> for StartError {
 impl Gateway {
     /// Binds, compiles every policy, starts the threads. Nothing is served if anything of that fails.
     pub fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_with(config, |_| None)
+    }
+
+    /// The same, with what else answers at the admin listener: `service` makes it.
+    pub fn start_with(
+        config: Config,
+        service: impl FnOnce(Control) -> Option<Arc<dyn AdminService>>,
+    ) -> Result<Running, StartError> {
         let bounds = Arc::new(config.bounds.clone());
         let (data, data_at) = bind("data", config.listen.data)?;
         let (admin, admin_at) = bind("admin", config.listen.admin)?;
@@ -137,6 +146,7 @@ impl Gateway {
             fronts: Fronts::default(),
             aggregate,
             to_legacy: Arc::new(ToLegacy::new()),
+            events: Events::default(),
             audit: Arc::new(Audit::open(&config.audit)?),
             draining,
             bounds: Arc::clone(&bounds),
@@ -144,6 +154,7 @@ impl Gateway {
         let (kept, keeper) = (Arc::clone(&shared), Arc::new(keeper));
         keeper.keeps(&shared);
         let keeps = Arc::clone(&keeper);
+        let service = service(Control::new(Arc::clone(&keeper)));
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let workers = (0..count)
@@ -165,7 +176,7 @@ impl Gateway {
             tokio::spawn(async move { keeps.follow().await });
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service })) => {}
                 _ = ended => {}
             }
         })?;
