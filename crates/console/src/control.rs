@@ -25,12 +25,8 @@ impl Gate {
         self.0.check_policy(name, text, catalogue).map_err(|fault| refused("/text", &fault))
     }
 
-    pub(crate) fn agents(&self) -> Vec<AgentView> {
-        Vec::new()
-    }
-
-    pub(crate) async fn check_agent(&self, _id: &str, _agent: &store::Agent) -> Result<(), Problem> {
-        Ok(())
+    pub(crate) fn check_agent(&self, id: &str, agent: &store::Agent) -> Result<(), Problem> {
+        self.0.check_agent(id, agent).map_err(|fault| refused("", &fault))
     }
 
     pub(crate) fn seal_credential(
@@ -42,15 +38,6 @@ impl Gate {
     ) -> Result<store::Credential, Problem> {
         Err(Problem::new(Code::NotAvailable, "there is no key to seal credentials with"))
     }
-}
-
-pub(crate) struct AgentView {
-    pub(crate) id: String,
-    pub(crate) managed: gateway::Managed,
-    pub(crate) enabled: bool,
-    pub(crate) labels: std::collections::BTreeMap<String, String>,
-    pub(crate) servers: Option<std::collections::BTreeSet<String>>,
-    pub(crate) policies: std::collections::BTreeMap<String, String>,
 }
 
 fn refused(path: &str, fault: &Fault) -> Problem {

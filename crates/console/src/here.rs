@@ -81,7 +81,7 @@ impl Here {
 
     /// No record, no change: what cannot be recorded is not done.
     pub(crate) async fn record(&self, act: Act<'_>) -> Result<(), Problem> {
-        let recorded = self.control.record(&act).await;
+        let recorded = self.control.record(act).await;
         recorded.map_err(|error| Problem::new(Code::AuditUnavailable, format!("the audit journal cannot be written: {error}")))
     }
 }

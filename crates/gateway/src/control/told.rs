@@ -26,10 +26,10 @@ pub enum NotRecorded {
 
 impl Control {
     /// What an admin does, on record, and heard by those who listen. It may be done when this returns, and not before.
-    pub async fn record(&self, act: &Act<'_>) -> Result<(), NotRecorded> {
+    pub async fn record(&self, act: Act<'_>) -> Result<(), NotRecorded> {
         let shared = self.0.shared().ok_or(NotRecorded::Ended)?;
-        shared.audit.act(act).await?;
-        shared.events.acted(act);
+        shared.audit.act(&act).await?;
+        shared.events.acted(&act);
         Ok(())
     }
 
