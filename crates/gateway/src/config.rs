@@ -125,13 +125,18 @@ pub struct Audit {
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub store: LimitStore,
-    /// How many keys are counted at most.
+    /// How many keys are counted at most, in memory.
     pub keys: NonZeroUsize,
+    /// How long a call waits for the store.
+    pub timeout: Duration,
+    /// What our keys in the store start with.
+    pub prefix: ratelimit::Prefix,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitStore {
     Memory,
+    Redis(ratelimit::Address),
 }
 
 /// What each thing that grows or waits may reach. `docs/operations.md` says what happens then.
@@ -329,10 +334,17 @@ impl Audit {
 
 impl Limits {
     fn read(settings: &mut Settings) -> Self {
-        let stores = [("memory", LimitStore::Memory)];
+        let expected = "\"memory\", or a URL such as \"redis://user:password@host:6379/0\" or \"rediss://host\"";
+        let store = settings.read("limits.store", LimitStore::Memory, expected, |found| match value::text(found)? {
+            "memory" => Some(LimitStore::Memory),
+            url => url.parse().ok().map(LimitStore::Redis),
+        });
+        let prefix = "1 to 64 of `a` to `z`, `A` to `Z`, `0` to `9`, `.`, `_` and `-`";
         Self {
-            store: choice(settings, "limits.store", LimitStore::Memory, &stores, &["redis://", "rediss://"]),
+            store,
             keys: settings.count("limits.keys", 100_000_000),
+            timeout: settings.span("limits.timeout", MILLISECOND..=10 * SECOND),
+            prefix: settings.read("limits.prefix", ratelimit::Prefix::default(), prefix, |found| value::text(found)?.parse().ok()),
         }
     }
 }

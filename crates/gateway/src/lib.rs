@@ -58,6 +58,6 @@ pub use credentials::{BadKey, Unopened, Vault};
 pub use control::{ApplyError, AuditStatus, Control, Fault, Managed, NotRecorded, PolicyView, ServerView, What};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
 pub use events::{Ear, Event, Heard};
-pub use identity::{DirectoryError, NewToken};
+pub use identity::{DirectoryError, InvalidLabel, NewToken};
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

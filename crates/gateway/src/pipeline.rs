@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -25,7 +26,7 @@ use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
 use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
 use crate::judge::{self, Asked, Cleared};
-use crate::limits::{Held, Limits, Place};
+use crate::limits::{Charge, Held, Limits, Place};
 use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
@@ -112,14 +113,23 @@ struct Judged<'a> {
     recorded: Option<Recorded>,
 }
 
+impl Judged<'_> {
+    /// What it is charged, for the record.
+    fn charge(&self, bound: &Bound, place: &Place<'_>) -> Option<Charge> {
+        Some(Charge::new(self.held.as_ref()?, bound, self.cleared.permitted()?, place))
+    }
+}
+
 impl Pipeline {
     /// Answers one HTTP request of somebody who is let in, as long as that holds.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer).await {
             Ok(admitted) => admitted,
             Err(why) => return self.unauthorized(&head.uri, peer, why),
         };
+        // INVARIANT: nobody behind this has what was shown
+        head.headers.remove(AUTHORIZATION);
         let known = Peer { agent };
         let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
         let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known).await };
@@ -387,7 +397,11 @@ impl Pipeline {
             self.shared.audit.refused(&about, refused, lawful.arguments);
         })?;
         // INVARIANT: no record, no call
-        let recorded = self.shared.audit.allowed(&about, &judged.cleared, lawful.arguments).await;
+        let charge = judged.charge(bound, &place(entry, lawful, bound));
+        if judged.held.as_ref().is_some_and(Held::is_uncounted) {
+            about.uncounted();
+        }
+        let recorded = self.shared.audit.allowed(&about, &judged.cleared, charge, lawful.arguments).await;
         judged.recorded = recorded.map_err(|why| {
             let refused = to.refuse(Refusal::NoRecord(why));
             about.refused(&refused);
@@ -443,11 +457,10 @@ impl Pipeline {
         };
         let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
         let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
-        let place = Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
             Some(permitted) => {
-                let held = self.shared.limits.reserve(bound, permitted, &place);
+                let held = self.shared.limits.reserve(bound, permitted, &place(entry, lawful, bound)).await;
                 held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?
             }
         };
@@ -606,6 +619,10 @@ pub(crate) fn usable<'r>(registry: &'r Registry, id: &str, agent: &Agent) -> Res
         true => Ok(server),
         false => Err(Refusal::NotBound(Unbound)),
     }
+}
+
+fn place<'a>(entry: &'a Entry, lawful: &'a Lawful<'_>, bound: &'a Bound) -> Place<'a> {
+    Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent }
 }
 
 /// 7. Forward: a freshly written message. It takes the clearance, so that what was not judged is not written.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use ratelimit::InvalidAddress;
 use store::{Snapshot, Store, StoreError};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -24,7 +25,7 @@ use crate::head::Doors;
 use crate::identity::{DirectoryError, Doorman, Failures};
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
-use crate::policies::PolicyTrouble;
+use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::record;
 use crate::registry::{self, Files, Frame, Here, Keeper, Standing};
 use crate::session::Sessions;
@@ -89,6 +90,10 @@ pub enum StartError {
     Audit(#[from] AuditError),
     #[error("what the aggregate gives out cannot be sealed")]
     Seal(#[from] NoKey),
+    #[error("the store of limits cannot be used")]
+    Limits(#[from] InvalidAddress),
+    #[error("limits cannot be rebuilt from the audit journal")]
+    Rebuild(#[source] std::io::Error),
     #[error("a thread does not start")]
     Thread(#[source] std::io::Error),
 }
@@ -123,37 +128,16 @@ impl Gateway {
         let (alive, ended) = oneshot::channel::<()>();
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
-        let (here, nursery) = Here::new(&config, runtime.handle().clone())?;
-        let mut files = Files::load(&config, &here)?;
-        let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
-        let agents = std::mem::take(&mut files.agents);
-        if config.auth != Auth::Anonymous && agents.is_empty() {
-            tracing::warn!("no agent has a token: nobody can come in");
-        }
-        let read = read_store(config.store.url.as_ref(), &runtime)?;
-        let stale = read.as_ref().map(|_| config.store.stale);
-        let (keeper, registry) = Keeper::new(Frame::new(&config, here, files)?, read)?;
-        let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
-        let shared = Arc::new(Shared {
-            doors: Doors::new(&config.listen, data_at),
-            doorman: Doorman::new(&config.auth, agents),
-            failures: Failures::default(),
-            registry: registry::Current::new(registry),
-            standing: Standing::new(stale),
-            sessions: Sessions::new(bounds.sessions.get()),
-            limits: Limits::new(config.limits.keys.get()),
-            tasks: Arc::new(Tasks::default()),
-            fronts: Fronts::default(),
-            aggregate,
-            to_legacy: Arc::new(ToLegacy::new()),
-            events: Events::default(),
-            audit: Arc::new(Audit::open(&config.audit)?),
-            draining,
-            bounds: Arc::clone(&bounds),
-        });
-        let (kept, keeper) = (Arc::clone(&shared), Arc::new(keeper));
+        let made = match Made::of(&config, &runtime, data_at, draining) {
+            Ok(made) => made,
+            Err(why) => {
+                runtime.shutdown_background(); // whoever starts a gateway may be within another, where none may be dropped
+                return Err(why);
+            }
+        };
+        let Made { shared, keeper, policies, builtins, nursery } = made;
         keeper.keeps(&shared);
-        let keeps = Arc::clone(&keeper);
+        let (kept, keeps) = (Arc::clone(&shared), Arc::clone(&keeper));
         let service = service(Control::new(Arc::clone(&keeper)));
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
@@ -175,12 +159,25 @@ impl Gateway {
             tokio::spawn(watch.run(Arc::clone(&policies), Arc::clone(&shared)));
             tokio::spawn(async move { keeps.follow().await });
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
+            let keeping = Arc::clone(&shared);
+            tokio::spawn(async move { keeping.limits.keep().await });
             tokio::select! {
                 () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service })) => {}
                 _ = ended => {}
             }
         })?;
-        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins, nursery, shared: kept, keeper })
+        Ok(Running {
+            data: data_at,
+            admin: admin_at,
+            drain,
+            workers,
+            control,
+            alive,
+            builtins,
+            nursery,
+            shared: kept,
+            keeper,
+        })
     }
 }
 
@@ -246,6 +243,56 @@ fn thread_on<F: Future<Output = ()>>(
     std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work())).map_err(StartError::Thread)
 }
 
+/// All that may be wrong, found not to be.
+struct Made {
+    shared: Arc<Shared>,
+    keeper: Arc<Keeper>,
+    policies: Arc<[Arc<PolicyFile>]>,
+    builtins: Vec<oneshot::Sender<()>>,
+    nursery: Option<Nursery>,
+}
+
+impl Made {
+    fn of(
+        config: &Config,
+        runtime: &Runtime,
+        data: SocketAddr,
+        draining: watch::Receiver<bool>,
+    ) -> Result<Self, StartError> {
+        let (here, nursery) = Here::new(config, runtime.handle().clone())?;
+        let bounds = Arc::clone(&here.bounds);
+        let mut files = Files::load(config, &here)?;
+        let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
+        let agents = std::mem::take(&mut files.agents);
+        if config.auth != Auth::Anonymous && agents.is_empty() {
+            tracing::warn!("no agent has a token: nobody can come in");
+        }
+        let read = read_store(config.store.url.as_ref(), runtime)?;
+        let stale = read.as_ref().map(|_| config.store.stale);
+        let (keeper, registry) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        let audit = Arc::new(Audit::open(&config.audit)?);
+        let limits = limits(config, registry.policies().values())?;
+        let shared = Arc::new(Shared {
+            doors: Doors::new(&config.listen, data),
+            doorman: Doorman::new(&config.auth, agents),
+            failures: Failures::default(),
+            registry: registry::Current::new(registry),
+            standing: Standing::new(stale),
+            sessions: Sessions::new(bounds.sessions.get()),
+            limits,
+            tasks: Arc::new(Tasks::default()),
+            events: Events::default(),
+            fronts: Fronts::default(),
+            aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
+            to_legacy: Arc::new(ToLegacy::new()),
+            audit,
+            draining,
+            bounds,
+        });
+        Ok(Self { shared, keeper: Arc::new(keeper), policies, builtins, nursery })
+    }
+}
+
 /// The store, opened, and what it says now. None where there is none.
 ///
 /// On a thread of its own: whoever starts a gateway may be within a runtime, where nobody may wait for another.
@@ -259,6 +306,22 @@ fn read_store(url: Option<&StoreUrl>, runtime: &Runtime) -> Result<Option<(Store
     let read = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(read)).join());
     let gone = |_| StartError::Thread(std::io::Error::other("the one that opens the store ended"));
     read.map_err(gone)?.map(Some).map_err(StartError::Store)
+}
+
+/// Where calls are counted, with what the journal says of calls before; to be called when the journal is open, and so has its end.
+pub(crate) fn limits<'p>(
+    config: &Config,
+    policies: impl Iterator<Item = &'p Arc<PolicyFile>>,
+) -> Result<Limits, StartError> {
+    let limits = Limits::new(&config.limits)?;
+    if let Some(folder) = &config.audit.dir {
+        let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
+        let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
+        if rebuilt.calls > 0 {
+            tracing::info!(calls = rebuilt.calls, open = rebuilt.open, lost = rebuilt.lost, "limits rebuilt from the journal");
+        }
+    }
+    Ok(limits)
 }
 
 /// Lets go of what nobody uses, for ever.

@@ -93,7 +93,12 @@ impl Reader<'_> {
             return None;
         }
         if headers.iter().any(|(name, _)| name == AUTHORIZATION) {
-            problem(settings, &self.at, "cannot be beside `headers.Authorization`: there is one way to authorize", origin.clone());
+            problem(
+                settings,
+                &self.at,
+                "cannot be beside `headers.Authorization`: there is one way to authorize",
+                origin.clone(),
+            );
         }
         let token_url = self.required("token_url", "the address of a token endpoint", settings);
         let token_url = token_url.and_then(|(text, origin)| match super::server_url(&text) {

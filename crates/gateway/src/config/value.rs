@@ -41,12 +41,8 @@ impl From<ValueKind> for Written {
 
 impl Written {
     fn item(value: ValueKind) -> Self {
-        match value {
-            ValueKind::Table(members) => {
-                Self::Item(members.into_iter().map(|(key, value)| (key, Self::item(value.kind))).collect())
-            }
-            other => other.into(),
-        }
+        let ValueKind::Table(members) = value else { return value.into() };
+        Self::Item(members.into_iter().map(|(key, value)| (key, Self::item(value.kind))).collect())
     }
 }
 
@@ -151,7 +147,9 @@ fn is_secret(path: &[String], value: &Written) -> bool {
         [servers, server, agents, _, rest @ ..] if servers == "servers" && agents == "agents" => {
             is_secret(&[&[servers.clone(), server.clone()], rest].concat(), value)
         }
-        [servers, _, oauth, secret, rest @ ..] if servers == "servers" && oauth == "oauth" && secret == "client_secret" => {
+        [servers, _, oauth, secret, rest @ ..]
+            if servers == "servers" && oauth == "oauth" && secret == "client_secret" =>
+        {
             !matches!(rest, [place] if place == "file" || place == "env")
         }
         [servers, _, table, rest @ ..] if servers == "servers" && (table == "headers" || table == "env") => {

@@ -34,6 +34,7 @@ mod lists;
 mod modern;
 mod old_sse;
 mod rebuilt;
+mod registry;
 mod reload;
 mod reverse;
 mod smuggling;
