@@ -1,11 +1,14 @@
 //! What runs, for those who manage it: the admin API stands on this.
 
+mod told;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 use store::{Store, StoreError};
 
+pub use self::told::{AuditStatus, NotRecorded};
 use crate::registry::Keeper;
 
 /// A running gateway's handle. Cheap to clone; outlives the gateway, and then says that it has ended.

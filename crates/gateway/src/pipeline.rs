@@ -21,6 +21,7 @@ use crate::config::Bounds;
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
+use crate::events::Events;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
 use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) events: Events,
     pub(crate) fronts: Fronts,
     pub(crate) aggregate: Aggregate,
     pub(crate) to_legacy: Arc<ToLegacy>,
@@ -189,6 +191,9 @@ impl Pipeline {
     /// A request that was refused before there was anything to judge, or that the upstream failed: logged, and on record.
     pub(crate) fn turned_away(&self, server: &str, agent: &Agent, refused: &Refused) {
         record::refused(server, agent, refused);
+        let method = refused.to.method.map_or("(unknown)", Method::as_str);
+        let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
+        self.shared.events.refused(&about, refused);
         self.shared.audit.turned_away(server, agent, refused);
     }
 
@@ -395,6 +400,7 @@ impl Pipeline {
         };
         let on_record = |refused: Refused| {
             about.refused(&refused);
+            self.shared.events.refused(&about, &refused);
             let definition = self.definition(entry, lawful, asked);
             self.shared.audit.refused(&about, &refused, definition.as_deref(), lawful.arguments);
             refused.on_record()
@@ -410,6 +416,7 @@ impl Pipeline {
         let recorded = self.shared.audit.allowed(&about, told, &judged.cleared, charge, lawful.arguments).await;
         judged.recorded = recorded.map_err(|why| on_record(to.refuse(Refusal::NoRecord(why))))?;
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());
+        self.shared.events.allowed(&about, judged.cleared.rule());
         Ok(judged)
     }
 

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, AdminService};
 use crate::aggregate::{Aggregate, NoKey};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
@@ -19,6 +19,7 @@ use crate::config::{Auth, Bounds, Config, StoreUrl};
 use crate::control::{ApplyError, Control, Fault};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
+use crate::events::Events;
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::identity::{DirectoryError, Doorman, Failures};
@@ -112,6 +113,14 @@ impl From<PolicyTrouble> for StartError {
 impl Gateway {
     /// Binds, compiles every policy, starts the threads. Nothing is served if anything of that fails.
     pub fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_with(config, |_| None)
+    }
+
+    /// The same, with what else answers at the admin listener: `service` makes it.
+    pub fn start_with(
+        config: Config,
+        service: impl FnOnce(Control) -> Option<Arc<dyn AdminService>>,
+    ) -> Result<Running, StartError> {
         let bounds = Arc::new(config.bounds.clone());
         let (data, data_at) = bind("data", config.listen.data)?;
         let (admin, admin_at) = bind("admin", config.listen.admin)?;
@@ -133,6 +142,7 @@ impl Gateway {
         }
         keeper.keeps(&shared);
         let (kept, keeps) = (Arc::clone(&shared), Arc::clone(&keeper));
+        let service = service(Control::new(Arc::clone(&keeper)));
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let workers = (0..count)
@@ -160,7 +170,7 @@ impl Gateway {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
             }
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service })) => {}
                 _ = ended => {}
             }
         })?;
@@ -279,6 +289,7 @@ impl Made {
             sessions: Sessions::new(bounds.sessions.get()),
             limits,
             tasks: Arc::new(Tasks::default()),
+            events: Events::default(),
             fronts: Fronts::default(),
             aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
             to_legacy: Arc::new(ToLegacy::new()),

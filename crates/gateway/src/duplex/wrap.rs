@@ -15,6 +15,7 @@ use crate::audit::Audit;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::eras::to_legacy::ToLegacy;
+use crate::events::Events;
 use crate::head::Doors;
 use crate::identity::{Directory, Doorman, Failures};
 use crate::pipeline::{Pipeline, Shared};
@@ -55,6 +56,7 @@ pub async fn wrap(
         tasks: Arc::new(Tasks::default()),
         fronts: super::sse::Fronts::default(),
         aggregate,
+        events: Events::default(),
         audit,
         to_legacy: Arc::new(ToLegacy::new()),
         draining,
