@@ -6,7 +6,9 @@ mod client;
 mod command;
 mod error;
 mod headers;
+mod jwt;
 mod layers;
+mod listen_tls;
 mod origin;
 mod reach;
 mod server;
@@ -29,13 +31,17 @@ pub use self::client::Wrapped;
 pub use self::command::{Command, Environment};
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
+pub use self::jwt::{Issuer, Jwt, KeySource};
+pub(crate) use self::layers::read_text;
 pub use self::layers::{ConfigFile, Layers};
+pub use self::listen_tls::{Certificates, ClientCertificates, ListenTls, NameOf};
 pub use self::origin::Origin;
 pub use self::reach::{Reach, Transport};
 pub(crate) use self::server::upstream_url as server_url;
 pub use self::server::{InvalidServerId, PolicySource, Server, ServerId, Target};
 use self::settings::Settings;
 pub use self::tls::TlsOptions;
+pub(crate) use self::tls::{BadPair, authorities, pair};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -53,6 +59,9 @@ pub struct Config {
     /// Empty when nothing is configured.
     pub servers: BTreeMap<ServerId, Server>,
     pub auth: Auth,
+    pub jwt: Jwt,
+    /// Client certificates as identities.
+    pub certificates: Option<Certificates>,
     pub audit: Audit,
     pub limits: Limits,
     pub bounds: Bounds,
@@ -71,6 +80,9 @@ pub struct Listen {
     pub origins: Vec<WebOrigin>,
     /// None: one per core.
     pub workers: Option<NonZeroUsize>,
+    /// What clients call this gateway: the origin that comes before `/mcp`. None: its own address.
+    pub url: Option<url::Origin>,
+    pub tls: Option<ListenTls>,
 }
 
 /// An `Origin` header as browsers write it: scheme, host, port; in lower case.
@@ -181,6 +193,8 @@ impl Config {
             limits: Limits::read(&mut settings),
             bounds: Bounds::read(&mut settings),
             log: Log::read(&mut settings),
+            jwt: Jwt::read(&mut settings),
+            certificates: listen_tls::certificates(&mut settings, &listen),
             listen,
             auth,
             // Last: it fails if anything above was wrong, and calls unknown what nobody read.
@@ -246,6 +260,8 @@ impl Listen {
                 let workers = value::count(found).filter(|&workers| workers <= 1024)?;
                 Some(NonZeroUsize::new(workers))
             }),
+            url: settings.read("listen.url", None, "an origin such as \"https://gateway.example.com\", or \"\"", origin_of),
+            tls: listen_tls::read(settings),
         };
         (listen, exposed)
     }
@@ -263,6 +279,18 @@ fn exposed((key, (address, origin)): (&str, &(SocketAddr, Origin))) -> Option<Pr
         ),
         origin: origin.clone(),
     })
+}
+
+/// Nothing for an empty text: it is made of the listener's address then.
+fn origin_of(found: &value::Written) -> Option<Option<url::Origin>> {
+    let text = value::text(found)?;
+    if text.is_empty() {
+        return Some(None);
+    }
+    let url: url::Url = text.parse().ok()?;
+    let origin = url.origin();
+    let plain = url.as_str().trim_end_matches('/') == origin.ascii_serialization();
+    (plain && matches!(url.scheme(), "http" | "https")).then_some(Some(origin))
 }
 
 fn host(text: &str) -> Option<Authority> {

@@ -18,9 +18,11 @@ mod exchange;
 mod guard;
 mod head;
 mod health;
+mod identity;
 mod judge;
 mod legacy;
 mod limits;
+mod listener;
 mod modern;
 mod old_sse;
 mod patience;
@@ -47,5 +49,6 @@ mod worker;
 
 pub use audit::AuditError;
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
+pub use listener::BadTls;
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

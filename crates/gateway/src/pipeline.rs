@@ -23,6 +23,7 @@ use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
 use crate::judge::{self, Asked, Cleared};
 use crate::limits::{Held, Limits, Place};
+use crate::listener::Certificate;
 use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
@@ -71,6 +72,8 @@ pub(crate) struct Entry {
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) agent: Agent,
+    /// The one that it showed, verified.
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 /// A request that is lawful: what is left is to judge it and to send it.

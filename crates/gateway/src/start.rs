@@ -22,6 +22,7 @@ use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::health;
 use crate::limits::Limits;
+use crate::listener::{BadTls, Secured};
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::server::{Endpoint, Road, Server, Way};
@@ -75,6 +76,8 @@ pub enum StartError {
     BuiltIn { server: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("TLS towards upstreams cannot be set up")]
     Tls(#[from] rustls::Error),
+    #[error("TLS cannot be served")]
+    Secured(#[from] BadTls),
     #[error("the audit journal cannot be opened")]
     Audit(#[from] AuditError),
     #[error("what the aggregate gives out cannot be sealed")]
@@ -95,6 +98,8 @@ impl Gateway {
         let runtime = runtime()?;
         let here = Here { tls: Tls::of_system()?, runtime: runtime.handle().clone(), bounds: Arc::clone(&bounds) };
         let Servers { servers, policies, builtins, nursery } = servers(&config, &here)?;
+        let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
+        let secured = secured.transpose()?.map(Arc::new);
         let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
@@ -116,10 +121,11 @@ impl Gateway {
             .map(|n| {
                 let listener = data.try_clone().map_err(StartError::Thread)?;
                 let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
+                let secured = secured.clone();
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
                     let pipeline = Pipeline { client: Clients::new(&shared), shared };
-                    worker::serve(listener, pipeline, connections).await;
+                    worker::serve(listener, pipeline, connections, secured).await;
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -130,6 +136,9 @@ impl Gateway {
         let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies)));
+            if let Some(secured) = secured {
+                tokio::spawn(secured.watch());
+            }
             let own = Pipeline { client: Clients::new(&shared), shared: Arc::clone(&shared) };
             for (id, every) in probed {
                 if let Some(server) = shared.servers.get(&id) {

@@ -1,0 +1,4 @@
+//! Who calls, and how that is proved.
+
+pub(crate) mod jwt;
+pub(crate) mod metadata;
