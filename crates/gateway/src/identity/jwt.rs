@@ -7,6 +7,8 @@ mod fetch;
 mod issuer;
 mod keys;
 mod token;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
