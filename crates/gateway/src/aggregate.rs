@@ -22,7 +22,6 @@ mod seen;
 mod session;
 mod voice;
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -32,16 +31,17 @@ use serde_json::{Value, json};
 
 use self::asker::{Asker, Who};
 use self::kind::Kind;
-use self::patience::Doubts;
+pub(crate) use self::patience::Doubt;
 pub(crate) use self::seal::{NoKey, Seal};
 use self::session::Joints;
+use crate::agent::Agent;
 use crate::config;
 use crate::head;
 use crate::modern::{self, Claim};
 use crate::pipeline::{Peer, Pipeline};
 use crate::refusal::{Addressee, Refusal, Refused};
+use crate::registry::Registry;
 use crate::reply::{self, Reply};
-use crate::server::Server;
 use crate::session::Sessions;
 
 /// What the log calls it; no server can be called that.
@@ -58,31 +58,13 @@ static SERVER_INFO: LazyLock<Value> =
 
 pub(crate) struct Aggregate {
     pub(super) settings: config::Aggregate,
-    /// By id.
-    servers: Vec<Arc<Server>>,
     seal: Seal,
     sessions: Joints,
-    doubts: Doubts,
 }
 
 impl Aggregate {
-    pub(crate) fn new(
-        settings: &config::Aggregate,
-        all: &HashMap<Box<str>, Arc<Server>>,
-        sessions: usize,
-    ) -> Result<Self, NoKey> {
-        let chosen = |server: &&Arc<Server>| {
-            settings.servers.is_empty() || settings.servers.iter().any(|id| id.as_str() == &*server.id)
-        };
-        let mut servers: Vec<_> = all.values().filter(chosen).cloned().collect();
-        servers.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(Self {
-            settings: settings.clone(),
-            doubts: Doubts::new(servers.len()),
-            servers,
-            seal: Seal::new()?,
-            sessions: Joints::new(sessions),
-        })
+    pub(crate) fn new(settings: &config::Aggregate, sessions: usize) -> Result<Self, NoKey> {
+        Ok(Self { settings: settings.clone(), seal: Seal::new()?, sessions: Joints::new(sessions) })
     }
 
     pub(crate) fn expire(&self, idle: Duration) {
@@ -90,27 +72,13 @@ impl Aggregate {
     }
 
     /// The session is in use, and those inside, though its client says nothing.
-    pub(crate) fn touch(&self, session: &str, mounts: &Sessions) {
-        let Some(joint) = self.sessions.find(session) else { return };
-        for (at, server) in self.servers.iter().enumerate() {
-            let inner = joint.existing(at);
-            if let Some(id) = inner.as_ref().and_then(|inner| inner.id.to_str().ok()) {
-                mounts.find(id, &server.id);
+    pub(crate) fn touch(&self, session: &str, agent: &Agent, mounts: &Sessions) {
+        let Some(joint) = self.sessions.find(session, agent) else { return };
+        for (server, inner) in joint.open() {
+            if let Ok(id) = inner.id.to_str() {
+                mounts.find(id, &server, agent);
             }
         }
-    }
-
-    fn position(&self, id: &str) -> Option<usize> {
-        self.servers.binary_search_by(|server| (*server.id).cmp(id)).ok()
-    }
-
-    fn server(&self, id: &str) -> Option<&Arc<Server>> {
-        self.servers.get(self.position(id)?)
-    }
-
-    /// Of all policies together: another one makes old cursors bad.
-    fn revision(&self) -> String {
-        self.servers.iter().map(|server| format!("{}={} ", server.id, server.policy.current().hash)).collect()
     }
 }
 
@@ -143,11 +111,13 @@ pub(crate) struct Mount {
     pipeline: Pipeline,
     headers: Arc<HeaderMap>,
     peer: Peer,
+    registry: Arc<Registry>,
 }
 
 impl Mount {
     pub(crate) fn new(pipeline: &Pipeline, headers: HeaderMap, peer: Peer) -> Self {
-        Self { pipeline: pipeline.clone(), headers: Arc::new(headers), peer }
+        let registry = pipeline.shared.registry.load();
+        Self { pipeline: pipeline.clone(), headers: Arc::new(headers), peer, registry }
     }
 
     /// Parses, strictly and once, and answers.
@@ -196,7 +166,7 @@ impl Mount {
     }
 
     fn asker(&self, who: Who) -> Asker {
-        Asker { pipeline: self.pipeline.clone(), who }
+        Asker { pipeline: self.pipeline.clone(), who, registry: Arc::clone(&self.registry) }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the operator decided, checked. The written form lies in layers (`config/layers.rs`); here every value has its type and its bounds,
 //! and a `Config` that exists may be run as it is.
 
+mod agents;
 mod aggregate;
 mod client;
 mod command;
+mod credentials;
 mod error;
 mod headers;
 mod jwt;
@@ -26,9 +28,11 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Authority;
 
+pub use self::agents::{Agent, AgentId, InvalidAgentId, Token};
 pub use self::aggregate::Aggregate;
 pub use self::client::Wrapped;
 pub use self::command::{Command, Environment};
+pub use self::credentials::{AgentCredentials, ClientCredentials, ClientSecretIn, Credentials};
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
 pub use self::jwt::{Issuer, Jwt, KeySource};
@@ -59,6 +63,8 @@ pub struct Config {
     /// Empty when nothing is configured.
     pub servers: BTreeMap<ServerId, Server>,
     pub auth: Auth,
+    /// Those that files name; the store may know more.
+    pub agents: BTreeMap<AgentId, Agent>,
     pub jwt: Jwt,
     /// Client certificates as identities.
     pub certificates: Option<Certificates>,
@@ -106,6 +112,10 @@ impl WebOrigin {
 pub enum Auth {
     /// Nobody says who they are; therefore only this machine may connect.
     Anonymous,
+    /// Everybody shows a token that we gave out.
+    Tokens,
+    /// Or one that somebody signed whom the operator trusts.
+    Jwt,
 }
 
 /// The journal of all decisions.
@@ -178,23 +188,19 @@ impl Config {
     pub fn load(layers: &Layers) -> Result<Self, ConfigErrors> {
         let mut settings = Settings::merge(layers)?;
         later_sections(&mut settings);
-        let (listen, exposed) = Listen::read(&mut settings);
         let auth = Auth::read(&mut settings);
-        for problem in exposed {
-            match auth {
-                Auth::Anonymous => settings.problem(problem),
-            }
-        }
+        let listen = Listen::read(&mut settings, auth);
         let servers = server::read_all(&mut settings, layers);
         Ok(Self {
+            agents: agents::read_all(&mut settings, auth, &servers),
             aggregate: Aggregate::read(&mut settings, servers.keys()),
             servers,
             audit: Audit::read(&mut settings, layers),
             limits: Limits::read(&mut settings),
             bounds: Bounds::read(&mut settings),
             log: Log::read(&mut settings),
-            jwt: Jwt::read(&mut settings),
-            certificates: listen_tls::certificates(&mut settings, &listen),
+            jwt: Jwt::read(&mut settings, auth, &listen),
+            certificates: listen_tls::certificates(&mut settings, auth, &listen),
             listen,
             auth,
             // Last: it fails if anything above was wrong, and calls unknown what nobody read.
@@ -209,6 +215,7 @@ impl Config {
             target: server::finetuning(variables)?,
             policy: PolicySource::FINETUNING,
             headers: UpstreamHeaders::default(),
+            credentials: Credentials::default(),
             reach: Reach::default(),
         };
         let id = server::FINETUNING.parse().map_err(|error: InvalidServerId| error.to_string())?;
@@ -231,11 +238,16 @@ fn later_sections(settings: &mut Settings) {
 }
 
 impl Listen {
-    /// Also the problems there are if nobody has to say who they are.
-    fn read(settings: &mut Settings) -> (Self, Vec<Problem>) {
+    fn read(settings: &mut Settings, auth: Auth) -> Self {
         let data = settings.address("listen.data");
         let admin = settings.address("listen.admin");
-        let exposed = [("listen.data", &data), ("listen.admin", &admin)].into_iter().filter_map(exposed).collect();
+        let open = match auth {
+            Auth::Anonymous => exposed("listen.data", &data),
+            Auth::Tokens | Auth::Jwt => None,
+        };
+        for problem in open.into_iter().chain(exposed("listen.admin", &admin)) {
+            settings.problem(problem);
+        }
         let ((data, _), (admin, origin)) = (data, admin);
         if data == admin && data.port() != 0 {
             settings.problem(Problem::Unusable {
@@ -244,7 +256,7 @@ impl Listen {
                 origin,
             });
         }
-        let listen = Self {
+        Self {
             data,
             admin,
             hosts: settings.read("listen.hosts", Vec::new(), "a list such as [\"gateway.internal:4480\"]", |found| {
@@ -262,20 +274,23 @@ impl Listen {
             }),
             url: settings.read("listen.url", None, "an origin such as \"https://gateway.example.com\", or \"\"", origin_of),
             tls: listen_tls::read(settings),
-        };
-        (listen, exposed)
+        }
     }
 }
 
-fn exposed((key, (address, origin)): (&str, &(SocketAddr, Origin))) -> Option<Problem> {
+/// What other machines may reach, and nobody would have to say who they are.
+fn exposed(key: &str, (address, origin): &(SocketAddr, Origin)) -> Option<Problem> {
     if address.ip().to_canonical().is_loopback() {
         return None;
     }
     Some(Problem::Unusable {
         key: key.to_owned(),
         reason: format!(
-            "is {address}, which other machines may reach, and nothing authenticates them: bind to 127.0.0.1 and put an \
-             authenticating proxy or a tunnel in front"
+            "is {address}, which other machines may reach, and nothing authenticates them: {}",
+            match key {
+                "listen.data" => "give agents tokens and set `auth.mode = \"tokens\"`, or bind to 127.0.0.1",
+                _ => "bind to 127.0.0.1 and put an authenticating proxy or a tunnel in front",
+            }
         ),
         origin: origin.clone(),
     })
@@ -300,8 +315,8 @@ fn host(text: &str) -> Option<Authority> {
 
 impl Auth {
     fn read(settings: &mut Settings) -> Self {
-        let choices = [("anonymous", Self::Anonymous)];
-        choice(settings, "auth.mode", Self::Anonymous, &choices, &["tokens", "jwt"])
+        let choices = [("anonymous", Self::Anonymous), ("tokens", Self::Tokens), ("jwt", Self::Jwt)];
+        choice(settings, "auth.mode", Self::Anonymous, &choices, &[])
     }
 }
 

@@ -173,13 +173,16 @@ fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
     known.into_iter().find_map(|(is, class)| is.then_some(class))
 }
 
-/// Asks a server now and then, for ever. What it answers does not matter; while it is down, this is the trial.
+/// Asks a server now and then, as long as there is one. What it answers does not matter; while it is down, this is the trial.
 pub(crate) async fn probe(pipeline: Pipeline, server: Arc<Server>, every: Duration) {
-    let agent = Agent { key: "toolgate".into(), session: None };
+    let agent = Agent { key: "(probe)".into(), session: None, identity: None };
     let mut rounds = tokio::time::interval(every);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        rounds.tick().await;
+        tokio::select! {
+            _ = rounds.tick() => {}
+            () = server.retirement() => return,
+        }
         let mut upstream = pipeline.upstream(&server, &agent);
         upstream.deadline = upstream.deadline.min(Instant::now() + PROBE);
         if let Err(error) = upstream.knock().await {

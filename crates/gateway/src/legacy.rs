@@ -47,7 +47,7 @@ impl Pipeline {
         let (response, translated) = opened.map_err(|why| to.refuse(why))?;
         let upstream = response.headers().get(SESSION_ID).cloned();
         let sessions = &self.shared.sessions;
-        let session = sessions.prepare(&entry.server.id, upstream, wanted, offered, &exchange.agent);
+        let session = sessions.prepare(&entry.server, upstream, wanted, offered, &exchange.agent);
         let mut session = session.map_err(|why| to.refuse(why))?;
         session.translated = translated;
         let session = Arc::new(session);
@@ -67,7 +67,7 @@ impl Pipeline {
         if !notice.is_in(session.revision()) {
             return Err(Refusal::Unknown(notice.as_str().into()).into());
         }
-        let roots = entry.server.policy.current().policy.reverse(Reverse::Roots);
+        let roots = entry.agent.policy(&entry.server).current().policy.reverse(Reverse::Roots);
         if notice == Notice::RootsChanged && !roots {
             return Ok(reply::empty(StatusCode::ACCEPTED));
         }
@@ -111,7 +111,7 @@ impl Pipeline {
             return Err(Refusal::NotAcceptable.into());
         }
         let session = self.session_or_no_stream(entry)?;
-        let upstream = self.upstream(&entry.server, &session.agent);
+        let upstream = self.upstream(&entry.server, &entry.agent.in_session_of(&session.agent));
         if let Some(translated) = session.translated.clone() {
             return Ok(self.translated_stream(entry, session, &translated, upstream));
         }
@@ -144,9 +144,9 @@ impl Pipeline {
         body: Answering,
     ) -> Reply {
         let exchange = Exchange {
-            bound: entry.server.policy.current(),
+            bound: upstream.policy.current(),
             era: Era::Legacy,
-            agent: session.agent.clone(),
+            agent: entry.agent.in_session_of(&session.agent),
             session: Some(session),
             call: None,
             tasks: Arc::clone(&self.shared.tasks),

@@ -1,5 +1,6 @@
 //! Composes policy, limits and protocol into the running data plane. `pipeline.rs` is the path of a call; start there.
 
+mod act;
 mod admin;
 mod agent;
 mod aggregate;
@@ -11,6 +12,7 @@ mod builtin;
 mod catalogue;
 mod clients;
 pub mod config;
+mod credentials;
 mod duplex;
 mod era;
 mod eras;
@@ -30,6 +32,7 @@ mod pipeline;
 mod policies;
 mod record;
 mod refusal;
+mod registry;
 pub mod rehearsal;
 mod relay;
 pub mod replay;
@@ -47,8 +50,12 @@ mod upstream;
 mod watch;
 mod worker;
 
+pub use act::Act;
+pub use admin::{AdminBody, AdminReply, AdminRequest, AdminService};
 pub use audit::AuditError;
+pub use credentials::{BadKey, Unopened, Vault};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
+pub use identity::{DirectoryError, NewToken};
 pub use listener::BadTls;
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode};
+use http::header::WWW_AUTHENTICATE;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode, Uri};
 use hyper::body::Incoming;
 use mcp::{Body, Era, Message, Method, Params, Request, Revision, Writer};
 use serde_json::value::RawValue;
@@ -21,13 +23,16 @@ use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
+use crate::identity::metadata::Mount;
+use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
 use crate::judge::{self, Asked, Cleared};
 use crate::limits::{Held, Limits, Place};
 use crate::listener::Certificate;
 use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
-use crate::refusal::{Addressee, Refusal, Refused};
+use crate::refusal::{Addressee, Refusal, Refused, Unbound};
+use crate::registry::{self, Registry};
 use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::ruling::Ruling;
@@ -41,7 +46,9 @@ use crate::{batch, body};
 pub(crate) struct Shared {
     pub(crate) bounds: Arc<Bounds>,
     pub(crate) doors: Doors,
-    pub(crate) servers: std::collections::HashMap<Box<str>, Arc<Server>>,
+    pub(crate) doorman: Doorman,
+    pub(crate) failures: Failures,
+    pub(crate) registry: registry::Current,
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
@@ -64,11 +71,11 @@ pub(crate) struct Pipeline {
 pub(crate) struct Entry {
     pub(crate) server: Arc<Server>,
     pub(crate) headers: Arc<HeaderMap>,
-    /// Who it is, as long as no session says more.
+    /// Who it is; of nobody known a session may say more.
     pub(crate) agent: Agent,
 }
 
-/// The other end of a connection.
+/// The other end of a connection, and who that is as far as it is known.
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) agent: Agent,
@@ -108,9 +115,69 @@ struct Judged<'a> {
 }
 
 impl Pipeline {
-    /// Answers one HTTP request.
+    /// Answers one HTTP request of somebody who is let in, as long as that holds.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
         let (head, body) = request.into_parts();
+        if let Some(reply) = self.metadata(&head) {
+            return reply;
+        }
+        let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer).await {
+            Ok(admitted) => admitted,
+            Err(why) => return self.unauthorized(&head.uri, peer, why),
+        };
+        let known = Peer { agent, certificate: None };
+        let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
+        let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known).await };
+        let uri = head.uri.clone();
+        let reply = tokio::select! {
+            biased;
+            reply = self.admitted(head, body, &known) => reply,
+            () = &mut no_longer => return self.unauthorized(&uri, peer, Unauthorized::Over),
+        };
+        match reply.body().is_lasting() {
+            true => reply.map(|out| out.until(over(Work::Stream))),
+            false => reply.map(|out| out.until(Some(no_longer))),
+        }
+    }
+
+    /// The metadata of a mount are for everybody. None for what asks about none, and where there is nothing to say.
+    fn metadata(&self, head: &Parts) -> Option<Reply> {
+        let resources = self.shared.doorman.resources()?;
+        let about = Mount::asked_about(&head.uri)?;
+        let refuse = |why| Some(Refused::from(why).reply());
+        if let Err(why) = self.shared.doors.check(&head.headers) {
+            return refuse(why);
+        }
+        let registry = self.shared.registry.load();
+        let is_there = |mount: &Mount<'_>| match mount.server {
+            Some(server) => registry.server(server).is_some(),
+            None => self.shared.aggregate.settings.enabled,
+        };
+        match about.filter(is_there) {
+            None => refuse(Refusal::NoMetadata),
+            Some(_) if head.method != Verb::GET && head.method != Verb::HEAD => refuse(Refusal::OtherVerb(Verb::GET)),
+            Some(mount) => Some(reply::json(StatusCode::OK, resources.document(mount))),
+        }
+    }
+
+    /// Nothing of the request was looked at, or it is no longer of anybody who may ask.
+    fn unauthorized(&self, uri: &Uri, peer: &Peer, why: Unauthorized) -> Reply {
+        let challenge = self.shared.doorman.challenge(uri, &why);
+        let refused = Refused::from(Refusal::Unauthorized(why));
+        if self.shared.failures.count(&peer.agent.key) {
+            let registry = self.shared.registry.load();
+            let server = head::route(uri).filter(|id| registry.server(id).is_some());
+            self.turned_away(server.unwrap_or("(unknown)"), &peer.agent, &refused);
+        }
+        let mut reply = refused.reply();
+        if let Some(challenge) = challenge {
+            reply.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        reply
+    }
+
+    /// Answers one HTTP request of the peer's.
+    async fn admitted(&self, head: Parts, body: Incoming, peer: &Peer) -> Reply {
         if let Some(door) = head::sse(&head.method, &head.uri) {
             return self.sse(door, &head, body, peer).await;
         }
@@ -125,10 +192,12 @@ impl Pipeline {
                 refused.reply()
             });
         }
-        match self.enter(&head.method, head.headers, server, body, peer).await {
+        // INVARIANT: one snapshot for the whole request
+        let registry = self.shared.registry.load();
+        match self.enter(&head.method, head.headers, (&registry, server), body, peer).await {
             Ok(reply) => reply,
             Err(refused) => {
-                let known = server.is_some_and(|id| self.shared.servers.contains_key(id));
+                let known = server.is_some_and(|id| registry.server(id).is_some());
                 let server = server.filter(|_| known).unwrap_or("(unknown)");
                 self.turned_away(server, &peer.agent, &refused);
                 refused.reply()
@@ -147,12 +216,12 @@ impl Pipeline {
         &self,
         verb: &Verb,
         headers: HeaderMap,
-        server: Option<&str>,
+        (registry, server): (&Registry, Option<&str>),
         body: Incoming,
         peer: &Peer,
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
-        let server = self.shared.servers.get(server.ok_or(Refusal::NoRoute)?).ok_or(Refusal::NoServer)?;
+        let server = usable(registry, server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
         let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone() };
         match *verb {
             Verb::POST => {
@@ -168,6 +237,10 @@ impl Pipeline {
 
     /// 3. Parse, strictly and once. Nobody reads the bytes again.
     pub(crate) async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
+        // INVARIANT: whichever way a message comes in, it goes to no server that is not its agent's
+        if !entry.agent.may_use(&entry.server.id) {
+            return Err(Refusal::NotBound(Unbound).into());
+        }
         match mcp::parse(body)? {
             Body::One(message) => self.message(entry, message).await,
             Body::Batch(elements) => {
@@ -255,14 +328,14 @@ impl Pipeline {
         }
         let params = Params::of(method, revision, &request.params).map_err(|kind| to.params(kind))?;
         to.as_task = params.get("task").is_some();
-        let agent = session.agent.clone();
+        let agent = entry.agent.in_session_of(&session.agent);
         Ok(Lawful { method, revision, params, arguments, agent, session: Some(session), to })
     }
 
     /// 4 to 8. Decide, owe, record, forward, relay: by one snapshot of the policy.
     async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
-        let bound = entry.server.policy.current();
         let upstream = self.upstream(&entry.server, &lawful.agent);
+        let bound = upstream.policy.current();
         if let Some(translated) = lawful.translated().cloned() {
             translated.dress(&mut lawful);
         }
@@ -358,7 +431,7 @@ impl Pipeline {
         upstream: &Upstream,
         id: u64,
     ) -> Result<(Vec<u8>, Option<Held>), Refused> {
-        let bound = entry.server.policy.current();
+        let bound = upstream.policy.current();
         restrict(&bound, lawful.method, &mut lawful.params);
         let asked = Asked::of(lawful.method, &lawful.params);
         let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
@@ -380,7 +453,7 @@ impl Pipeline {
         upstream: &Upstream,
         to: &Addressee,
     ) -> Result<Judged<'a>, Refused> {
-        let cleared = judge::request(bound, asked, lawful.arguments, &entry.server.id, to)?;
+        let cleared = judge::request(bound, asked, lawful.arguments, (&lawful.agent, &entry.server.id), to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
         let crosses =
             lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))?;
@@ -393,7 +466,7 @@ impl Pipeline {
         };
         let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
         let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
-        let place = Place { policy: &entry.server.policy.name, server: &entry.server.id, agent: &lawful.agent };
+        let place = Place { policy: &upstream.policy.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
             Some(permitted) => {
@@ -517,7 +590,7 @@ impl Pipeline {
         if let Some(version) = claim.header().filter(|_| claim.is_modern()) {
             return Err(Refusal::Version { requested: version.into() });
         }
-        self.shared.sessions.find(id, &entry.server.id).ok_or(Refusal::SessionGone)
+        self.shared.sessions.find(id, &entry.server, &entry.agent).ok_or(Refusal::SessionGone)
     }
 
     pub(crate) fn upstream(&self, server: &Arc<Server>, agent: &Agent) -> Upstream {
@@ -525,19 +598,36 @@ impl Pipeline {
             client: self.client.clone(),
             server: Arc::clone(server),
             agent: Arc::clone(&agent.key),
+            policy: Arc::clone(agent.policy(server)),
             bounds: Arc::clone(&self.shared.bounds),
             deadline: Instant::now() + self.shared.bounds.call_timeout,
         }
     }
 
-    /// A stream that waits for events: silence is lawful, and only the client, the server or a drain ends it.
+    /// A stream that waits for events: silence is lawful, and only the client, the server, its removal or a drain ends it.
     pub(crate) fn listening(&self, upstream: Answering, exchange: Exchange) -> Relay {
-        Relay::new(upstream, exchange, self.times(None)).until(self.shared.draining.clone())
+        let (mut draining, retirement) = (self.shared.draining.clone(), exchange.upstream.server.retirement());
+        let closing = async move {
+            tokio::select! {
+                _ = draining.wait_for(|draining| *draining) => {}
+                () = retirement => {}
+            }
+        };
+        Relay::new(upstream, exchange, self.times(None)).until(closing)
     }
 
     fn times(&self, deadline: Option<Instant>) -> Times {
         let bounds = &self.shared.bounds;
         Times { keep_alive: bounds.keepalive, idle: deadline.map(|_| bounds.idle_timeout), deadline }
+    }
+}
+
+/// A server that the agent may use. Any other is answered as one that does not exist.
+pub(crate) fn usable<'r>(registry: &'r Registry, id: &str, agent: &Agent) -> Result<&'r Arc<Server>, Refusal> {
+    let server = registry.server(id).ok_or(Refusal::NoServer)?;
+    match agent.may_use(id) {
+        true => Ok(server),
+        false => Err(Refusal::NotBound(Unbound)),
     }
 }
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcp::{Era, sse};
-use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use crate::answering::{Answering, Piece};
@@ -67,12 +66,15 @@ impl Relay {
         }
     }
 
-    /// Ends when the gateway drains: for streams that would never end by themselves.
-    pub(crate) fn until(mut self, mut draining: watch::Receiver<bool>) -> Self {
-        self.closing = Some(Box::pin(async move {
-            _ = draining.wait_for(|draining| *draining).await;
-        }));
+    /// Ends when that is done: for streams that would never end by themselves.
+    pub(crate) fn until(mut self, closing: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.closing = Some(Box::pin(closing));
         self
+    }
+
+    /// Would it never end by itself?
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.closing.is_some()
     }
 
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {

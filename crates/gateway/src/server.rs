@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderMap, Uri};
+use http::Uri;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
+use crate::aggregate::Doubt;
 use crate::catalogue::Catalogue;
-use crate::config::{Bounds, Reach, Transport, UpstreamHeaders};
+use crate::config::{Bounds, Reach, Transport};
+use crate::credentials::Credentials;
 use crate::era::EraCache;
 use crate::guard::{Guard, Pinned};
 use crate::health::Health;
@@ -18,11 +21,15 @@ use crate::tls::Tls;
 
 pub(crate) struct Server {
     pub(crate) id: Arc<str>,
+    /// What nothing else in this process was ever called: what is remembered of a server is forgotten when another takes its id.
+    pub(crate) key: Arc<str>,
     pub(crate) way: Way,
     pub(crate) policy: Arc<PolicyFile>,
     pub(crate) era: EraCache,
     pub(crate) catalogue: Catalogue,
+    pub(crate) doubt: Doubt,
     next: AtomicU64,
+    retired: watch::Sender<bool>,
 }
 
 /// How a server is reached. Whichever it is, it looks like Streamable HTTP from here: messages are posted, events come back.
@@ -39,8 +46,8 @@ pub(crate) enum Way {
 /// An address that speaks HTTP.
 pub(crate) struct Endpoint {
     pub(crate) url: Uri,
-    /// Our own credentials for it; nothing of the client's is ever added.
-    pub(crate) headers: HeaderMap,
+    /// Our own for it; nothing of the client's is ever added.
+    pub(crate) credentials: Credentials,
     pub(crate) road: Road,
 }
 
@@ -53,8 +60,8 @@ pub(crate) struct Road {
 }
 
 impl Way {
-    pub(crate) fn http(url: Uri, headers: &UpstreamHeaders, road: Road) -> Self {
-        Self::Http(Box::new(Endpoint::new(url, headers, road)))
+    pub(crate) fn http(url: Uri, credentials: Credentials, road: Road) -> Self {
+        Self::Http(Box::new(Endpoint { url, credentials, road }))
     }
 
     /// `runtime` must outlive the threads that call.
@@ -95,13 +102,6 @@ impl Way {
     }
 }
 
-impl Endpoint {
-    pub(crate) fn new(url: Uri, headers: &UpstreamHeaders, road: Road) -> Self {
-        let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Self { url, headers, road }
-    }
-}
-
 impl Road {
     /// `system` is how TLS is done where nothing else is asked for.
     pub(crate) fn new(id: &str, url: &Uri, reach: &Reach, system: &Tls) -> Result<Self, rustls::Error> {
@@ -118,14 +118,36 @@ impl Road {
 
 impl Server {
     pub(crate) fn new(id: &str, way: Way, policy: Arc<PolicyFile>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: id.into(),
+            key: format!("{id}#{}", NEXT.fetch_add(1, Ordering::Relaxed)).into(),
             way,
             policy,
             era: EraCache::default(),
             catalogue: Catalogue::default(),
+            doubt: Doubt::default(),
             next: AtomicU64::new(1),
+            retired: watch::Sender::new(false),
         }
+    }
+
+    /// It is in no snapshot any more. What is under way goes on; what would never end by itself ends.
+    pub(crate) fn retire(&self) {
+        self.retired.send_replace(true);
+        if let Way::Stdio(stdio) = &self.way {
+            stdio.retire();
+        }
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        *self.retired.borrow()
+    }
+
+    /// Returns when it is in no snapshot any more.
+    pub(crate) fn retirement(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut retired = self.retired.subscribe();
+        async move { _ = retired.wait_for(|retired| *retired).await }
     }
 
     /// Has each agent a process of its own here? Then what is in it, under whichever id, is that agent's.

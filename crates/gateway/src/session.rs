@@ -16,6 +16,7 @@ use crate::agent::Agent;
 use crate::catalogue::Catalogue;
 use crate::eras::to_modern::ToModern;
 use crate::refusal::Refusal;
+use crate::server::Server;
 
 /// Requests that nobody waits for any more and that are remembered: a resumed stream may bring the answer (again).
 const REMEMBERED: usize = 16;
@@ -29,7 +30,7 @@ const MAX_DECLINES: usize = 8;
 pub(crate) struct Session {
     pub(crate) id: Box<str>,
     pub(crate) agent: Agent,
-    pub(crate) server: Arc<str>,
+    pub(crate) server: Arc<Server>,
     /// The upstream's session id, if it gives one out.
     pub(crate) upstream: Option<HeaderValue>,
     /// What the server may ask of the client: what the client declared when the session began.
@@ -188,6 +189,11 @@ impl Session {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    /// Its server is gone, and no call is under way any more.
+    fn is_orphaned(&self) -> bool {
+        self.server.is_retired() && self.state().calls.values().all(|call| !call.awaited)
+    }
+
     fn idle(&self) -> Duration {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
@@ -213,7 +219,7 @@ impl Sessions {
     /// A session that is not in the table yet: an `initialize` that is under way.
     pub(crate) fn prepare(
         &self,
-        server: &Arc<str>,
+        server: &Arc<Server>,
         upstream: Option<HeaderValue>,
         revision: Revision,
         offered: Box<[Reverse]>,
@@ -221,8 +227,7 @@ impl Sessions {
     ) -> Result<Session, Refusal> {
         Ok(Session {
             id: random_id()?,
-            // Who has a session already, at the aggregate, is one agent in all sessions inside.
-            agent: if agent.session.is_some() { agent.clone() } else { self.agent() },
+            agent: self.agent(agent),
             server: Arc::clone(server),
             upstream,
             offered,
@@ -234,9 +239,13 @@ impl Sessions {
         })
     }
 
-    /// An agent that nobody else is: whoever opens a session.
-    pub(crate) fn agent(&self) -> Agent {
-        Agent::session(self.ordinal.fetch_add(1, Ordering::Relaxed))
+    /// Whoever opens a session: an agent that nobody else is, unless it is known. Who has a session already, at the aggregate, is one agent
+    /// in all sessions inside.
+    pub(crate) fn agent(&self, who: &Agent) -> Agent {
+        match who.identity.is_some() || who.session.is_some() {
+            true => who.clone(),
+            false => Agent::session(self.ordinal.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     pub(crate) fn insert(&self, session: Arc<Session>) -> Result<(), Refusal> {
@@ -248,10 +257,11 @@ impl Sessions {
         Ok(())
     }
 
-    /// Only under the server that it was opened for.
-    pub(crate) fn find(&self, id: &str, server: &str) -> Option<Arc<Session>> {
+    /// Only under the server that it was opened for, as another that took its id since is another; and for whom opened it.
+    pub(crate) fn find(&self, id: &str, server: &Arc<Server>, agent: &Agent) -> Option<Arc<Session>> {
         let session = Arc::clone(self.all.get(id)?.value());
-        (&*session.server == server && session.is_established()).then(|| {
+        let theirs = Arc::ptr_eq(&session.server, server) && session.agent.is_who(agent);
+        (theirs && session.is_established()).then(|| {
             session.touch();
             session
         })
@@ -263,10 +273,10 @@ impl Sessions {
         Some(session)
     }
 
-    /// Takes out what nobody used for that long.
+    /// Takes out what nobody used for that long, and what nobody can use any more.
     pub(crate) fn expire(&self, idle: Duration) -> Vec<Arc<Session>> {
-        let old: Vec<Box<str>> =
-            self.all.iter().filter(|entry| entry.idle() > idle).map(|entry| entry.id.clone()).collect();
+        let old = |session: &Session| session.idle() > idle || session.is_orphaned();
+        let old: Vec<Box<str>> = self.all.iter().filter(|entry| old(entry)).map(|entry| entry.id.clone()).collect();
         old.iter().filter_map(|id| self.remove(id)).collect()
     }
 

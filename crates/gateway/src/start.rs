@@ -15,16 +15,20 @@ use crate::aggregate::{Aggregate, NoKey};
 use crate::audit::{Audit, AuditError};
 use crate::builtin;
 use crate::clients::Clients;
-use crate::config::{Bounds, Config, PolicySource, Reach, Target};
+use crate::config::{self, AgentId, Auth, Bounds, Config, PolicySource, Reach, Target};
+use crate::credentials::{Credentials, OAuth};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::health;
+use crate::identity::{Directory, DirectoryError, Doorman, Failures, Member};
 use crate::limits::Limits;
 use crate::listener::{BadTls, Secured};
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
+use crate::record;
+use crate::registry::{self, Registry};
 use crate::server::{Endpoint, Road, Server, Way};
 use crate::session::Sessions;
 use crate::stdio::{Nursery, Stdio};
@@ -72,6 +76,10 @@ pub enum StartError {
     Listen { what: &'static str, address: SocketAddr, source: std::io::Error },
     #[error("server `{server}` cannot be guarded")]
     Policy { server: String, source: Box<PolicyTrouble> },
+    #[error("agent `{agent}` cannot be guarded")]
+    AgentPolicy { agent: String, source: Box<PolicyTrouble> },
+    #[error(transparent)]
+    Agents(#[from] DirectoryError),
     #[error("the built-in server `{server}` does not start")]
     BuiltIn { server: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("TLS towards upstreams cannot be set up")]
@@ -97,13 +105,18 @@ impl Gateway {
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
         let here = Here { tls: Tls::of_system()?, runtime: runtime.handle().clone(), bounds: Arc::clone(&bounds) };
-        let Servers { servers, policies, builtins, nursery } = servers(&config, &here)?;
+        let Servers { servers, policies, agents, builtins, nursery } = servers(&config, &here)?;
+        if config.auth == Auth::Tokens && config.certificates.is_none() && agents.is_empty() {
+            tracing::warn!("no agent has a token: nobody can come in");
+        }
         let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
         let secured = secured.transpose()?.map(Arc::new);
-        let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
+        let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
-            servers,
+            doorman: Doorman::new(&config, agents, data_at, &here.tls)?,
+            failures: Failures::default(),
+            registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
             sessions: Sessions::new(bounds.sessions.get()),
             limits: Limits::new(config.limits.keys.get()),
             tasks: Arc::new(Tasks::default()),
@@ -124,7 +137,7 @@ impl Gateway {
                 let secured = secured.clone();
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
-                    let pipeline = Pipeline { client: Clients::new(&shared), shared };
+                    let pipeline = Pipeline { client: Clients::default(), shared };
                     worker::serve(listener, pipeline, connections, secured).await;
                 })
             })
@@ -136,18 +149,21 @@ impl Gateway {
         let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies)));
+            for keeper in shared.doorman.keepers() {
+                tokio::spawn(keeper);
+            }
             if let Some(secured) = secured {
                 tokio::spawn(secured.watch());
             }
-            let own = Pipeline { client: Clients::new(&shared), shared: Arc::clone(&shared) };
+            let own = Pipeline { client: Clients::default(), shared: Arc::clone(&shared) };
             for (id, every) in probed {
-                if let Some(server) = shared.servers.get(&id) {
+                if let Some(server) = shared.registry.load().server(&id) {
                     tokio::spawn(health::probe(own.clone(), Arc::clone(server), every));
                 }
             }
             tokio::spawn(sweep(own));
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, policies })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None, policies })) => {}
                 _ = ended => {}
             }
         })?;
@@ -215,6 +231,7 @@ fn thread_on<F: Future<Output = ()>>(
 pub(crate) struct Servers {
     pub(crate) servers: HashMap<Box<str>, Arc<Server>>,
     pub(crate) policies: Arc<[Arc<PolicyFile>]>,
+    pub(crate) agents: Directory,
     pub(crate) builtins: Vec<oneshot::Sender<()>>,
     pub(crate) nursery: Option<Nursery>,
 }
@@ -227,24 +244,19 @@ pub(crate) struct Here {
 }
 
 pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
-    let mut files: BTreeMap<&PolicySource, Arc<PolicyFile>> = BTreeMap::new();
+    let mut files = Files::new();
     let (mut servers, mut builtins, mut nursery) = (HashMap::new(), Vec::new(), None);
     for (id, server) in &config.servers {
-        let file = match files.get(&server.policy) {
-            Some(file) => Arc::clone(file),
-            None => {
-                let file = policy(&server.policy)
-                    .map_err(|source| StartError::Policy { server: id.as_str().into(), source: source.into() })?;
-                Arc::clone(files.entry(&server.policy).or_insert(Arc::new(file)))
-            }
-        };
+        let file = file(&mut files, &server.policy)
+            .map_err(|source| StartError::Policy { server: id.as_str().into(), source: source.into() })?;
         let server = match &server.target {
             Target::Url(url) => {
                 let road = Road::new(id.as_str(), url, &server.reach, &here.tls)?;
                 if let Some(key) = server.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
                     tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
                 }
-                let endpoint = Endpoint::new(url.clone(), &server.headers, road);
+                let credentials = credentials(id.as_str(), server, here)?;
+                let endpoint = Endpoint { url: url.clone(), credentials, road };
                 let way = Way::by(server.reach.transport, endpoint, &here.runtime, &here.bounds);
                 Server::new(id.as_str(), way, file)
             }
@@ -260,12 +272,41 @@ pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartErro
                 let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
                 builtins.push(builtin.alive);
                 let road = Road::new(id.as_str(), &builtin.url, &Reach::default(), &here.tls)?;
-                Server::new(id.as_str(), Way::http(builtin.url, &builtin.headers, road), file)
+                let own = Credentials::headers(&builtin.headers);
+                Server::new(id.as_str(), Way::http(builtin.url, own, road), file)
             }
         };
         servers.insert(id.as_str().into(), Arc::new(server));
     }
-    Ok(Servers { servers, policies: files.into_values().collect(), builtins, nursery })
+    let members =
+        config.agents.iter().map(|(id, agent)| member(id, agent, &mut files)).collect::<Result<Vec<_>, _>>()?;
+    let agents = Directory::new(members)?;
+    Ok(Servers { servers, policies: files.into_values().collect(), agents, builtins, nursery })
+}
+
+type Files<'c> = BTreeMap<&'c PolicySource, Arc<PolicyFile>>;
+
+/// The same for all who name it.
+fn file<'c>(files: &mut Files<'c>, source: &'c PolicySource) -> Result<Arc<PolicyFile>, PolicyTrouble> {
+    match files.get(source) {
+        Some(file) => Ok(Arc::clone(file)),
+        None => Ok(Arc::clone(files.entry(source).or_insert(Arc::new(policy(source)?)))),
+    }
+}
+
+fn member<'c>(id: &AgentId, agent: &'c config::Agent, files: &mut Files<'c>) -> Result<Member, StartError> {
+    let fails = |source: PolicyTrouble| StartError::AgentPolicy { agent: id.as_str().into(), source: source.into() };
+    let policies = agent.policies.iter().map(|(server, source)| Ok((server.as_str().into(), file(files, source)?)));
+    let policies = policies.collect::<Result<_, _>>().map_err(fails)?;
+    Ok(Member::of_file(id, agent, policies))
+}
+
+/// Tokens are fetched where the operator says, over connections that are guarded and secured like those to servers.
+fn credentials(id: &str, server: &config::Server, here: &Here) -> Result<Credentials, rustls::Error> {
+    Credentials::new(&server.headers, &server.credentials, |settings| {
+        let road = Road::new(&format!("{id}: tokens"), &settings.token_url, &Reach::default(), &here.tls)?;
+        Ok(OAuth::new(settings, &road, &here.bounds))
+    })
 }
 
 fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
@@ -283,11 +324,15 @@ async fn sweep(pipeline: Pipeline) {
     loop {
         rounds.tick().await;
         pipeline.shared.limits.evict_idle();
+        for (peer, more) in pipeline.shared.failures.sums() {
+            record::unauthorized(&peer, more);
+            pipeline.shared.audit.unauthorized(&peer, more);
+        }
         pipeline.shared.tasks.expire();
         pipeline.shared.aggregate.expire(session_idle);
         pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));
         for session in pipeline.shared.sessions.expire(session_idle) {
-            let Some(server) = pipeline.shared.servers.get(&*session.server) else { continue };
+            let server = &session.server;
             if session.translated.is_some() && session.agent.session.is_some() {
                 pipeline.upstream(server, &session.agent).leave();
             }

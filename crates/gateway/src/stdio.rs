@@ -152,6 +152,11 @@ impl Stdio {
         }
     }
 
+    /// Nobody new comes: what is open is answered, and then the processes end.
+    pub(crate) fn retire(&self) {
+        self.house.retire();
+    }
+
     /// That agent does not come back.
     pub(crate) fn leave(&self, agent: &Arc<str>) {
         self.table.leave(agent);

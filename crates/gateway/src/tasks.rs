@@ -19,6 +19,7 @@ pub(crate) struct Tasks(DashMap<Key, Owner>);
 /// Processes that count their tasks give out equal ids: where each agent has its own, the agent is part of the key.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
+    /// Its key.
     server: Arc<str>,
     process: Option<Arc<str>>,
     id: Box<str>,
@@ -33,7 +34,7 @@ struct Owner {
 impl Key {
     fn new(server: &Server, agent: &Arc<str>, id: &str) -> Self {
         let process = server.is_private().then(|| Arc::clone(agent));
-        Self { server: Arc::clone(&server.id), process, id: id.into() }
+        Self { server: Arc::clone(&server.key), process, id: id.into() }
     }
 }
 

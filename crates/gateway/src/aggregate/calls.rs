@@ -70,6 +70,7 @@ impl Asker {
         Voice {
             shared: Arc::clone(&self.pipeline.shared),
             server: Arc::clone(&server.id),
+            key: Arc::clone(&server.key),
             agent: Arc::clone(&self.agent().key),
             era: if self.is_modern() { Era::Modern } else { Era::Legacy },
             asked,
@@ -126,7 +127,7 @@ fn target<'a>(asker: &'a Asker, method: Method, params: &Params<'_>, outer: &str
             return None;
         }
     };
-    Some(Target { server: asker.aggregate().server(server)?, name: name.to_owned() })
+    Some(Target { server: asker.server(server)?, name: name.to_owned() })
 }
 
 /// The answer for what no server here has: that of a mount to what does not exist.
@@ -146,7 +147,7 @@ fn rewritten(asker: &Asker, method: Method, given: &Object<'_>, target: &Target<
     }
     if let Some(sealed) = given.text("requestState") {
         // INVARIANT: a server sees only states that it gave out itself, to the same agent
-        let about = state(&target.server.id, &asker.agent().key);
+        let about = state(&target.server.key, &asker.agent().key);
         let state = asker.aggregate().seal.open(&about, &sealed).ok_or(Refusal::NotOurs("requestState"))?;
         with.push(("requestState", mcp::string(&state)));
     }

@@ -21,6 +21,7 @@ pub(super) struct Changes {
     asker: Asker,
     wanted: Wanted,
     seen: Arc<Seen>,
+    of: Box<[ListOf]>,
     watched: Vec<Watched>,
     /// The id of the subscription as JSON text; none for legacy.
     subscription: Option<Box<str>>,
@@ -44,16 +45,9 @@ struct Watched {
 impl Changes {
     /// `of`: the lists whose changes the client is told of.
     pub(super) fn new(asker: &Asker, wanted: Wanted, seen: Arc<Seen>, servers: &[Arc<Server>], of: &[ListOf]) -> Self {
-        let watch = |server: &Arc<Server>, of: ListOf| Watched {
-            server: Arc::clone(server),
-            of,
-            looking: None,
-            again: false,
-            last: None,
-            policy: Arc::clone(&server.policy.current().hash),
-        };
+        let watch = |server: &Arc<Server>, of: ListOf| Watched::new(server, of, hash(asker, server));
         let watched = servers.iter().flat_map(|server| of.iter().map(move |of| watch(server, *of))).collect();
-        Self { asker: asker.clone(), wanted, seen, watched, subscription: None }
+        Self { asker: asker.clone(), wanted, seen, of: of.into(), watched, subscription: None }
     }
 
     pub(super) fn subscribed(mut self, id: Option<Box<str>>) -> Self {
@@ -72,10 +66,26 @@ impl Changes {
 
     /// A policy that was reloaded may show another list of the same server.
     pub(super) fn watch_policies(&mut self) {
+        let asker = self.asker.clone();
         self.look(|watched| {
-            let now = Arc::clone(&watched.server.policy.current().hash);
+            let now = hash(&asker, &watched.server);
             now != std::mem::replace(&mut watched.policy, Arc::clone(&now))
         });
+    }
+
+    /// Another server: what it lists, the client has not seen.
+    pub(super) fn came(&mut self, server: &Arc<Server>) {
+        self.watched.extend(self.of.iter().map(|of| Watched::new(server, *of, hash(&self.asker, server))));
+        self.missed(&server.id);
+    }
+
+    /// A server is gone, and with it what it listed.
+    pub(super) fn left(&mut self, server: &Arc<Server>, out: &mut Vec<u8>) {
+        self.watched.retain(|watched| !Arc::ptr_eq(&watched.server, server));
+        self.seen.forget(&server.id);
+        for of in &self.of {
+            self.tell(*of, out);
+        }
     }
 
     pub(super) fn are_none(&self) -> bool {
@@ -83,19 +93,27 @@ impl Changes {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
+        let mut changed = Vec::new();
         for watched in &mut self.watched {
             while let Some(looking) = &mut watched.looking {
                 let Poll::Ready(now) = looking.as_mut().poll(cx) else { break };
                 watched.looking = None;
                 if self.seen.update(&watched.server.id, &now) {
-                    let message = notice(watched.of, self.subscription.as_deref());
-                    sse::write(&sse::Event { data: Some(message), ..sse::Event::default() }, out);
+                    changed.push(watched.of);
                 }
                 if std::mem::take(&mut watched.again) {
                     watched.start(&self.asker, &self.wanted);
                 }
             }
         }
+        for of in changed {
+            self.tell(of, out);
+        }
+    }
+
+    fn tell(&self, of: ListOf, out: &mut Vec<u8>) {
+        let message = notice(of, self.subscription.as_deref());
+        sse::write(&sse::Event { data: Some(message), ..sse::Event::default() }, out);
     }
 
     fn look(&mut self, which: impl Fn(&mut Watched) -> bool) {
@@ -112,6 +130,17 @@ impl Changes {
 }
 
 impl Watched {
+    fn new(server: &Arc<Server>, of: ListOf, policy: Arc<str>) -> Self {
+        Self {
+            server: Arc::clone(server),
+            of,
+            looking: None,
+            again: false,
+            last: None,
+            policy,
+        }
+    }
+
     fn start(&mut self, asker: &Asker, wanted: &Wanted) {
         let (asker, wanted, server, of) = (asker.clone(), wanted.clone(), Arc::clone(&self.server), self.of);
         let at = self.last.map(|last| last + PAUSE);
@@ -123,6 +152,10 @@ impl Watched {
             looks(&asker, &server, of, &wanted).await
         }));
     }
+}
+
+fn hash(asker: &Asker, server: &Server) -> Arc<str> {
+    Arc::clone(&asker.agent().policy(server).current().hash)
 }
 
 /// How these lists of a server look now.

@@ -12,10 +12,11 @@ use super::asker::{self, Asker, Outgoing, Who};
 use super::changes::Changes;
 use super::drain::Wanted;
 use super::events::{self, Events};
-use super::merged::{Merged, Opened, Opener, Source, State};
+use super::merged::{Following, Merged, Opened, Opener, Source, State};
 use super::names::{self, Place};
 use super::session::{Inner, Joint};
 use super::{Mount, calls, hello};
+use crate::agent::Agent;
 use crate::batch;
 use crate::head::{self, one};
 use crate::modern::Claim;
@@ -38,7 +39,7 @@ impl Mount {
             return Err(to.refuse(Refusal::Unknown(method.as_str().into())));
         }
         let params = Params::of(method, joint.revision, &request.params).map_err(|kind| to.params(kind))?;
-        self.asker(Who::Legacy(joint)).request(method, request, &params, to.clone()).await
+        self.seated(joint).request(method, request, &params, to.clone()).await
     }
 
     /// Opens a session with every server at once. Those that do not come in time are tried again when they are needed.
@@ -51,16 +52,15 @@ impl Mount {
         let wanted = request.params.text("protocolVersion").as_deref().and_then(Revision::named);
         let revision = wanted.filter(|revision| revision.era() == Era::Legacy).unwrap_or(Revision::LATEST_LEGACY);
         let shared = &self.pipeline.shared;
-        let servers = &shared.aggregate.servers;
-        let agent = shared.sessions.agent();
-        let joint = Joint::new(agent, revision, hello::hello(&params, revision), servers.len());
+        let agent = shared.sessions.agent(&self.peer.agent);
+        let joint = Joint::new(agent, revision, hello::hello(&params, revision));
         let joint = Arc::new(joint.map_err(|why| to.refuse(why))?);
         shared.aggregate.sessions.insert(Arc::clone(&joint)).map_err(|why| to.refuse(why))?;
         let id = HeaderValue::from_str(&joint.id).map_err(|_| to.refuse(Refusal::NoRandomness))?;
-        let asker = self.asker(Who::Legacy(joint));
-        let greetings = join_all(servers.iter().enumerate().map(|(at, server)| {
+        let asker = self.seated(joint);
+        let greetings = join_all(asker.servers().map(|server| {
             let asker = &asker;
-            async move { (Arc::clone(&server.id), met(asker, at, server).await) }
+            async move { (Arc::clone(&server.id), met(asker, server).await) }
         }))
         .await;
         let result = hello::initialized(&asker, revision, &greetings);
@@ -76,7 +76,16 @@ impl Mount {
         if let Some(version) = claim.header().filter(|_| claim.is_modern()) {
             return Err(Refusal::Version { requested: version.into() });
         }
-        self.pipeline.shared.aggregate.sessions.find(id).ok_or(Refusal::SessionGone)
+        self.pipeline.shared.aggregate.sessions.find(id, &self.peer.agent).ok_or(Refusal::SessionGone)
+    }
+
+    /// Whose session it is, as it is known now.
+    fn agent(&self, joint: &Joint) -> Agent {
+        self.peer.agent.in_session_of(&joint.agent)
+    }
+
+    fn seated(&self, joint: Arc<Joint>) -> Asker {
+        self.asker(Who::Legacy { agent: self.agent(&joint), joint })
     }
 
     fn session_or_no_stream(&self) -> Result<Arc<Joint>, Refusal> {
@@ -94,7 +103,7 @@ impl Mount {
         let id: Option<String> = serde_json::from_str(response.id.as_json()).ok();
         let (server, id) = id.as_deref().and_then(names::unwrap_id).ok_or(Refusal::UnaskedAnswer)?;
         let id: u64 = id.parse().map_err(|_| Refusal::UnaskedAnswer)?;
-        let (at, server, inner) = self.with(&joint, server).ok_or(Refusal::UnaskedAnswer)?;
+        let (server, inner) = self.with(&joint, server).ok_or(Refusal::UnaskedAnswer)?;
         let body = match response.verdict {
             Verdict::Error(_) => Writer::answer(&id.to_string(), response.verdict),
             Verdict::Result(result) => {
@@ -109,7 +118,7 @@ impl Mount {
             }
         };
         // Who asked is gone with its session; the client's own goes on.
-        let answered = self.inside(&joint, (at, server, &inner), &body).await?;
+        let answered = self.inside(&joint, (&server, &inner), &body).await?;
         answered.ok_or_else(|| Refusal::UnaskedAnswer.into())
     }
 
@@ -117,12 +126,12 @@ impl Mount {
     async fn inside(
         &self,
         joint: &Joint,
-        (at, server, inner): (usize, &Arc<Server>, &Inner),
+        (server, inner): (&Arc<Server>, &Inner),
         body: &[u8],
     ) -> Result<Option<Reply>, Refused> {
-        match self.pipeline.read(&joint.entry(server, inner), body).await {
+        match self.pipeline.read(&joint.entry(&self.agent(joint), server, inner), body).await {
             Err(refused) if matches!(refused.why, Refusal::SessionGone) => {
-                joint.forget(at, inner);
+                joint.forget(server, inner);
                 Ok(None)
             }
             answered => answered.map(Some),
@@ -141,34 +150,36 @@ impl Mount {
                 let token = params.get("progressToken").and_then(|token| serde_json::from_str::<String>(token).ok());
                 let target = token.as_deref().and_then(names::unwrap_id);
                 let target = target.and_then(|(server, token)| Some((self.with(&joint, server)?, token)));
-                if let Some(((at, server, inner), token)) = target.filter(|(_, token)| is_token(token)) {
+                if let Some(((server, inner), token)) = target.filter(|(_, token)| is_token(token)) {
                     let mut params = given(params);
                     params = mcp::replace(&params, &["progressToken"], token).unwrap_or(params);
-                    let told = self.inside(&joint, (at, server, &inner), &notification(notice, &params)).await?;
+                    let told = self.inside(&joint, (&server, &inner), &notification(notice, &params)).await?;
                     return Ok(told.unwrap_or_else(|| reply::empty(StatusCode::ACCEPTED)));
                 }
             }
             // INVARIANT: in each session only what was opened there can be cancelled; in all others, this is about nothing
             Notice::Cancelled | Notice::RootsChanged => {
                 let body = notification(notice, &given(params));
-                let servers = self.pipeline.shared.aggregate.servers.iter().enumerate();
-                let open = servers.filter_map(|(at, server)| Some((at, server, joint.existing(at)?)));
-                join_all(open.map(|(at, server, inner)| self.tell(&joint, at, server, inner, &body))).await;
+                let open = joint.open();
+                join_all(open.iter().map(|(server, inner)| self.tell(&joint, server, inner, &body))).await;
             }
         }
         Ok(reply::empty(StatusCode::ACCEPTED))
     }
 
-    async fn tell(&self, joint: &Joint, at: usize, server: &Arc<Server>, inner: Inner, body: &[u8]) {
-        if let Err(refused) = self.inside(joint, (at, server, &inner), body).await {
-            self.pipeline.turned_away(&server.id, &joint.agent, &refused);
+    async fn tell(&self, joint: &Joint, server: &Arc<Server>, inner: &Inner, body: &[u8]) {
+        let agent = self.agent(joint);
+        if !agent.may_use(&server.id) {
+            return;
+        }
+        if let Err(refused) = self.inside(joint, (server, inner), body).await {
+            self.pipeline.turned_away(&server.id, &agent, &refused);
         }
     }
 
-    fn with(&self, joint: &Joint, server: &str) -> Option<(usize, &Arc<Server>, Inner)> {
-        let aggregate = &self.pipeline.shared.aggregate;
-        let at = aggregate.position(server)?;
-        Some((at, aggregate.servers.get(at)?, joint.existing(at)?))
+    fn with(&self, joint: &Joint, server: &str) -> Option<(Arc<Server>, Inner)> {
+        let member = self.registry.member(server).filter(|server| self.agent(joint).may_use(&server.id))?;
+        Some((Arc::clone(member), joint.existing(member)?))
     }
 
     /// GET: the streams of all sessions inside as one; or one of them, resumed.
@@ -178,14 +189,13 @@ impl Mount {
         }
         let joint = self.session_or_no_stream()?;
         let last = one(&self.headers, &LAST_EVENT_ID)?.and_then(|last| Place::read(last.to_str().ok()?));
-        let asker = self.asker(Who::Legacy(Arc::clone(&joint)));
-        let servers = &self.pipeline.shared.aggregate.servers;
+        let asker = self.seated(Arc::clone(&joint));
+        let all = || asker.servers().cloned().collect();
         let (servers, mut places, whole): (Vec<_>, _, _) = match last {
-            None => (servers.clone(), BTreeMap::new(), true),
-            Some(Place::All(places)) => (servers.clone(), places, true),
+            None => (all(), BTreeMap::new(), true),
+            Some(Place::All(places)) => (all(), places, true),
             Some(Place::One(server, id)) => {
-                let server = self.pipeline.shared.aggregate.server(&server).cloned();
-                let server = server.ok_or(Refusal::NoStream)?;
+                let server = asker.server(&server).cloned().ok_or(Refusal::NoStream)?;
                 (vec![server.clone()], BTreeMap::from([(server.id.to_string(), id)]), false)
             }
         };
@@ -206,7 +216,14 @@ impl Mount {
         let closing = Box::pin(async move {
             _ = draining.wait_for(|draining| *draining).await;
         });
-        let merged = if whole { merged.endless(closing).placed(places) } else { merged };
+        let shared = &self.pipeline.shared;
+        let merged = match whole {
+            false => merged,
+            true => merged.endless(closing).placed(places).following(Following::new(shared, &servers, move |server| {
+                let opener = opener(&asker, server, None);
+                Source::lasting(asker.voice(server, None), State::Opening(opener()), opener)
+            })),
+        };
         Ok(reply::events(Out::Merged(Box::new(merged))))
     }
 
@@ -215,8 +232,8 @@ impl Mount {
         let joint = self.session_or_no_stream()?;
         self.pipeline.shared.aggregate.sessions.remove(&joint.id);
         let bound = self.pipeline.shared.aggregate.settings.timeout;
-        let servers = self.pipeline.shared.aggregate.servers.iter().enumerate();
-        let open = servers.filter_map(|(at, server)| Some(joint.entry(server, &joint.existing(at)?)));
+        let (open, agent) = (joint.open(), self.agent(&joint));
+        let open = open.iter().map(|(server, inner)| joint.entry(&agent, server, inner));
         join_all(open.map(|entry| async move {
             // A server that does not take it in time loses the session by itself.
             _ = tokio::time::timeout(bound, self.pipeline.end(&entry)).await;
@@ -245,8 +262,8 @@ impl batch::Mount for Mount {
 }
 
 /// What a server says when a session with it is opened.
-async fn met(asker: &Asker, at: usize, server: &Arc<Server>) -> Option<Arc<str>> {
-    let why = match asker.patiently(server, asker.joint()?.with(&asker.pipeline, at, server)).await {
+async fn met(asker: &Asker, server: &Arc<Server>) -> Option<Arc<str>> {
+    let why = match asker.patiently(server, asker.joint()?.with(&asker.pipeline, asker.agent(), server)).await {
         Ok(Ok(inner)) => return Some(inner.greeting),
         Ok(Err(why)) => crate::policies::chain(&why),
         Err(silent) => silent.to_string(),
@@ -260,9 +277,9 @@ pub(super) async fn set_level(asker: &Asker, request: &Request<'_>, to: &Address
     let Some(joint) = asker.joint() else { return Err(to.refuse(Refusal::NoSession)) };
     let params = request.params.amended(&["_meta"], &[]);
     joint.set_level(params.clone());
-    let servers = asker.aggregate().servers.iter().enumerate();
-    let logging = servers.filter(|(at, _)| joint.existing(*at).is_some_and(|inner| inner.can("logging")));
-    join_all(logging.map(|(_, server)| {
+    let logging = asker.servers();
+    let logging = logging.filter(|server| joint.existing(server).is_some_and(|inner| inner.can("logging")));
+    join_all(logging.map(|server| {
         let out = Outgoing::new(to, Method::SetLevel, None, params.clone());
         async move {
             let answer =
@@ -290,9 +307,9 @@ fn opener(asker: &Asker, server: &Arc<Server>, last: Option<String>) -> Opener {
 }
 
 async fn opened(asker: &Asker, server: &Arc<Server>, last: Option<String>) -> Opened {
-    let (Some(joint), Some(at)) = (asker.joint(), asker.aggregate().position(&server.id)) else { return Opened::Never };
-    let Ok(inner) = joint.with(&asker.pipeline, at, server).await else { return Opened::Failed };
-    let mut entry = joint.entry(server, &inner);
+    let Some(joint) = asker.joint().filter(|_| !server.is_retired()) else { return Opened::Never };
+    let Ok(inner) = joint.with(&asker.pipeline, asker.agent(), server).await else { return Opened::Failed };
+    let mut entry = joint.entry(asker.agent(), server, &inner);
     if let Some(last) = last.and_then(|last| HeaderValue::from_str(&last).ok()) {
         Arc::make_mut(&mut entry.headers).insert(LAST_EVENT_ID, last);
     }
@@ -304,7 +321,7 @@ async fn opened(asker: &Asker, server: &Arc<Server>, last: Option<String>) -> Op
         Ok(_) => Opened::Failed,
         Err(refused) => {
             if matches!(refused.why, Refusal::SessionGone) {
-                joint.forget(at, &inner);
+                joint.forget(server, &inner);
             }
             Opened::Failed
         }

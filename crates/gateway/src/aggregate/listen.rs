@@ -12,7 +12,7 @@ use super::asker::{Asker, Outgoing};
 use super::changes::{Changes, looks};
 use super::drain::Wanted;
 use super::events::{self, Events};
-use super::merged::{Merged, Opened, Opener, Source, State};
+use super::merged::{Following, Merged, Opened, Opener, Source, State};
 use super::names;
 use super::seen::Seen;
 use super::voice::{Heard, Voice};
@@ -52,7 +52,7 @@ pub(super) async fn listen(asker: &Asker, request: &Request<'_>, to: Addressee) 
     let flags: Vec<(&str, ListOf)> =
         FLAGS.into_iter().filter(|(flag, of)| is_true(&wanted, flag) && !(discovery && *of == ListOf::Tools)).collect();
     let lists: Vec<ListOf> = flags.iter().map(|(_, of)| *of).collect();
-    let all = asker.aggregate().servers.iter();
+    let all = asker.servers();
     let servers: Vec<Arc<Server>> =
         all.filter(|server| !flags.is_empty() || parts.contains_key(&*server.id)).cloned().collect();
     let looking = Wanted { to: to.clone(), meta: asker.meta(request) };
@@ -96,7 +96,16 @@ pub(super) async fn listen(asker: &Asker, request: &Request<'_>, to: Addressee) 
     let merged = Merged::new(sources, changes, bounds.keepalive)
         .endless(closing)
         .saying(granted.acknowledged(id.as_deref().unwrap_or("null")));
-    Ok(reply::events(Out::Merged(Box::new(merged))))
+    if flags.is_empty() {
+        return Ok(reply::events(Out::Merged(Box::new(merged))));
+    }
+    let out = Arc::new(outgoing(asker, request, &to, &flags, &Part::default()));
+    let asker = asker.clone();
+    let following = Following::new(&Arc::clone(&asker.pipeline.shared), &servers, move |server| {
+        let opener = opener(&asker, server, &out);
+        Source::lasting(asker.voice(server, None), State::Opening(opener()), opener)
+    });
+    Ok(reply::events(Out::Merged(Box::new(merged.following(following)))))
 }
 
 /// Whose the named resources and tasks are.
@@ -104,7 +113,7 @@ fn parts(asker: &Asker, wanted: &Object<'_>, to: &Addressee) -> Result<BTreeMap<
     let mut parts: BTreeMap<String, Part> = BTreeMap::new();
     let malformed = || to.params(mcp::Kind::Params("a member of `params` has the wrong type"));
     for uri in named(wanted, "resourceSubscriptions").ok_or_else(malformed)? {
-        let own = names::unwrap_uri(&uri).filter(|(server, _)| asker.aggregate().server(server).is_some());
+        let own = names::unwrap_uri(&uri).filter(|(server, _)| asker.server(server).is_some());
         let Some((server, own)) = own else {
             let to = Addressee { subject: Some(uri.as_str().into()), ..to.clone() };
             return Err(to.refuse(Refusal::Ruled(Ruling::hidden())));
@@ -112,7 +121,7 @@ fn parts(asker: &Asker, wanted: &Object<'_>, to: &Addressee) -> Result<BTreeMap<
         parts.entry(server.to_owned()).or_default().resources.push(own.to_owned());
     }
     for id in named(wanted, "taskIds").ok_or_else(malformed)? {
-        let own = names::unwrap_id(&id).filter(|(server, _)| asker.aggregate().server(server).is_some());
+        let own = names::unwrap_id(&id).filter(|(server, _)| asker.server(server).is_some());
         let Some((server, own)) = own else { return Err(to.refuse(Refusal::ForeignTask)) };
         parts.entry(server.to_owned()).or_default().tasks.push(own.to_owned());
     }
@@ -201,6 +210,7 @@ fn opener(asker: &Asker, server: &Arc<Server>, out: &Arc<Outgoing>) -> Opener {
             match asker.patiently(&server, begin(&asker, &server, &out)).await {
                 Ok(Begun::Stream(events, _)) => Opened::Stream(events),
                 Ok(Begun::Refused(_, false)) => Opened::Never,
+                Ok(Begun::Refused(_, true) | Begun::Failed) | Err(_) if server.is_retired() => Opened::Never,
                 Ok(Begun::Refused(_, true) | Begun::Failed) | Err(_) => Opened::Failed,
             }
         })

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcp::{Era, sse};
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use super::changes::Changes;
@@ -16,6 +17,8 @@ use super::events::Events;
 use super::names::Place;
 use super::session::Joint;
 use super::voice::{Heard, Voice};
+use crate::pipeline::Shared;
+use crate::server::Server;
 
 /// How long a source that broke off is left alone: doubled each time, to the longer one.
 const REST: Duration = Duration::from_secs(1);
@@ -61,8 +64,47 @@ pub(crate) struct Merged {
     keep_alive: Duration,
     timer: Pin<Box<Sleep>>,
     closing: Option<Work<()>>,
+    following: Option<Following>,
     /// Whose session is in use as long as this is read.
     joint: Option<Arc<Joint>>,
+}
+
+/// Which servers a stream is of, as they come and go.
+pub(super) struct Following {
+    shared: Arc<Shared>,
+    present: Vec<Arc<Server>>,
+    source: Box<dyn Fn(&Arc<Server>) -> Source + Send>,
+    swapped: Work<watch::Receiver<u64>>,
+}
+
+impl Following {
+    /// From those on that are in the stream already. `source` makes one of another.
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        present: &[Arc<Server>],
+        source: impl Fn(&Arc<Server>) -> Source + Send + 'static,
+    ) -> Self {
+        let mut swaps = shared.registry.swaps();
+        swaps.mark_changed(); // since these were looked up, there may have been others
+        let (present, source) = (present.to_vec(), Box::new(source));
+        Self { shared: Arc::clone(shared), present, source, swapped: swap(swaps) }
+    }
+
+    /// The servers of now, when there is another snapshot.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Option<Vec<Arc<Server>>> {
+        let Poll::Ready(swaps) = self.swapped.as_mut().poll(cx) else { return None };
+        self.swapped = swap(swaps);
+        Some(self.shared.registry.load().joined().to_vec())
+    }
+}
+
+fn swap(mut swaps: watch::Receiver<u64>) -> Work<watch::Receiver<u64>> {
+    Box::pin(async move {
+        if swaps.changed().await.is_err() {
+            std::future::pending::<()>().await; // the gateway ends
+        }
+        swaps
+    })
 }
 
 /// What came of looking at a source.
@@ -134,6 +176,7 @@ impl Merged {
             keep_alive,
             timer: Box::pin(tokio::time::sleep(keep_alive)),
             closing: None,
+            following: None,
             joint: None,
         }
     }
@@ -142,6 +185,12 @@ impl Merged {
     pub(super) fn endless(mut self, closing: Work<()>) -> Self {
         self.endless = true;
         self.closing = Some(closing);
+        self
+    }
+
+    /// Servers that come later join in, and those that go leave.
+    pub(super) fn following(mut self, following: Following) -> Self {
+        self.following = Some(following);
         self
     }
 
@@ -162,6 +211,11 @@ impl Merged {
         self
     }
 
+    /// Would it never end by itself?
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.endless
+    }
+
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if !self.out.is_empty() {
@@ -172,7 +226,7 @@ impl Merged {
             if self.closing.as_mut().is_some_and(|closing| closing.as_mut().poll(cx).is_ready()) {
                 return Poll::Ready(None);
             }
-            let mut went = false;
+            let mut went = self.follow(cx);
             for at in 0..self.sources.len() {
                 went |= self.step(at, cx);
             }
@@ -189,6 +243,25 @@ impl Merged {
                 Poll::Ready(()) => self.tick(),
             }
         }
+    }
+
+    /// Takes what came and what went. True when there was something to do.
+    fn follow(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(following) = &mut self.following else { return false };
+        let Some(now) = following.poll(cx) else { return false };
+        let before = std::mem::replace(&mut following.present, now);
+        let (now, lacks) =
+            (&following.present, |all: &[Arc<Server>], one| !all.iter().any(|each| Arc::ptr_eq(each, one)));
+        for gone in before.iter().filter(|server| lacks(now, server)) {
+            self.sources.retain(|source| source.voice.key != gone.key);
+            self.changes.left(gone, &mut self.out);
+        }
+        for come in now.iter().filter(|server| lacks(&before, server)) {
+            self.sources.push((following.source)(come));
+            self.changes.came(come);
+        }
+        self.changes.watch_policies();
+        true
     }
 
     /// True when there was something to do.

@@ -12,8 +12,9 @@ use crate::server::Server;
 const DOUBTED_FOR: Duration = Duration::from_secs(30);
 const PART: u32 = 10;
 
-/// When each server was last waited for in vain, in their order.
-pub(super) struct Doubts(Vec<Mutex<Option<Instant>>>);
+/// When a server was last waited for in vain.
+#[derive(Default)]
+pub(crate) struct Doubt(Mutex<Option<Instant>>);
 
 /// It did not answer within that time.
 pub(super) struct Silent(Duration);
@@ -24,35 +25,27 @@ impl std::fmt::Display for Silent {
     }
 }
 
-impl Doubts {
-    pub(super) fn new(servers: usize) -> Self {
-        Self(std::iter::repeat_with(Mutex::default).take(servers).collect())
+impl Doubt {
+    fn since(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn since(&self, at: Option<usize>) -> Option<Instant> {
-        *self.0.get(at?)?.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, at: Option<usize>, since: Option<Instant>) {
-        if let Some(doubt) = at.and_then(|at| self.0.get(at)) {
-            *doubt.lock().unwrap_or_else(PoisonError::into_inner) = since;
-        }
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 }
 
 impl Asker {
     /// Waits for what a server does, but no longer than the others should wait for it.
     pub(super) async fn patiently<T>(&self, server: &Server, work: impl Future<Output = T>) -> Result<T, Silent> {
-        let aggregate = self.aggregate();
-        let at = aggregate.position(&server.id);
-        let doubted = aggregate.doubts.since(at).filter(|since| since.elapsed() < DOUBTED_FOR);
-        let whole = aggregate.settings.timeout;
+        let doubted = server.doubt.since().filter(|since| since.elapsed() < DOUBTED_FOR);
+        let whole = self.aggregate().settings.timeout;
         let bound = if doubted.is_some() { whole / PART } else { whole };
         let done = tokio::time::timeout(bound, work).await;
         match done {
-            Ok(_) => aggregate.doubts.set(at, None),
+            Ok(_) => server.doubt.set(None),
             // From the first time on, so that it gets its whole time again.
-            Err(_) => aggregate.doubts.set(at, doubted.or_else(|| Some(Instant::now()))),
+            Err(_) => server.doubt.set(doubted.or_else(|| Some(Instant::now()))),
         }
         done.map_err(|_| Silent(bound))
     }

@@ -24,6 +24,11 @@ impl Seen {
         }
     }
 
+    /// There is no such server any more.
+    pub(super) fn forget(&self, server: &Arc<str>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| of != server);
+    }
+
     /// Takes what the lists are now. True when the client would see another list than it has; or when nobody knows.
     pub(super) fn update(&self, server: &Arc<str>, now: &[(Kind, Option<u64>)]) -> bool {
         let known: Vec<_> = now.iter().filter_map(|(kind, new)| Some((self.get(server, *kind)?, *new))).collect();

@@ -2,6 +2,7 @@
 //!
 //! All of them count limits for one agent, the session's own.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ pub(crate) struct Joint {
     pub(super) revision: Revision,
     /// The params of the client's `initialize`: what each server is told of it.
     hello: String,
-    /// One for each server of the aggregate, in its order.
-    slots: Vec<Slot>,
+    /// One for each server that was met, by its key.
+    slots: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
     /// The params of the last `logging/setLevel`: servers that are met later are told, too.
     level: Mutex<Option<String>>,
     /// What the client has seen of each server's lists.
@@ -36,8 +37,8 @@ pub(crate) struct Joint {
     used: Mutex<Instant>,
 }
 
-#[derive(Default)]
 struct Slot {
+    server: Arc<Server>,
     /// Held while opening, so that one opens for all.
     opening: Arc<tokio::sync::Mutex<()>>,
     inner: Mutex<Option<Inner>>,
@@ -52,13 +53,13 @@ pub(super) struct Inner {
 }
 
 impl Joint {
-    pub(super) fn new(agent: Agent, revision: Revision, hello: String, servers: usize) -> Result<Self, Refusal> {
+    pub(super) fn new(agent: Agent, revision: Revision, hello: String) -> Result<Self, Refusal> {
         Ok(Self {
             id: random_id()?,
             agent,
             revision,
             hello,
-            slots: std::iter::repeat_with(Slot::default).take(servers).collect(),
+            slots: Mutex::default(),
             level: Mutex::default(),
             seen: Arc::default(),
             used: Mutex::new(Instant::now()),
@@ -69,10 +70,10 @@ impl Joint {
     pub(super) async fn with(
         self: &Arc<Self>,
         pipeline: &Pipeline,
-        at: usize,
+        agent: &Agent,
         server: &Arc<Server>,
     ) -> Result<Inner, Refusal> {
-        let slot = self.slots.get(at).ok_or(Refusal::NoServer)?;
+        let slot = self.slot(server);
         if let Some(inner) = slot.get().clone() {
             return Ok(inner);
         }
@@ -80,34 +81,39 @@ impl Joint {
         if let Some(inner) = slot.get().clone() {
             return Ok(inner);
         }
-        let (joint, pipeline, server) = (Arc::clone(self), pipeline.clone(), Arc::clone(server));
+        let (joint, agent) = (Arc::clone(self), agent.clone());
+        let (pipeline, server) = (pipeline.clone(), Arc::clone(server));
         // A task of its own: a list does not wait for a program that starts slowly, and the next list finds it started.
         let opened = tokio::spawn(async move {
             let _turn = turn;
-            let inner = joint.open(&pipeline, &server).await?;
-            if let Some(slot) = joint.slots.get(at) {
-                *slot.get() = Some(inner.clone());
-            }
+            let inner = joint.begin(&pipeline, &agent, &server).await?;
+            *slot.get() = Some(inner.clone());
             Ok(inner)
         });
         opened.await.unwrap_or_else(|_| Err(UpstreamError::LatelyFailed.into()))
     }
 
     /// The session with a server, if there is one now.
-    pub(super) fn existing(&self, at: usize) -> Option<Inner> {
-        self.slots.get(at)?.get().clone()
+    pub(super) fn existing(&self, server: &Server) -> Option<Inner> {
+        self.slots().get(&server.key)?.get().clone()
+    }
+
+    /// All that there are now.
+    pub(super) fn open(&self) -> Vec<(Arc<Server>, Inner)> {
+        let slots = self.slots();
+        slots.values().filter_map(|slot| Some((Arc::clone(&slot.server), slot.get().clone()?))).collect()
     }
 
     /// That session is gone, if nobody has opened another since.
-    pub(super) fn forget(&self, at: usize, gone: &Inner) {
-        let Some(slot) = self.slots.get(at) else { return };
+    pub(super) fn forget(&self, server: &Server, gone: &Inner) {
+        let Some(slot) = self.slots().get(&server.key).cloned() else { return };
         slot.get().take_if(|inner| inner.id == gone.id);
     }
 
-    pub(super) fn entry(&self, server: &Arc<Server>, inner: &Inner) -> Entry {
+    pub(super) fn entry(&self, agent: &Agent, server: &Arc<Server>, inner: &Inner) -> Entry {
         let mut headers = self.headers();
         headers.insert(SESSION_ID, inner.id.clone());
-        self.unopened(server, headers)
+        unopened(agent, server, headers)
     }
 
     pub(super) fn set_level(&self, params: String) {
@@ -118,8 +124,24 @@ impl Joint {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    async fn open(&self, pipeline: &Pipeline, server: &Arc<Server>) -> Result<Inner, Refusal> {
-        let entry = self.unopened(server, HeaderMap::new());
+    /// Where the session with a server is, or will be. Servers that came and went leave nothing behind.
+    fn slot(&self, server: &Arc<Server>) -> Arc<Slot> {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get(&server.key) {
+            return Arc::clone(slot);
+        }
+        slots.retain(|_, slot| !slot.server.is_retired());
+        let slot = Arc::new(Slot { server: Arc::clone(server), opening: Arc::default(), inner: Mutex::default() });
+        slots.insert(Arc::clone(&server.key), Arc::clone(&slot));
+        slot
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn begin(&self, pipeline: &Pipeline, agent: &Agent, server: &Arc<Server>) -> Result<Inner, Refusal> {
+        let entry = unopened(agent, server, HeaderMap::new());
         let hello = message("0", Method::Initialize, &self.hello);
         let reply = pipeline.read(&entry, &hello).await.map_err(|refused| refused.why)?;
         let id = reply.headers().get(SESSION_ID).cloned();
@@ -130,7 +152,7 @@ impl Joint {
         });
         let (Some(id), Some(greeting)) = (id, greeting) else { return Err(UpstreamError::NotAnAnswer.into()) };
         let inner = Inner { id, greeting };
-        let entry = self.entry(server, &inner);
+        let entry = self.entry(agent, server, &inner);
         let ready = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         pipeline.read(&entry, ready).await.map_err(|refused| refused.why)?;
         let level = self.level.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -143,15 +165,15 @@ impl Joint {
         Ok(inner)
     }
 
-    fn unopened(&self, server: &Arc<Server>, headers: HeaderMap) -> Entry {
-        Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: self.agent.clone() }
-    }
-
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(self.revision.as_str()));
         headers
     }
+}
+
+fn unopened(agent: &Agent, server: &Arc<Server>, headers: HeaderMap) -> Entry {
+    Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: agent.clone() }
 }
 
 impl Slot {
@@ -188,10 +210,13 @@ impl Joints {
         Ok(())
     }
 
-    pub(super) fn find(&self, id: &str) -> Option<Arc<Joint>> {
+    /// Only for whom opened it.
+    pub(super) fn find(&self, id: &str, agent: &Agent) -> Option<Arc<Joint>> {
         let joint = Arc::clone(self.all.get(id)?.value());
-        joint.touch();
-        Some(joint)
+        joint.agent.is_who(agent).then(|| {
+            joint.touch();
+            joint
+        })
     }
 
     pub(super) fn remove(&self, id: &str) -> Option<Arc<Joint>> {

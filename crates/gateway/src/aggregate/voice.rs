@@ -16,6 +16,7 @@ const INVALID_PARAMS: i64 = -32602;
 pub(super) struct Voice {
     pub(super) shared: Arc<Shared>,
     pub(super) server: Arc<str>,
+    pub(super) key: Arc<str>,
     pub(super) agent: Arc<str>,
     pub(super) era: Era,
     /// What is being answered; none for streams of a session.
@@ -110,7 +111,7 @@ impl Voice {
         let mut json = result.to_owned();
         json = self.tasks(json);
         if json.contains("requestState") {
-            let about = state(&self.server, &self.agent);
+            let about = state(&self.key, &self.agent);
             let state = Object::read(&json).and_then(|result| result.text("requestState"));
             let sealed = state.and_then(|state| self.shared.aggregate.seal.close(&about, &state));
             let sealed = sealed.and_then(|sealed| mcp::replace(&json, &["requestState"], &mcp::string(&sealed)));

@@ -14,7 +14,7 @@ use super::server::ServerId;
 use super::settings::{Entry, Settings};
 use super::tls::{self, TlsOptions};
 use super::value::{self, Written};
-use super::{DAY, SECOND};
+use super::{Auth, DAY, Listen, SECOND};
 use crate::identity::jwt::algorithm;
 
 /// What is taken of an issuer, unless the operator says otherwise.
@@ -70,7 +70,7 @@ pub enum KeySource {
 }
 
 impl Jwt {
-    pub(super) fn read(settings: &mut Settings) -> Self {
+    pub(super) fn read(settings: &mut Settings, auth: Auth, listen: &Listen) -> Self {
         let origin = settings.origin(&["auth", "jwt"]);
         let names = settings.names(&["auth", "jwt", "issuers"]);
         let jwt = Self {
@@ -85,6 +85,19 @@ impl Jwt {
         };
         if jwt.keep < jwt.refresh {
             unusable("auth.jwt.keep", "is shorter than `auth.jwt.refresh`: keys would be too old before they are renewed".to_owned());
+        }
+        match auth {
+            Auth::Jwt if names.is_empty() => {
+                unusable("auth.jwt.issuers", "are none, and `auth.mode = \"jwt\"` needs one to trust".to_owned());
+            }
+            Auth::Jwt if listen.url.is_none() && listen.data.ip().is_unspecified() => {
+                let reason = "is missing: what clients call this gateway, such as \"https://gateway.example.com\", is the audience of their tokens";
+                unusable("listen.url", reason.to_owned());
+            }
+            Auth::Anonymous | Auth::Tokens if !names.is_empty() => {
+                unusable("auth.jwt.issuers", "have no effect unless `auth.mode` is \"jwt\"".to_owned());
+            }
+            Auth::Anonymous | Auth::Tokens | Auth::Jwt => {}
         }
         if names.len() > MAX_ISSUERS {
             unusable("auth.jwt.issuers", format!("are more than {MAX_ISSUERS}"));
@@ -139,7 +152,7 @@ fn issuer(name: &str, settings: &mut Settings) -> Option<Issuer> {
         algorithms,
         types: settings.read(&key("types"), TYPES.map(Into::into).into(), texts, |found| match found {
             Written::List(_) => value::list(found, lower).filter(|all| !all.is_empty()),
-            Written::Text(_) | Written::Number(_) | Written::Table | Written::Other(_) => None,
+            Written::Text(_) | Written::Number(_) | Written::Item(_) | Written::Table | Written::Other(_) => None,
         }),
         audience: settings.read(&key("audience"), Vec::new(), texts, |found| {
             value::list(found, |text| (!text.is_empty()).then(|| text.into()))

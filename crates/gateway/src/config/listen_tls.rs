@@ -9,7 +9,7 @@ use super::error::Problem;
 use super::settings::Settings;
 use super::tls::{self, Named};
 use super::value::{self, Written};
-use super::{Listen, MILLISECOND, SECOND};
+use super::{Auth, Listen, MILLISECOND, SECOND};
 
 const PEM: &str = "the path of a PEM file";
 
@@ -85,7 +85,7 @@ fn authority(ca: Named, required: bool, settings: &mut Settings) -> ClientCertif
     ClientCertificates { ca: ca.path, required }
 }
 
-pub(super) fn certificates(settings: &mut Settings, listen: &Listen) -> Option<Certificates> {
+pub(super) fn certificates(settings: &mut Settings, auth: Auth, listen: &Listen) -> Option<Certificates> {
     let origin = settings.origin(&["auth", "certificates"]);
     if !settings.names(&["auth"]).iter().any(|below| below == "certificates") {
         return None;
@@ -107,6 +107,9 @@ pub(super) fn certificates(settings: &mut Settings, listen: &Listen) -> Option<C
     };
     if listen.tls.as_ref().is_none_or(|tls| tls.clients.is_none()) {
         unusable("auth.certificates", "needs `listen.tls.client_ca`: without it nobody shows a certificate");
+    }
+    if auth == Auth::Anonymous {
+        unusable("auth.certificates", "has no effect while `auth.mode` is \"anonymous\", which lets in everybody");
     }
     if agent.is_none() {
         unusable("auth.certificates.agent", "is missing: say which name of a certificate is the agent's");

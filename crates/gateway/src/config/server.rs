@@ -9,6 +9,7 @@ use std::str::FromStr;
 use http::Uri;
 
 use super::command::{self, Command};
+use super::credentials::{self, Credentials};
 use super::error::Problem;
 use super::headers::{self, UpstreamHeaders};
 use super::layers::Layers;
@@ -61,6 +62,7 @@ pub struct Server {
     pub target: Target,
     pub policy: PolicySource,
     pub headers: UpstreamHeaders,
+    pub credentials: Credentials,
     pub reach: Reach,
 }
 
@@ -97,6 +99,7 @@ impl fmt::Debug for Server {
             .field("target", &self.target)
             .field("policy", &self.policy)
             .field("headers", &self.headers)
+            .field("credentials", &self.credentials)
             .field("reach", &self.reach)
             .finish()
     }
@@ -140,8 +143,15 @@ fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Serv
     if !settings.take_below(&path).is_empty() {
         settings.problem(Problem::NotYet { written: path.join("."), origin });
     }
-    let headers = headers::read(name, settings, layers);
+    let headers = headers::read(&["servers", name, "headers"], settings, layers);
+    let credentials = credentials::read(name, &headers, settings, layers);
+    let has_credentials = credentials.oauth.is_some() || !credentials.agents.is_empty();
     let command = command::read(name, settings, layers);
+    if has_credentials && (command.is_some() || settings.origin(&["servers", name, "builtin"]) != Origin::Default) {
+        let reason = "are for a server that is reached by `url`".to_owned();
+        let key = format!("servers.{name}: `oauth` and `agents`");
+        settings.problem(Problem::Unusable { key, reason, origin: settings.origin(&["servers", name]) });
+    }
     match (settings.take(&["servers", name, "builtin"]), command) {
         (Some(entry), command) => {
             if let Some(command) = command {
@@ -155,7 +165,7 @@ fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Serv
             let reach = reach::read(name, url.as_ref(), settings);
             let policy = required(settings, name, "policy", "the path of a policy file");
             let policy = policy.and_then(|found| policy_file(name, settings, found));
-            Some(Server { target: Target::Url(url?.0), policy: policy?, headers, reach })
+            Some(Server { target: Target::Url(url?.0), policy: policy?, headers, credentials, reach })
         }
     }
 }
@@ -182,7 +192,7 @@ fn read_command(
     let policy = required(settings, name, "policy", "the path of a policy file");
     let policy = policy.and_then(|found| policy_file(name, settings, found))?;
     let target = Target::Command(Box::new(command.command?));
-    Some(Server { target, policy, headers: UpstreamHeaders::default(), reach: Reach::default() })
+    Some(Server { target, policy, headers: UpstreamHeaders::default(), credentials: Credentials::default(), reach: Reach::default() })
 }
 
 fn read_builtin(
@@ -216,7 +226,7 @@ fn read_builtin(
     }
     match finetuning(&layers.env) {
         Ok(target) => {
-            Some(Server { target, policy: policy?, headers: UpstreamHeaders::default(), reach: Reach::default() })
+            Some(Server { target, policy: policy?, headers: UpstreamHeaders::default(), credentials: Credentials::default(), reach: Reach::default() })
         }
         Err(reason) => {
             settings.problem(Problem::Unusable { key, reason, origin: builtin.origin.clone() });

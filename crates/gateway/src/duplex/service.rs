@@ -17,9 +17,8 @@ use crate::agent::Agent;
 use crate::aggregate::{self, Mount};
 use crate::config::Bounds;
 use crate::pipeline::{Entry, Peer, Pipeline};
-use crate::refusal::Refused;
+use crate::refusal::{Refusal, Refused};
 use crate::reply::{Out, Reply, SESSION_ID};
-use crate::server::Server;
 
 pub(crate) enum Service {
     Here(Here),
@@ -35,7 +34,8 @@ pub(crate) struct Here {
 
 /// What answers there.
 pub(crate) enum Target {
-    Server(Arc<Server>),
+    /// Its id: what is behind it may change between two messages.
+    Server(Arc<str>),
     /// All servers as one.
     Aggregate,
 }
@@ -80,33 +80,35 @@ enum Coming {
 
 impl Here {
     /// For the one who runs this process.
-    pub(crate) fn local(pipeline: Pipeline, server: Arc<Server>) -> Self {
+    pub(crate) fn local(pipeline: Pipeline, server: Arc<str>) -> Self {
         Self { pipeline, to: Target::Server(server), agent: Agent::peer(IpAddr::from([127, 0, 0, 1])) }
     }
 
     async fn post(&self, headers: HeaderMap, body: &[u8]) -> Result<Reply, Refused> {
         match &self.to {
-            Target::Server(server) => self.pipeline.read(&self.entry(server, headers), body).await,
+            Target::Server(id) => self.pipeline.read(&self.entry(id, headers)?, body).await,
             Target::Aggregate => self.mount(headers).read(body).await,
         }
     }
 
     async fn get(&self, headers: HeaderMap) -> Result<Reply, Refused> {
         match &self.to {
-            Target::Server(server) => self.pipeline.stream(&self.entry(server, headers)).await,
+            Target::Server(id) => self.pipeline.stream(&self.entry(id, headers)?).await,
             Target::Aggregate => self.mount(headers).stream(),
         }
     }
 
     async fn delete(&self, headers: HeaderMap) -> Result<Reply, Refused> {
         match &self.to {
-            Target::Server(server) => self.pipeline.end(&self.entry(server, headers)).await,
+            Target::Server(id) => self.pipeline.end(&self.entry(id, headers)?).await,
             Target::Aggregate => self.mount(headers).end().await,
         }
     }
 
-    fn entry(&self, server: &Arc<Server>, headers: HeaderMap) -> Entry {
-        Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: self.agent.clone() }
+    fn entry(&self, id: &str, headers: HeaderMap) -> Result<Entry, Refusal> {
+        let registry = self.pipeline.shared.registry.load();
+        let server = Arc::clone(registry.server(id).ok_or(Refusal::NoServer)?);
+        Ok(Entry { server, headers: Arc::new(headers), agent: self.agent.clone() })
     }
 
     fn mount(&self, headers: HeaderMap) -> Mount {
@@ -116,8 +118,12 @@ impl Here {
     fn touch(&self, session: &str) {
         let shared = &self.pipeline.shared;
         match &self.to {
-            Target::Server(server) => _ = shared.sessions.find(session, &server.id),
-            Target::Aggregate => shared.aggregate.touch(session, &shared.sessions),
+            Target::Server(id) => {
+                if let Some(server) = shared.registry.load().server(id) {
+                    shared.sessions.find(session, server, &self.agent);
+                }
+            }
+            Target::Aggregate => shared.aggregate.touch(session, &self.agent, &shared.sessions),
         }
     }
 
@@ -134,7 +140,7 @@ impl Target {
     /// What the log calls it. No two have the same: no server can be called as the aggregate is.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Server(server) => &server.id,
+            Self::Server(id) => id,
             Self::Aggregate => aggregate::NAME,
         }
     }
@@ -142,7 +148,7 @@ impl Target {
     /// Its path below `/mcp` and `/sse`.
     pub(crate) fn path(&self) -> String {
         match self {
-            Self::Server(server) => format!("/{}", server.id),
+            Self::Server(id) => format!("/{id}"),
             Self::Aggregate => String::new(),
         }
     }

@@ -16,8 +16,10 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::eras::to_legacy::ToLegacy;
 use crate::head::Doors;
+use crate::identity::{Directory, Doorman, Failures};
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
+use crate::registry::{self, Registry};
 use crate::session::Sessions;
 use crate::start::{self, Servers, StartError};
 use crate::tasks::Tasks;
@@ -36,13 +38,16 @@ pub async fn wrap(
 ) -> Result<(), StartError> {
     let bounds = Arc::new(config.bounds.clone());
     let here = start::Here { tls: Tls::of_system()?, runtime: Handle::current(), bounds: Arc::clone(&bounds) };
-    let Servers { servers, policies, builtins, nursery } = start::servers(&config, &here)?;
-    let aggregate = Aggregate::new(&config.aggregate, &servers, bounds.sessions.get())?;
-    let Some(server) = servers.values().next().cloned() else { return Ok(()) };
+    let Servers { servers, policies, builtins, nursery, agents: _ } = start::servers(&config, &here)?;
+    let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
+    let Some(server) = servers.values().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let shared = Arc::new(Shared {
-        doors: Doors::new(&config.listen, SocketAddr::from(([127, 0, 0, 1], 0))), // never asked: nobody comes by HTTP
-        servers,
+        doorman: Doorman::new(&config, Directory::default(), nowhere, &here.tls)?, // the same
+        failures: Failures::default(),
+        doors: Doors::new(&config.listen, nowhere), // never asked: nobody comes by HTTP
+        registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
         sessions: Sessions::new(bounds.sessions.get()),
         limits: Limits::new(config.limits.keys.get()),
         tasks: Arc::new(Tasks::default()),
@@ -56,7 +61,7 @@ pub async fn wrap(
     let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&shared)));
     let audit = Arc::clone(&shared.audit);
-    let pipeline = Pipeline { client: Clients::new(&shared), shared };
+    let pipeline = Pipeline { client: Clients::default(), shared };
     stdio::run(Service::Here(Here::local(pipeline, server)), bounds, reader, writer, stop).await;
     _ = drain.send(true);
     audit.settle().await;

@@ -81,7 +81,7 @@ impl ToLegacy {
         params: &Params<'_>,
     ) -> Result<Crossing, Refusal> {
         let declared = Declared::of(params.meta());
-        let server = &upstream.server.id;
+        let server = &upstream.server.key;
         let state = params.get("requestState").map(serde_json::from_str::<String>).transpose();
         let state = state.map_err(|_| BadState::Forged)?;
         let binding = (can_ask(method) && (state.is_some() || !declared.offers.is_empty())).then(|| {
@@ -129,7 +129,7 @@ impl ToLegacy {
             Method::Listen => slot.listen(&session, upstream, ours, params).await,
             Method::TasksGet => {
                 let name = name.to_owned();
-                let asked = Binding::new(&agent.key, &upstream.server.id, method.as_str(), &name, None);
+                let asked = Binding::new(&agent.key, &upstream.server.key, method.as_str(), &name, None);
                 self.task(&slot, &session, Leg { binding: Some(asked), ..leg }, &name).await
             }
             Method::TasksUpdate => {

@@ -21,24 +21,24 @@ use self::issuer::Issuer;
 use self::keys::BadKey;
 pub(crate) use self::token::algorithm;
 use self::token::{Compact, Head, Malformed};
+use super::Labels;
 use crate::config::Jwt;
 use crate::tls::Tls;
 
 /// All issuers that are trusted, with their keys.
-pub(crate) struct Verifier {
+pub(super) struct Verifier {
     issuers: Box<[Arc<Issuer>]>,
     leeway: Duration,
 }
 
 /// Who a token says that the bearer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Bearer {
-    /// The operator's name for the issuer.
-    pub(crate) issuer: Arc<str>,
+pub(super) struct Bearer {
     /// The agent's id, with the issuer's prefix.
     pub(crate) agent: Box<str>,
-    pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
+    pub(crate) labels: Labels,
     pub(crate) scopes: BTreeSet<Box<str>>,
+    /// Until then it is good, with leeway.
     pub(crate) until: SystemTime,
     /// Only who shows the certificate with this SHA-256 may use the token (RFC 8705).
     pub(crate) certificate: Option<[u8; 32]>,
@@ -129,6 +129,6 @@ impl Verifier {
         let key = issuer.key(head.kid(), algorithm, now.at).await?;
         // INVARIANT: nothing that the token says leaves here before its signature was found right.
         key.verify(&compact, algorithm)?;
-        claims.bearer(rules)
+        claims.bearer(rules, self.leeway)
     }
 }

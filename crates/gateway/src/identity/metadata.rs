@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use http::{HeaderValue, Uri};
 use serde_json::json;
 
-use crate::config::{Config, Jwt, Listen};
+use crate::config::{Config, Jwt, Listen, ServerId};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
@@ -50,7 +50,7 @@ impl<'u> Mount<'u> {
         ["/mcp", "/sse"].into_iter().find_map(|door| match path.strip_prefix(door)? {
             "" => Some(Self { door, server: None }),
             rest => {
-                let server = rest.strip_prefix('/').filter(|id| !id.is_empty() && !id.contains('/'))?;
+                let server = rest.strip_prefix('/').filter(|id| id.parse::<ServerId>().is_ok())?;
                 Some(Self { door, server: Some(server) })
             }
         })
@@ -85,13 +85,14 @@ impl Resources {
     }
 
     /// The scopes that a server asks for.
-    pub(crate) fn needed(&self, server: &str) -> &[Box<str>] {
+    fn needed(&self, server: &str) -> &[Box<str>] {
         self.scopes.get(server).map(AsRef::as_ref).unwrap_or_default()
     }
 
-    /// The first scope that is missing for a server.
-    pub(crate) fn allows(&self, server: &str, scopes: &BTreeSet<Box<str>>) -> bool {
-        self.needed(server).iter().all(|scope| scopes.contains(scope))
+    /// The servers that ask for more scopes than these.
+    pub(super) fn lacking(&self, scopes: &BTreeSet<Box<str>>) -> BTreeSet<Box<str>> {
+        let lacks = |needed: &[Box<str>]| !needed.iter().all(|scope| scopes.contains(scope));
+        self.scopes.iter().filter(|(_, needed)| lacks(needed)).map(|(server, _)| server.clone()).collect()
     }
 
     /// The document about a mount.
@@ -122,7 +123,7 @@ impl Resources {
             }
         }
         said.extend(error.map(|error| format!("error=\"{error}\"")));
-        // A server's name in a path may have any character; but then it is no server's.
-        HeaderValue::try_from(format!("Bearer {}", said.join(", "))).unwrap_or(HeaderValue::from_static("Bearer"))
+        let said = format!("Bearer {}", said.join(", "));
+        HeaderValue::try_from(said.trim_end()).unwrap_or(HeaderValue::from_static("Bearer"))
     }
 }

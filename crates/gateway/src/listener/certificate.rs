@@ -11,6 +11,9 @@ use crate::config::{Certificates, NameOf};
 /// Of an agent's id, with its prefix.
 const MAX_AGENT: usize = 256;
 
+/// What callers are called that nobody knows. Nobody else is.
+const NOBODY: &str = "anonymous";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Certificate {
     /// Of the whole certificate, as tokens name it that are bound to one (RFC 8705).
@@ -42,6 +45,7 @@ fn agent(read: &X509Certificate<'_>, rules: &Certificates) -> Option<Box<str>> {
     };
     let agent = format!("{}{name}", rules.prefix);
     let lawful = !name.is_empty() && agent.len() <= MAX_AGENT && !agent.chars().any(char::is_control);
+    let lawful = lawful && !agent.starts_with(NOBODY);
     lawful.then(|| agent.into())
 }
 

@@ -1,7 +1,7 @@
 //! What all connections to one program share: how it is started, and how many there are.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::config::Command;
@@ -15,6 +15,7 @@ pub(super) struct House {
     processes: AtomicUsize,
     restarts: AtomicU64,
     noise: AtomicU64,
+    retired: AtomicBool,
 }
 
 /// How a program is doing.
@@ -37,6 +38,7 @@ impl House {
             processes: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
             noise: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
         }
     }
 
@@ -46,6 +48,15 @@ impl House {
             restarts: self.restarts.load(Ordering::Relaxed),
             noise: self.noise.load(Ordering::Relaxed),
         }
+    }
+
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Will nobody new come?
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     pub(super) fn started(&self) {

@@ -396,8 +396,9 @@ impl Line {
     /// Does anybody still need the process, and the line?
     fn look_around(&mut self) {
         self.forget_sessions();
-        let idle = self.open.is_empty() && self.first.is_none() && self.used.elapsed() >= self.house.command.idle;
-        self.over |= self.sessions.is_empty() && idle && self.commands.is_empty();
+        let quiet = self.open.is_empty() && self.first.is_none() && self.commands.is_empty();
+        let idle = self.sessions.is_empty() && self.used.elapsed() >= self.house.command.idle;
+        self.over |= quiet && (idle || self.house.is_retired());
     }
 
     pub(super) fn finish(&mut self) {

@@ -12,6 +12,7 @@
 mod aggregate;
 mod audit;
 mod canary;
+mod credentials;
 mod crossing;
 mod denials;
 mod drain;

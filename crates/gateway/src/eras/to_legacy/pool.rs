@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
-use mcp::ServerMethod;
 use tokio::time::Instant;
 
 use super::listen::Hub;
 use super::offers::Offers;
 use super::session::{self, Session};
 use crate::agent::Agent;
-use crate::exchange::asks;
 use crate::refusal::Refusal;
 use crate::server::Server;
 use crate::upstream::{Upstream, UpstreamError};
@@ -27,6 +25,7 @@ const FAREWELLS: usize = 64;
 /// INVARIANT: the agent is part of the key, so that nobody is ever in another's session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
+    /// Its key.
     server: Arc<str>,
     agent: Arc<str>,
     offers: Offers,
@@ -53,7 +52,7 @@ pub(super) struct Pool {
 impl Pool {
     /// The place of this agent's session.
     pub(super) fn slot(&self, upstream: &Upstream, agent: &Agent, offers: Offers) -> Result<Arc<Slot>, Refusal> {
-        let key = Key { server: Arc::clone(&upstream.server.id), agent: Arc::clone(&agent.key), offers };
+        let key = Key { server: Arc::clone(&upstream.server.key), agent: Arc::clone(&agent.key), offers };
         if let Some(slot) = self.slots.get(&key) {
             slot.touch();
             return Ok(Arc::clone(&slot));
@@ -72,7 +71,8 @@ impl Pool {
     pub(super) fn expire(&self, idle: Duration, way: impl Fn(&Arc<Server>, &Agent) -> Upstream) {
         let mut farewells = FAREWELLS;
         self.slots.retain(|_, slot| {
-            let keep = Arc::strong_count(slot) > 1 || slot.idle() < idle || farewells == 0;
+            let wanted = slot.idle() < idle && !slot.server.is_retired();
+            let keep = Arc::strong_count(slot) > 1 || wanted || farewells == 0;
             if !keep {
                 farewells -= 1;
                 self.count.fetch_sub(1, Ordering::Relaxed);
@@ -146,10 +146,8 @@ impl Slot {
         &self.server.id
     }
 
-    /// Does the policy in force let the server ask for this? A request of its own, however old the call is.
-    pub(super) fn lets_ask(&self, method: ServerMethod) -> bool {
-        let policy = self.server.policy.current();
-        asks(method).is_none_or(|ask| policy.policy.reverse(ask))
+    pub(super) fn server_key(&self) -> &Arc<str> {
+        &self.server.key
     }
 
     pub(super) fn is_of(&self, agent: &Agent) -> bool {

@@ -77,7 +77,7 @@ impl Tasks {
 }
 
 fn key(slot: &Slot, id: &str) -> Key {
-    (Arc::clone(slot.server_id()), Arc::clone(slot.agent_key()), id.into())
+    (Arc::clone(slot.server_key()), Arc::clone(slot.agent_key()), id.into())
 }
 
 impl ToLegacy {
@@ -120,7 +120,7 @@ impl ToLegacy {
             Some(watch) => watch,
             None => {
                 let Some(watch) = self.tasks.begin(&key, &leg.agent.key) else {
-                    tracing::warn!(server = %slot.server_id(), agent = %leg.agent.key, "too many tasks wait for their clients");
+                    tracing::warn!(server = %slot.server_key(), agent = %leg.agent.key, "too many tasks wait for their clients");
                     return "{}".to_owned();
                 };
                 let mut params = Params::default();

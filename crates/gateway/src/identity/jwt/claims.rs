@@ -14,6 +14,9 @@ use crate::config::Issuer;
 /// Of an agent's id, with its prefix, and of a label.
 const MAX_TEXT: usize = 256;
 
+/// What callers are called that nobody knows. Nobody else is.
+const NOBODY: &str = "anonymous";
+
 pub(super) struct Claims(Map<String, Value>);
 
 impl Claims {
@@ -53,10 +56,10 @@ impl Claims {
     }
 
     /// The claims in our words.
-    pub(super) fn bearer(&self, rules: &Issuer) -> Result<Bearer, Invalid> {
+    pub(super) fn bearer(&self, rules: &Issuer, leeway: Duration) -> Result<Bearer, Invalid> {
         let id = at(&self.0, &rules.agent).filter(|id| id.is_string()).and_then(plain).filter(|id| !id.is_empty()).ok_or(Invalid::Nobody)?;
         let agent = format!("{}{id}", rules.prefix);
-        if agent.len() > MAX_TEXT {
+        if agent.len() > MAX_TEXT || agent.starts_with(NOBODY) {
             return Err(Invalid::Nobody);
         }
         let labels = rules.labels.iter().filter_map(|(label, path)| {
@@ -64,11 +67,10 @@ impl Claims {
             Some((label.clone(), value.into()))
         });
         Ok(Bearer {
-            issuer: rules.name.clone(),
             agent: agent.into(),
             labels: labels.collect(),
             scopes: self.scopes(),
-            until: until(self.date("exp")?.ok_or(Invalid::NoExpiry)?),
+            until: until(self.date("exp")?.ok_or(Invalid::NoExpiry)? + leeway.as_secs_f64()),
             certificate: self.confirmation()?,
         })
     }

@@ -1,0 +1,77 @@
+//! Who may change things, and the tokens that programs of theirs show. Kept apart from agents: neither is ever the other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::{Document, Owner};
+use crate::limits::{self, MAX_NOTE};
+use crate::{Kept, Store, StoreError, hex};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Admin,
+    PolicyManager,
+    Approver,
+    Viewer,
+}
+
+/// Its id is its name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    pub role: Role,
+    pub enabled: bool,
+}
+
+impl Document for Admin {
+    const KIND: &'static str = "admin";
+    const MAX: i64 = 1000;
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminToken {
+    pub admin: String,
+    pub prefix: String,
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+    pub label: String,
+    pub expires_ms: Option<i64>,
+}
+
+impl Document for AdminToken {
+    const KIND: &'static str = "admin_token";
+    const MAX: i64 = 10_000;
+
+    fn alias(&self) -> Option<String> {
+        Some(hex::write(&self.sha256))
+    }
+
+    fn owners(&self) -> [Option<Owner<'_>>; 2] {
+        [Some(Owner::Admin(&self.admin)), None]
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        limits::id("the admin's name", &self.admin)?;
+        limits::text("the label", &self.label, MAX_NOTE)
+    }
+}
+
+impl Store {
+    /// Whose token this is, if it is good at `now_ms` and its admin is there and enabled.
+    pub async fn admin_by_token(&self, sha256: &[u8; 32], now_ms: i64) -> Result<Option<Kept<Admin>>, StoreError> {
+        let Some(token) = self.by_alias::<AdminToken>(&hex::write(sha256)).await? else { return Ok(None) };
+        if token.value.expires_ms.is_some_and(|end| end <= now_ms) {
+            return Ok(None);
+        }
+        self.enabled_admin(&token.value.admin).await
+    }
+
+    pub(crate) async fn enabled_admin(&self, name: &str) -> Result<Option<Kept<Admin>>, StoreError> {
+        match self.get::<Admin>(name).await {
+            Ok(admin) => Ok(Some(admin).filter(|admin| admin.value.enabled)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

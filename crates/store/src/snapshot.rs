@@ -1,0 +1,71 @@
+//! All that judges calls, of one moment: what a node builds its registry from.
+
+use crate::document::{self, Document};
+use crate::sql::{Row, args};
+use crate::store::revision;
+use crate::tx::Tx;
+use crate::{Agent, Credential, Kept, Server, Setting, Store, StoreError, Token};
+
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The last change that is in it.
+    pub revision: i64,
+    pub servers: Vec<Kept<Server>>,
+    pub policies: Vec<ActivePolicy>,
+    pub agents: Vec<Kept<Agent>>,
+    /// Without those that are revoked. Some may have expired: that is for a clock to say.
+    pub tokens: Vec<Kept<Token>>,
+    pub credentials: Vec<Kept<Credential>>,
+    pub settings: Vec<Kept<Setting>>,
+}
+
+/// A policy's active version. A policy without one is not in a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivePolicy {
+    pub name: String,
+    pub number: i64,
+    pub hash: String,
+    pub text: String,
+    pub catalogue: Option<String>,
+}
+
+impl Store {
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.within("read a snapshot", async {
+            let mut tx = self.read().await?;
+            let mut tokens = all::<Token>(&mut tx).await?;
+            tokens.retain(|token| token.value.revoked_ms.is_none());
+            Ok(Snapshot {
+                revision: revision(&mut tx).await?,
+                servers: all(&mut tx).await?,
+                policies: policies(&mut tx).await?,
+                agents: all(&mut tx).await?,
+                tokens,
+                credentials: all(&mut tx).await?,
+                settings: all(&mut tx).await?,
+            })
+        })
+        .await
+    }
+}
+
+async fn all<D: Document>(tx: &mut Tx) -> Result<Vec<Kept<D>>, StoreError> {
+    const SQL: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 ORDER BY id";
+    tx.rows(SQL, args![D::KIND]).await?.iter().map(document::read).collect()
+}
+
+async fn policies(tx: &mut Tx) -> Result<Vec<ActivePolicy>, StoreError> {
+    const SQL: &str = "SELECT v.name, v.number, v.hash, v.text, v.catalogue FROM tg_policies p \
+        JOIN tg_policy_versions v ON v.name = p.name AND v.number = p.active ORDER BY p.name";
+    tx.rows(SQL, args![]).await?.iter().map(active).collect()
+}
+
+fn active(row: &Row) -> Result<ActivePolicy, StoreError> {
+    Ok(ActivePolicy {
+        name: row.get("name")?,
+        number: row.get("number")?,
+        hash: row.get("hash")?,
+        text: row.get("text")?,
+        catalogue: row.get("catalogue")?,
+    })
+}

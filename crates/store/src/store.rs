@@ -1,0 +1,179 @@
+//! The store: two pools and how they are used. Every operation is one transaction and has one deadline.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sqlx::postgres::{PgConnection, PgPoolOptions};
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::Connection as _;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::error::Slow;
+use crate::place::{self, Place};
+use crate::sql::args;
+use crate::tx::{Pools, Tx};
+use crate::{Changes, StoreError, migrate};
+
+/// How PostgreSQL's nodes are told of a change.
+pub(crate) const CHANNEL: &str = "toolgate_changes";
+
+/// Connections of PostgreSQL that wait for changes, beside those that work.
+const LISTENERS: u32 = 2;
+
+/// How long it may take to see that a connection that was given up is still good.
+const PING: Duration = Duration::from_secs(1);
+
+/// The durable records of a gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) pools: Pools,
+    options: Options,
+    /// Wakes who waits in this process, at once.
+    pub(crate) changed: watch::Sender<()>,
+}
+
+/// How a store is used. The default is right for almost everybody.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// No operation takes longer: 5 s.
+    pub timeout: Duration,
+    /// Nobody waits longer for a connection, or for SQLite's lock: 2 s.
+    pub acquire: Duration,
+    /// Connections that work: 8.
+    pub connections: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(5), acquire: Duration::from_secs(2), connections: 8 }
+    }
+}
+
+impl Store {
+    /// `sqlite:PATH` (made if it is not there) or `postgres://…`. The schema is brought up to date; one that is newer is refused.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Self::open_with(url, Options::default()).await
+    }
+
+    pub async fn open_with(url: &str, options: Options) -> Result<Self, StoreError> {
+        let pools = match Place::parse(url)? {
+            Place::Sqlite(path) => {
+                place::make_file(&path).map_err(|error| StoreError::unavailable("make its file", error))?;
+                let connect = place::sqlite(&path, &options);
+                let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire);
+                Pools::Sqlite {
+                    read: pool().max_connections(options.connections).connect_lazy_with(connect.clone()),
+                    write: pool().max_connections(1).connect_lazy_with(connect),
+                }
+            }
+            Place::Postgres(base) => {
+                let connect = place::postgres(*base, &options);
+                let pool = || PgPoolOptions::new().acquire_timeout(options.acquire).after_release(|c, _| Box::pin(usable(c)));
+                Pools::Postgres {
+                    work: pool().max_connections(options.connections).connect_lazy_with(connect.clone()),
+                    listen: pool().max_connections(LISTENERS).connect_lazy_with(connect),
+                }
+            }
+        };
+        let store = Self { inner: Arc::new(Inner { pools, options, changed: watch::Sender::new(()) }) };
+        store.within("migrate", migrate::migrate(&store.inner.pools)).await?;
+        Ok(store)
+    }
+
+    /// Grows with every committed change of what judges calls or of who may change it.
+    pub async fn revision(&self) -> Result<i64, StoreError> {
+        self.within("read the revision", async { revision(&mut self.inner.pools.read().await?).await }).await
+    }
+
+    /// Tells of revisions other than `seen`, which a [`Snapshot`](crate::Snapshot) has.
+    pub fn changed(&self, seen: i64) -> Changes {
+        Changes::new(self.clone(), seen)
+    }
+
+    /// Lets go of all connections.
+    pub async fn close(&self) {
+        match &self.inner.pools {
+            Pools::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Pools::Postgres { work, listen } => {
+                listen.close().await;
+                work.close().await;
+            }
+        }
+    }
+
+    /// Where it is, for people: the engine, not the URL.
+    pub fn engine(&self) -> &'static str {
+        match &self.inner.pools {
+            Pools::Sqlite { .. } => "sqlite",
+            Pools::Postgres { .. } => "postgresql",
+        }
+    }
+
+    /// One deadline for all of an operation.
+    pub(crate) async fn within<T>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let limit = self.inner.options.timeout;
+        timeout(limit, work).await.unwrap_or_else(|_| Err(StoreError::unavailable(doing, Slow(limit))))
+    }
+
+    pub(crate) async fn read(&self) -> Result<Tx, StoreError> {
+        self.inner.pools.read().await
+    }
+
+    /// A write that changes no decision: the revision stays.
+    pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
+        self.inner.pools.write().await
+    }
+
+    /// A write that nodes must hear of. The revision's row is its lock: changes happen one after the other, and what is read in one is current.
+    pub(crate) async fn change(&self) -> Result<Change, StoreError> {
+        let mut tx = self.inner.pools.write().await?;
+        let sql = "UPDATE tg_meta SET revision = revision + 1 WHERE id = 1 RETURNING revision";
+        let row = tx.row(sql, args![]).await?.ok_or_else(|| StoreError::missing("revision", "tg_meta"))?;
+        Ok(Change { version: row.get("revision")?, now: now_ms(), tx })
+    }
+
+    pub(crate) async fn commit(&self, mut change: Change) -> Result<(), StoreError> {
+        if let Tx::Postgres(_) = change.tx {
+            let payload = change.version.to_string();
+            change.tx.rows("SELECT pg_notify($1, $2)", args![CHANNEL, &payload]).await?;
+        }
+        change.tx.commit().await?;
+        self.inner.changed.send_replace(());
+        Ok(())
+    }
+}
+
+/// A write in the making: the version that it gives, and its time.
+pub(crate) struct Change {
+    pub(crate) tx: Tx,
+    pub(crate) version: i64,
+    pub(crate) now: i64,
+}
+
+pub(crate) async fn revision(tx: &mut Tx) -> Result<i64, StoreError> {
+    let row = tx.row("SELECT revision FROM tg_meta WHERE id = 1", args![]).await?;
+    row.ok_or_else(|| StoreError::missing("revision", "tg_meta"))?.get("revision")
+}
+
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Whether a connection that comes back answers. One whose server is gone without a word would keep its place in the pool for a quarter of an hour.
+async fn usable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    timeout(PING, connection.ping()).await.map_or(Err(sqlx::Error::PoolTimedOut), |answer| answer.map(|()| true))
+}
