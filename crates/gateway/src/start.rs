@@ -22,6 +22,7 @@ use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::identity::{DirectoryError, Doorman, Failures};
 use crate::limits::Limits;
+use crate::listener::{BadTls, Secured};
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::PolicyTrouble;
 use crate::record;
@@ -84,6 +85,8 @@ pub enum StartError {
     Registry(#[source] ApplyError),
     #[error("TLS towards upstreams cannot be set up")]
     Tls(#[from] rustls::Error),
+    #[error("TLS cannot be served")]
+    Secured(#[from] BadTls),
     #[error("the audit journal cannot be opened")]
     Audit(#[from] AuditError),
     #[error("what the aggregate gives out cannot be sealed")]
@@ -115,19 +118,21 @@ impl Gateway {
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
         let (here, nursery) = Here::new(&config, runtime.handle().clone())?;
+        let tls = here.tls.clone();
         let mut files = Files::load(&config, &here)?;
         let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
-        let agents = std::mem::take(&mut files.agents);
-        if config.auth != Auth::Anonymous && agents.is_empty() {
-            tracing::warn!("no agent has a token: nobody can come in");
-        }
+        let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
+        let secured = secured.transpose()?.map(Arc::new);
         let read = read_store(config.store.url.as_ref(), &runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
-        let (keeper, registry) = Keeper::new(Frame::new(&config, here, files)?, read)?;
+        let (keeper, registry, agents) = Keeper::new(Frame::new(&config, here, files)?, read)?;
+        if config.auth == Auth::Tokens && config.certificates.is_none() && agents.is_empty() {
+            tracing::warn!("no agent has a token: nobody can come in");
+        }
         let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data_at),
-            doorman: Doorman::new(&config.auth, agents),
+            doorman: Doorman::new(&config, agents, data_at, &tls)?,
             failures: Failures::default(),
             registry: registry::Current::new(registry),
             standing: Standing::new(stale),
@@ -150,10 +155,11 @@ impl Gateway {
             .map(|n| {
                 let listener = data.try_clone().map_err(StartError::Thread)?;
                 let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
+                let secured = secured.clone();
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
                     let pipeline = Pipeline { client: Clients::default(), shared };
-                    worker::serve(listener, pipeline, connections).await;
+                    worker::serve(listener, pipeline, connections, secured).await;
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -163,6 +169,12 @@ impl Gateway {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies), Arc::clone(&shared)));
             tokio::spawn(async move { keeps.follow().await });
+            for keeper in shared.doorman.keepers() {
+                tokio::spawn(keeper);
+            }
+            if let Some(secured) = secured {
+                tokio::spawn(secured.watch());
+            }
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             tokio::select! {
                 () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None })) => {}
