@@ -31,6 +31,7 @@ mod legacy;
 mod legacy_hand;
 mod limits;
 mod limits_redis;
+mod listener;
 mod lists;
 mod modern;
 mod old_sse;
