@@ -36,6 +36,7 @@ mod old_sse;
 mod rebuilt;
 mod reload;
 mod reverse;
+mod signed;
 mod smuggling;
 mod stdio;
 mod streams;
