@@ -1,6 +1,7 @@
 //! The admin API, on the services of the gateway. `api.rs` has the routes, `roles.rs` who may use them, `here.rs` how anything is changed.
 
 mod api;
+pub mod client;
 mod console;
 mod control;
 mod etag;

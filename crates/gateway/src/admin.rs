@@ -22,7 +22,6 @@ use tokio::sync::Semaphore;
 use crate::head::Doors;
 use crate::patience::Patience;
 use crate::pipeline::Shared;
-use crate::policies::PolicyFile;
 use crate::stdio::Doing;
 use crate::worker;
 
@@ -41,7 +40,6 @@ pub(crate) struct Admin {
     pub(crate) shared: Arc<Shared>,
     pub(crate) doors: Doors,
     pub(crate) service: Option<Arc<dyn AdminService>>,
-    pub(crate) policies: Arc<[Arc<PolicyFile>]>,
 }
 
 /// Connections to the admin listener; more are closed at once.
@@ -105,11 +103,11 @@ impl Admin {
         let draining = *self.shared.draining.borrow();
         let audit = self.shared.audit.status();
         let stuck = audit.as_ref().and_then(|(status, _)| status.trouble.as_deref());
+        let stuck = stuck.map(|why| format!("the audit journal cannot be written: {why}\n"));
+        let stuck = stuck.or_else(|| Some(self.shared.standing.told()? + "\n"));
         let (status, mut said) = match (draining, stuck) {
             (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
-            (false, Some(why)) => {
-                (StatusCode::SERVICE_UNAVAILABLE, format!("the audit journal cannot be written: {why}\n"))
-            }
+            (false, Some(why)) => (StatusCode::SERVICE_UNAVAILABLE, why),
             (false, None) => (StatusCode::OK, "ready\n".to_owned()),
         };
         if verbose {
@@ -130,7 +128,7 @@ impl Admin {
             for (id, Doing { processes, restarts, noise }) in programs {
                 said.push_str(&format!("program {id} processes {processes} restarts {restarts} noise {noise}\n"));
             }
-            for policy in self.policies.iter() {
+            for policy in registry.policies().values() {
                 let hash = policy.current().hash.clone();
                 said.push_str(&format!("policy {} {hash}\n", policy.name));
                 if let Some(trouble) = policy.trouble() {
@@ -155,7 +153,9 @@ fn problem(status: StatusCode, code: &str, title: &str) -> AdminReply {
     let code_of = status.as_u16();
     let mut response = text(
         status,
-        format!(r#"{{"type":"urn:toolgate:problem:{code}","title":"{title}","status":{code_of},"detail":"{title}","code":"{code}"}}"#),
+        format!(
+            r#"{{"type":"urn:toolgate:problem:{code}","title":"{title}","status":{code_of},"detail":"{title}","code":"{code}"}}"#
+        ),
     );
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response

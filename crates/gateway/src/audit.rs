@@ -60,6 +60,17 @@ pub(crate) struct Recorded {
     ended: AtomicBool,
 }
 
+/// A server, a policy or a binding that came, went or became another.
+pub(crate) struct Change<'a> {
+    /// Who decided it: `file`, or the store with its revision.
+    pub(crate) who: &'a str,
+    pub(crate) what: &'a str,
+    pub(crate) id: &'a str,
+    /// Hashes; none for what was not there, or is not any more.
+    pub(crate) from: Option<&'a str>,
+    pub(crate) to: Option<&'a str>,
+}
+
 impl Audit {
     pub(crate) fn open(settings: &config::Audit) -> Result<Self, AuditError> {
         let Some(folder) = &settings.dir else { return Ok(Self { open: None, dropped: AtomicU64::new(0) }) };
@@ -143,6 +154,23 @@ impl Audit {
             record.raw(key, &value.to_string());
         }
         open.opened.journal.append(&record.end()).await.map(drop)
+    }
+
+    /// What calls are judged by is not as it was.
+    pub(crate) fn changed(&self, change: &Change<'_>) {
+        if self.open.is_none() {
+            return;
+        }
+        let mut record = Text::new("change");
+        for (key, value) in [("who", change.who), ("what", change.what), ("id", change.id)] {
+            record.text(key, &visible(value));
+        }
+        for (key, hash) in [("from", change.from), ("to", change.to)] {
+            if let Some(hash) = hash {
+                record.text(key, &visible(hash));
+            }
+        }
+        self.later(&record.end());
     }
 
     /// Writes what waits, and closes the journal.

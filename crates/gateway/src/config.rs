@@ -6,6 +6,7 @@ mod aggregate;
 mod client;
 mod command;
 mod credentials;
+mod document;
 mod error;
 mod headers;
 mod jwt;
@@ -15,6 +16,7 @@ mod origin;
 mod reach;
 mod server;
 mod settings;
+mod store;
 mod tls;
 mod value;
 
@@ -44,6 +46,7 @@ pub use self::reach::{Reach, Transport};
 pub(crate) use self::server::upstream_url as server_url;
 pub use self::server::{InvalidServerId, PolicySource, Server, ServerId, Target};
 use self::settings::Settings;
+pub use self::store::{Store, StoreUrl};
 pub use self::tls::TlsOptions;
 pub(crate) use self::tls::{BadPair, authorities, pair};
 
@@ -70,6 +73,7 @@ pub struct Config {
     pub certificates: Option<Certificates>,
     pub audit: Audit,
     pub limits: Limits,
+    pub store: Store,
     pub bounds: Bounds,
     pub aggregate: Aggregate,
     pub log: Log,
@@ -187,7 +191,6 @@ pub enum LogFormat {
 impl Config {
     pub fn load(layers: &Layers) -> Result<Self, ConfigErrors> {
         let mut settings = Settings::merge(layers)?;
-        later_sections(&mut settings);
         let auth = Auth::read(&mut settings);
         let listen = Listen::read(&mut settings, auth);
         let servers = server::read_all(&mut settings, layers);
@@ -197,6 +200,7 @@ impl Config {
             servers,
             audit: Audit::read(&mut settings, layers),
             limits: Limits::read(&mut settings),
+            store: Store::read(&mut settings, layers),
             bounds: Bounds::read(&mut settings),
             log: Log::read(&mut settings),
             jwt: Jwt::read(&mut settings, auth, &listen),
@@ -217,6 +221,8 @@ impl Config {
             headers: UpstreamHeaders::default(),
             credentials: Credentials::default(),
             reach: Reach::default(),
+            place: "built in".into(),
+            written: serde_json::json!({ "builtin": server::FINETUNING }),
         };
         let id = server::FINETUNING.parse().map_err(|error: InvalidServerId| error.to_string())?;
         self.servers.insert(id, server);
@@ -226,14 +232,6 @@ impl Config {
     /// The effective values with where each came from, secrets masked.
     pub fn print(&self) -> &str {
         &self.printed
-    }
-}
-
-/// Sections that `docs/operations.md` announces and this version does not have.
-fn later_sections(settings: &mut Settings) {
-    let origin = settings.origin(&["store"]);
-    if !settings.take_below(&["store"]).is_empty() {
-        settings.problem(Problem::NotYet { written: "store".to_owned(), origin });
     }
 }
 
@@ -431,5 +429,7 @@ fn choice<T: Copy>(settings: &mut Settings, key: &str, placeholder: T, choices: 
     chosen
 }
 
+#[cfg(test)]
+mod agents_tests;
 #[cfg(test)]
 mod tests;

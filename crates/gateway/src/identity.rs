@@ -20,7 +20,7 @@ pub(crate) use self::directory::{Directory, Member};
 pub(crate) use self::doorman::{Admitted, Doorman};
 pub(crate) use self::failures::Failures;
 pub(crate) use self::pass::{Over, Work};
-pub use self::token::NewToken;
+pub use self::token::{InvalidLabel, NewToken};
 pub(crate) use self::unauthorized::Unauthorized;
 use crate::policies::PolicyFile;
 
@@ -50,12 +50,12 @@ impl Identity {
             && self.labels == other.labels
             && self.servers == other.servers
             && self.lacks == other.lacks
-            && self.policies.iter().map(named).eq(other.policies.iter().map(named))
+            && self.named_policies().eq(other.named_policies())
     }
-}
 
-fn named<'a>((server, policy): (&'a Box<str>, &'a Arc<PolicyFile>)) -> (&'a str, &'a str) {
-    (server, &policy.name)
+    fn named_policies(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.policies.iter().map(|(server, policy)| (&**server, &*policy.name))
+    }
 }
 
 impl std::fmt::Debug for Identity {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::WWW_AUTHENTICATE;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -32,7 +32,7 @@ use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
 use crate::refusal::{Addressee, Refusal, Refused, Unbound};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, Standing};
 use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::ruling::Ruling;
@@ -49,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) doorman: Doorman,
     pub(crate) failures: Failures,
     pub(crate) registry: registry::Current,
+    pub(crate) standing: Standing,
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
@@ -117,7 +118,7 @@ struct Judged<'a> {
 impl Pipeline {
     /// Answers one HTTP request of somebody who is let in, as long as that holds.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         if let Some(reply) = self.metadata(&head) {
             return reply;
         }
@@ -125,6 +126,8 @@ impl Pipeline {
             Ok(admitted) => admitted,
             Err(why) => return self.unauthorized(&head.uri, peer, why),
         };
+        // INVARIANT: nobody behind this has what was shown
+        head.headers.remove(AUTHORIZATION);
         let known = Peer { agent, certificate: None };
         let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
         let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known).await };
@@ -335,7 +338,7 @@ impl Pipeline {
     /// 4 to 8. Decide, owe, record, forward, relay: by one snapshot of the policy.
     async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
         let upstream = self.upstream(&entry.server, &lawful.agent);
-        let bound = upstream.policy.current();
+        let bound = upstream.policy().current();
         if let Some(translated) = lawful.translated().cloned() {
             translated.dress(&mut lawful);
         }
@@ -431,7 +434,7 @@ impl Pipeline {
         upstream: &Upstream,
         id: u64,
     ) -> Result<(Vec<u8>, Option<Held>), Refused> {
-        let bound = upstream.policy.current();
+        let bound = upstream.policy().current();
         restrict(&bound, lawful.method, &mut lawful.params);
         let asked = Asked::of(lawful.method, &lawful.params);
         let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
@@ -453,6 +456,7 @@ impl Pipeline {
         upstream: &Upstream,
         to: &Addressee,
     ) -> Result<Judged<'a>, Refused> {
+        self.shared.standing.check().map_err(|why| to.refuse(why))?;
         let cleared = judge::request(bound, asked, lawful.arguments, (&lawful.agent, &entry.server.id), to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
         let crosses =
@@ -466,7 +470,7 @@ impl Pipeline {
         };
         let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
         let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
-        let place = Place { policy: &upstream.policy.name, server: &entry.server.id, agent: &lawful.agent };
+        let place = Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
             Some(permitted) => {
@@ -598,7 +602,7 @@ impl Pipeline {
             client: self.client.clone(),
             server: Arc::clone(server),
             agent: Arc::clone(&agent.key),
-            policy: Arc::clone(agent.policy(server)),
+            own_policy: agent.own_policy(server).cloned(),
             bounds: Arc::clone(&self.shared.bounds),
             deadline: Instant::now() + self.shared.bounds.call_timeout,
         }

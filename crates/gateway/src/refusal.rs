@@ -120,6 +120,8 @@ pub(crate) enum Refusal {
     ForbiddenInput,
     #[error("the audit journal takes no record now, so no call may leave: {0}")]
     NoRecord(NotWritten),
+    #[error("the store cannot be read, and what it said last is older than `store.stale` allows")]
+    Stale,
     #[error("the server asked for input {0}")]
     Input(&'static str),
     #[error("the task was cancelled")]
@@ -269,6 +271,7 @@ impl Refused {
             (Refusal::Upstream(_), None) => "upstream",
             (Refusal::NoRecord(_), None) => "no_record",
             (Refusal::Unauthorized(_), None) => "unauthorized",
+            (Refusal::Stale, None) => "unavailable.store",
             (_, None) => "refused",
         }
     }
@@ -346,6 +349,10 @@ impl Refused {
             }
             Refusal::NoRecord(_) => Spoken {
                 message: "the gateway cannot record calls now: try again later".into(),
+                ..say(StatusCode::OK, BUSY)
+            },
+            Refusal::Stale => Spoken {
+                message: "the gateway cannot read its store now, so it refuses calls: try again later".into(),
                 ..say(StatusCode::OK, BUSY)
             },
             Refusal::ForeignTask => Spoken { message: "task not found".into(), ..say(StatusCode::OK, INVALID_PARAMS) },

@@ -19,11 +19,10 @@ use crate::head::Doors;
 use crate::identity::{Directory, Doorman, Failures};
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Files, Frame, Keeper, Standing};
 use crate::session::Sessions;
-use crate::start::{self, Servers, StartError};
+use crate::start::StartError;
 use crate::tasks::Tasks;
-use crate::tls::Tls;
 use crate::watch::Watch;
 
 /// How often counts and tasks are looked for that nobody uses. The one session lives as long as its client.
@@ -37,17 +36,21 @@ pub async fn wrap(
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let bounds = Arc::new(config.bounds.clone());
-    let here = start::Here { tls: Tls::of_system()?, runtime: Handle::current(), bounds: Arc::clone(&bounds) };
-    let Servers { servers, policies, builtins, nursery, agents: _ } = start::servers(&config, &here)?;
-    let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
-    let Some(server) = servers.values().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
-    let (drain, draining) = watch::channel(false);
+    let (here, nursery) = registry::Here::new(&config, Handle::current())?;
+    let mut files = Files::load(&config, &here)?;
+    let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let doorman = Doorman::new(&config, Directory::default(), nowhere, &here.tls)?; // who comes is the client, and nobody asks
+    let (_, registry) = Keeper::new(Frame::new(&config, here, files)?, None)?;
+    let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
+    let Some(server) = registry.servers().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
+    let (drain, draining) = watch::channel(false);
     let shared = Arc::new(Shared {
-        doorman: Doorman::new(&config, Directory::default(), nowhere, &here.tls)?, // the same
+        doorman,
         failures: Failures::default(),
         doors: Doors::new(&config.listen, nowhere), // never asked: nobody comes by HTTP
-        registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
+        registry: registry::Current::new(registry),
+        standing: Standing::new(None),
         sessions: Sessions::new(bounds.sessions.get()),
         limits: Limits::new(config.limits.keys.get()),
         tasks: Arc::new(Tasks::default()),
@@ -58,7 +61,7 @@ pub async fn wrap(
         draining,
         bounds: Arc::clone(&bounds),
     });
-    let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies)));
+    let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies), Arc::clone(&shared)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&shared)));
     let audit = Arc::clone(&shared.audit);
     let pipeline = Pipeline { client: Clients::default(), shared };

@@ -89,7 +89,10 @@ impl Pass {
             By::Token(hash) => {
                 let directory = shared.doorman.directory();
                 let known = directory.find(hash).and_then(|grant| grant.identity(now).ok());
-                known.is_some_and(|known| work == Work::Request || known.is_like(identity))
+                match work {
+                    Work::Request => known.is_some_and(|known| known.id == identity.id),
+                    Work::Stream => known.is_some_and(|known| known.is_like(identity)),
+                }
             }
         }
     }
