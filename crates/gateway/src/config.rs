@@ -270,7 +270,12 @@ impl Listen {
                 let workers = value::count(found).filter(|&workers| workers <= 1024)?;
                 Some(NonZeroUsize::new(workers))
             }),
-            url: settings.read("listen.url", None, "an origin such as \"https://gateway.example.com\", or \"\"", origin_of),
+            url: settings.read(
+                "listen.url",
+                None,
+                "an origin such as \"https://gateway.example.com\", or \"\"",
+                origin_of,
+            ),
             tls: listen_tls::read(settings),
         }
     }

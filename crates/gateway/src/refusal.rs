@@ -303,7 +303,9 @@ impl Refused {
         let modern = self.to.era == Some(Era::Modern);
         let say = |status, code| Spoken { status, code, message: self.why.to_string(), data: None };
         match &self.why {
-            Refusal::NoRoute | Refusal::NoMetadata | Refusal::NoServer | Refusal::NotBound(_) => say(StatusCode::NOT_FOUND, INVALID_REQUEST),
+            Refusal::NoRoute | Refusal::NoMetadata | Refusal::NoServer | Refusal::NotBound(_) => {
+                say(StatusCode::NOT_FOUND, INVALID_REQUEST)
+            }
             Refusal::Unauthorized(why) => say(why.status(), INVALID_REQUEST),
             Refusal::Host | Refusal::Origin => say(StatusCode::FORBIDDEN, INVALID_REQUEST),
             Refusal::Verb | Refusal::OtherVerb(_) | Refusal::NoStream => {

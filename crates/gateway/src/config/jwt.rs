@@ -84,7 +84,10 @@ impl Jwt {
             settings.problem(Problem::Unusable { key: key.to_owned(), reason, origin: origin.clone() })
         };
         if jwt.keep < jwt.refresh {
-            unusable("auth.jwt.keep", "is shorter than `auth.jwt.refresh`: keys would be too old before they are renewed".to_owned());
+            unusable(
+                "auth.jwt.keep",
+                "is shorter than `auth.jwt.refresh`: keys would be too old before they are renewed".to_owned(),
+            );
         }
         match auth {
             Auth::Jwt if names.is_empty() => {
@@ -123,7 +126,8 @@ fn issuer(name: &str, settings: &mut Settings) -> Option<Issuer> {
     let issuer: Box<str> = settings.read(&key("issuer"), Box::default(), "the issuer's URL", |found| {
         Some(value::text(found).filter(|text| !text.is_empty())?.into())
     });
-    let url = settings.read(&key("jwks_url"), None, "a URL", |found| Some(Some(value::text(found)?.parse::<Url>().ok()?)));
+    let url =
+        settings.read(&key("jwks_url"), None, "a URL", |found| Some(Some(value::text(found)?.parse::<Url>().ok()?)));
     let file = tls::file(&["auth", "jwt", "issuers", name, "jwks_file"], "the path of a JSON file", settings);
     let keys = match (url, file) {
         (Some(_), Some(_)) => {
@@ -135,11 +139,14 @@ fn issuer(name: &str, settings: &mut Settings) -> Option<Issuer> {
         (None, None) => issuer.parse().ok().map(KeySource::Discovery),
     };
     match &keys {
-        _ if issuer.is_empty() => problems.push((key("issuer"), "is missing: it is the `iss` of the issuer's tokens".to_owned())),
+        _ if issuer.is_empty() => {
+            problems.push((key("issuer"), "is missing: it is the `iss` of the issuer's tokens".to_owned()))
+        }
         Some(KeySource::Url(url)) => problems.extend(unsafe_url(url).map(|reason| (key("jwks_url"), reason))),
         Some(KeySource::Discovery(url)) => problems.extend(unsafe_url(url).map(|reason| (key("issuer"), reason))),
         Some(KeySource::File(_)) => {}
-        None => problems.push((key("issuer"), "is not a URL, so `jwks_url` or `jwks_file` must say where its keys are".to_owned())),
+        None => problems
+            .push((key("issuer"), "is not a URL, so `jwks_url` or `jwks_file` must say where its keys are".to_owned())),
     }
     let expected = "a list of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA";
     let algorithms = settings.read(&key("algorithms"), ALGORITHMS.into(), expected, |found| {
@@ -237,4 +244,3 @@ fn table<T>(
     }
     all
 }
-

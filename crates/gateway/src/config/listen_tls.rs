@@ -53,18 +53,20 @@ pub(super) fn read(settings: &mut Settings) -> Option<ListenTls> {
     let handshakes = settings.count("listen.tls.handshakes", 1_000_000);
     let origin = settings.origin(&["listen", "tls"]);
     let [cert, key, ca] = ["cert", "key", "client_ca"].map(|last| tls::file(&["listen", "tls", last], PEM, settings));
-    let required = settings.read("listen.tls.client", None, "\"required\" or \"optional\"", |found| {
-        match value::text(found)? {
+    let required =
+        settings.read("listen.tls.client", None, "\"required\" or \"optional\"", |found| match value::text(found)? {
             "required" => Some(Some(true)),
             "optional" => Some(Some(false)),
             _ => None,
-        }
-    });
+        });
     let mut unusable = |key: &str, reason: &str| {
         settings.problem(Problem::Unusable { key: key.to_owned(), reason: reason.to_owned(), origin: origin.clone() })
     };
     match (&ca, required) {
-        (Some(_), None) => unusable("listen.tls.client", "is missing: say whether a client's certificate is \"required\" or \"optional\""),
+        (Some(_), None) => unusable(
+            "listen.tls.client",
+            "is missing: say whether a client's certificate is \"required\" or \"optional\"",
+        ),
         (None, Some(_)) => unusable("listen.tls.client", "needs `client_ca` beside it"),
         (Some(_), Some(_)) | (None, None) => {}
     }
@@ -90,17 +92,22 @@ pub(super) fn certificates(settings: &mut Settings, auth: Auth, listen: &Listen)
     if !settings.names(&["auth"]).iter().any(|below| below == "certificates") {
         return None;
     }
-    let agent = settings.read("auth.certificates.agent", None, "\"cn\", \"san_uri\" or \"san_dns\"", |found| {
-        match value::text(found)? {
-            "cn" => Some(Some(NameOf::CommonName)),
-            "san_uri" => Some(Some(NameOf::Uri)),
-            "san_dns" => Some(Some(NameOf::Dns)),
-            _ => None,
-        }
-    });
-    let prefix = settings.read("auth.certificates.prefix", "cert:".into(), "at most 64 characters", |found: &Written| {
-        Some(value::text(found).filter(|text| text.len() <= 64 && !text.chars().any(char::is_control))?.into())
-    });
+    let agent =
+        settings.read(
+            "auth.certificates.agent",
+            None,
+            "\"cn\", \"san_uri\" or \"san_dns\"",
+            |found| match value::text(found)? {
+                "cn" => Some(Some(NameOf::CommonName)),
+                "san_uri" => Some(Some(NameOf::Uri)),
+                "san_dns" => Some(Some(NameOf::Dns)),
+                _ => None,
+            },
+        );
+    let prefix =
+        settings.read("auth.certificates.prefix", "cert:".into(), "at most 64 characters", |found: &Written| {
+            Some(value::text(found).filter(|text| text.len() <= 64 && !text.chars().any(char::is_control))?.into())
+        });
     let bind = settings.read("auth.certificates.bind", false, "true or false", value::flag);
     let mut unusable = |key: &str, reason: &str| {
         settings.problem(Problem::Unusable { key: key.to_owned(), reason: reason.to_owned(), origin: origin.clone() })

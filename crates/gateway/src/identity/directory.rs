@@ -147,7 +147,13 @@ mod tests {
     use crate::identity::Identity;
 
     fn member(id: &str, enabled: bool, tokens: Vec<Token>) -> Member {
-        let identity = Identity { id: id.into(), labels: Box::default(), servers: None, policies: Default::default(), lacks: Default::default() };
+        let identity = Identity {
+            id: id.into(),
+            labels: Box::default(),
+            servers: None,
+            policies: Default::default(),
+            lacks: Default::default(),
+        };
         Member { identity, enabled, tokens }
     }
 

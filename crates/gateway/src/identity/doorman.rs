@@ -46,7 +46,12 @@ pub(crate) struct Admitted {
 
 impl Doorman {
     /// `tls` is how issuers of tokens are spoken to, and `bound` where clients come in.
-    pub(crate) fn new(config: &Config, directory: Directory, bound: SocketAddr, tls: &Tls) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(
+        config: &Config,
+        directory: Directory,
+        bound: SocketAddr,
+        tls: &Tls,
+    ) -> Result<Self, rustls::Error> {
         let mode = match config.auth {
             Auth::Anonymous => Mode::Anonymous,
             Auth::Tokens => Mode::Tokens,

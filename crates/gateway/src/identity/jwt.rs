@@ -6,9 +6,9 @@ mod discovery;
 mod fetch;
 mod issuer;
 mod keys;
-mod token;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -109,7 +109,9 @@ impl Unauthorized {
     pub(crate) fn challenge(&self) -> Option<HeaderValue> {
         self.error().map(|error| match error {
             None => HeaderValue::from_static("Bearer"),
-            Some(error) => HeaderValue::try_from(format!("Bearer error=\"{error}\"")).unwrap_or(HeaderValue::from_static("Bearer")),
+            Some(error) => {
+                HeaderValue::try_from(format!("Bearer error=\"{error}\"")).unwrap_or(HeaderValue::from_static("Bearer"))
+            }
         })
     }
 }

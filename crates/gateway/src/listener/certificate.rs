@@ -101,7 +101,9 @@ mod tests {
         check(NameOf::CommonName, None, |of| of.distinguished_name.push(DnType::CommonName, cn("")));
         check(NameOf::CommonName, None, |of| of.distinguished_name.push(DnType::CommonName, cn("al\nice")));
         check(NameOf::CommonName, None, |of| of.subject_alt_names = vec![dns("alice")]);
-        check(NameOf::Dns, Some("cert:bot.example"), |of| of.subject_alt_names = vec![dns("Bot.Example"), uri("urn:x")]);
+        check(NameOf::Dns, Some("cert:bot.example"), |of| {
+            of.subject_alt_names = vec![dns("Bot.Example"), uri("urn:x")]
+        });
         check(NameOf::Dns, None, |of| of.subject_alt_names = vec![dns("a.example"), dns("b.example")]);
         check(NameOf::Uri, Some("cert:spiffe://corp/bot"), |of| {
             of.subject_alt_names = vec![dns("a.example"), uri("spiffe://corp/bot")];

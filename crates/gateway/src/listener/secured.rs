@@ -101,7 +101,9 @@ impl Handshake {
         let certificate = match shown {
             None => None,
             // INVARIANT: a certificate that we cannot read is not the same as none
-            Some(shown) => Some(Certificate::read(shown, self.secured.names.as_ref()).ok_or(std::io::ErrorKind::InvalidData)?),
+            Some(shown) => {
+                Some(Certificate::read(shown, self.secured.names.as_ref()).ok_or(std::io::ErrorKind::InvalidData)?)
+            }
         };
         Ok((stream, certificate))
     }

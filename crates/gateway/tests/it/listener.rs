@@ -50,7 +50,8 @@ impl Files {
     }
 
     fn gate(&self, upstream: &Recorder, more: &str) -> Gate {
-        let tls = format!("[listen.tls]\ncert = \"{}\"\nkey = \"{}\"\n{more}", self.path("cert.pem"), self.path("key.pem"));
+        let tls =
+            format!("[listen.tls]\ncert = \"{}\"\nkey = \"{}\"\n{more}", self.path("cert.pem"), self.path("key.pem"));
         Plan::default().server("s", upstream.url("/mcp"), "p.json").toml(&tls).policy("p.json", OPEN).start()
     }
 
@@ -60,7 +61,12 @@ impl Files {
     }
 
     /// Connects as a client that trusts this authority, showing a certificate if there is one.
-    async fn connect(&self, to: SocketAddr, own: Option<&Pair>, alpn: &[&[u8]]) -> std::io::Result<TlsStream<TcpStream>> {
+    async fn connect(
+        &self,
+        to: SocketAddr,
+        own: Option<&Pair>,
+        alpn: &[&[u8]],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.ca.1.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -169,7 +175,13 @@ async fn without_a_certificate_that_is_required_nobody_gets_in() {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     });
     // In TLS 1.3 a client has shaken hands before it knows what became of its certificate.
-    for (own, expected) in [(Some(&good), Some(200)), (None, None), (Some(&foreign), None), (Some(&outdated), None), (Some(&for_servers), None)] {
+    for (own, expected) in [
+        (Some(&good), Some(200)),
+        (None, None),
+        (Some(&foreign), None),
+        (Some(&outdated), None),
+        (Some(&for_servers), None),
+    ] {
         let said = match files.connect(gate.data, own, &[]).await {
             Ok(mut stream) => call(&mut stream).await,
             Err(_) => None,
@@ -248,14 +260,21 @@ async fn a_certificate_can_be_all_that_an_agent_shows() {
         assert_eq!(call(&mut stream).await, Some(401));
     }
     let mut stream = files.connect(gate.data, Some(&issue("alice")), &[]).await.unwrap();
-    assert_eq!(call_at(&mut stream, "s", Some("tg_bad")).await, Some(401), "a bad token is not made good by a certificate");
+    assert_eq!(
+        call_at(&mut stream, "s", Some("tg_bad")).await,
+        Some(401),
+        "a bad token is not made good by a certificate"
+    );
 }
 
 #[tokio::test]
 async fn a_certificate_of_an_agent_that_is_known_is_that_agents() {
     let (files, upstream, clients) = (Files::new(), upstream().await, Authority::new());
     let token = NewToken::generate().unwrap();
-    let rules = format!("[auth.certificates]\nagent = \"san_dns\"\nprefix = \"\"\n{}", agent("bot", &token, "servers = [\"t\"]\n"));
+    let rules = format!(
+        "[auth.certificates]\nagent = \"san_dns\"\nprefix = \"\"\n{}",
+        agent("bot", &token, "servers = [\"t\"]\n")
+    );
     let gate = knowing_clients(&files, &clients, &upstream, "tokens", &rules).await;
     let mut stream = files.connect(gate.data, Some(&clients.issue("bot", |_| {})), &[]).await.unwrap();
     assert_eq!((call_at(&mut stream, "t", None).await, call_at(&mut stream, "s", None).await), (Some(200), Some(404)));
@@ -266,7 +285,11 @@ async fn a_token_that_was_stolen_is_of_no_use_without_the_certificate() {
     let (files, upstream, clients) = (Files::new(), upstream().await, Authority::new());
     let (bots, others) = (NewToken::generate().unwrap(), NewToken::generate().unwrap());
     for (bind, expected) in [("false", [200, 200, 200, 200]), ("true", [200, 401, 401, 401])] {
-        let rules = format!("[auth.certificates]\nagent = \"cn\"\nprefix = \"\"\nbind = {bind}\n{}{}", agent("bot", &bots, ""), agent("other", &others, ""));
+        let rules = format!(
+            "[auth.certificates]\nagent = \"cn\"\nprefix = \"\"\nbind = {bind}\n{}{}",
+            agent("bot", &bots, ""),
+            agent("other", &others, "")
+        );
         let gate = knowing_clients(&files, &clients, &upstream, "tokens", &rules).await;
         let [bot, nobody] = ["bot", "nobody"].map(|name| clients.issue("x", |params| named(params, name)));
         let mut said = Vec::new();
@@ -283,7 +306,8 @@ async fn a_token_that_names_its_certificate_wants_to_see_it() {
     let (files, upstream, clients) = (Files::new(), upstream().await, Authority::new());
     let (issuer, key) = (Issuer::start().await, SigningKey::ed("e"));
     issuer.publish([&key]);
-    let trust = format!("[listen]\nurl = \"https://gate.example\"\n[auth.jwt.issuers.corp]\nissuer = \"{}\"\n", issuer.url());
+    let trust =
+        format!("[listen]\nurl = \"https://gate.example\"\n[auth.jwt.issuers.corp]\nissuer = \"{}\"\n", issuer.url());
     let gate = knowing_clients(&files, &clients, &upstream, "jwt", &trust).await;
     let (own, other) = (clients.issue("x", |_| {}), clients.issue("x", |_| {}));
     let mut claims = issuer.claims("https://gate.example/mcp/s");
@@ -323,7 +347,11 @@ async fn handshakes_are_few_and_do_not_take_for_ever() {
 #[tokio::test]
 async fn a_handshake_does_not_hold_up_the_end() {
     let (files, upstream) = (Files::new(), upstream().await);
-    let tls = format!("[listen.tls]\ncert = \"{}\"\nkey = \"{}\"\nhandshake_timeout = \"60s\"", files.path("cert.pem"), files.path("key.pem"));
+    let tls = format!(
+        "[listen.tls]\ncert = \"{}\"\nkey = \"{}\"\nhandshake_timeout = \"60s\"",
+        files.path("cert.pem"),
+        files.path("key.pem")
+    );
     let plan = Plan::default().server("s", upstream.url("/mcp"), "p.json").toml(&tls).policy("p.json", OPEN);
     let mut gate = plan.set("bounds.drain", "60s").start();
     let _silent = TcpStream::connect(gate.data).await.unwrap();
@@ -335,7 +363,8 @@ async fn a_handshake_does_not_hold_up_the_end() {
 #[test]
 fn files_that_cannot_be_served_with() {
     let files = Files::new();
-    let (cert, key) = (format!("cert = \"{}\"", files.path("cert.pem")), format!("key = \"{}\"", files.path("key.pem")));
+    let (cert, key) =
+        (format!("cert = \"{}\"", files.path("cert.pem")), format!("key = \"{}\"", files.path("key.pem")));
     files.put("other.pem", &files.ca.issue("x", |_| {}).1.serialize_pem());
     let other = format!("key = \"{}\"", files.path("other.pem"));
     let ca = format!("client_ca = \"{}\"", files.path("key.pem"));
@@ -346,11 +375,20 @@ fn files_that_cannot_be_served_with() {
         (vec![&*cert, &other], "`listen.tls.key` cannot be used: `DIR/other.pem` is not the key of `DIR/cert.pem`"),
         (vec!["cert = \"none.pem\"", &key], "`listen.tls.cert` cannot be used: `"),
         (vec![&*cert, &key, "client = \"required\""], "`listen.tls.client` needs `client_ca` beside it"),
-        (vec![&*cert, &key, &ca, "client = \"required\""], "`listen.tls.client_ca` cannot be used: `DIR/key.pem` holds no certificate in PEM form"),
+        (
+            vec![&*cert, &key, &ca, "client = \"required\""],
+            "`listen.tls.client_ca` cannot be used: `DIR/key.pem` holds no certificate in PEM form",
+        ),
         (vec![&*cert, &key, "client_ca = \"x\""], "`listen.tls.client` is missing"),
         (vec!["client_ca = \"x\"", "client = \"optional\""], "`listen.tls.client_ca` needs `cert` and `key` beside it"),
-        (vec![&*cert, &key, "client = \"maybe\""], "`listen.tls.client` is \"maybe\", expected \"required\" or \"optional\""),
-        (vec![&*cert, &key, "[auth.certificates]", "agent = \"cn\""], "`auth.certificates` needs `listen.tls.client_ca`"),
+        (
+            vec![&*cert, &key, "client = \"maybe\""],
+            "`listen.tls.client` is \"maybe\", expected \"required\" or \"optional\"",
+        ),
+        (
+            vec![&*cert, &key, "[auth.certificates]", "agent = \"cn\""],
+            "`auth.certificates` needs `listen.tls.client_ca`",
+        ),
     ] {
         let said = refused(files.folder.path(), &format!("[listen.tls]\n{}", lines.join("\n")));
         assert!(said.starts_with(expected), "{lines:?}\n{said}");

@@ -81,7 +81,9 @@ async fn a_token_opens_the_mount_that_it_is_for() {
     assert_eq!(stand.call("s", ours.text()).await.status, 200, "ours are good too");
     assert_eq!(stand.call("t", ours.text()).await.status, 200);
     assert_eq!(called(&stand.upstream).len(), 3);
-    for url in [stand.url("t"), stand.url("s").replace("/s", ""), stand.url("s").replace("/mcp/", "/sse/"), stand.url("S")] {
+    for url in
+        [stand.url("t"), stand.url("s").replace("/s", ""), stand.url("s").replace("/mcp/", "/sse/"), stand.url("S")]
+    {
         let reply = call(&url, Some(&token)).await;
         assert_eq!(reply.status, 401, "{url}");
     }
@@ -92,7 +94,10 @@ async fn a_token_opens_the_mount_that_it_is_for() {
     assert_eq!(modern_headers(both, "tools/call", Some("a")).post(&modern_call(1, "a", json!({}))).await.status, 400);
     assert_eq!(called(&stand.upstream).len(), 3, "nobody else got through");
     let aggregate = stand.key.sign(&stand.issuer.claims(&stand.url("s").replace("/s", "")));
-    assert_eq!(McpClient::modern(client(&stand.url("s").replace("/s", ""), Some(&aggregate))).list_tools().await, ["s__a", "t__a"]);
+    assert_eq!(
+        McpClient::modern(client(&stand.url("s").replace("/s", ""), Some(&aggregate))).list_tools().await,
+        ["s__a", "t__a"]
+    );
     for request in stand.upstream.requests() {
         assert_eq!(request.header("authorization"), None);
     }
@@ -108,13 +113,22 @@ async fn a_client_is_told_where_to_get_a_token() {
     let metadata = of("/mcp/s");
     assert_eq!(challenge(&call(&stand.url("s"), None).await), format!("Bearer {metadata}, {scope}"));
     let foreign = stand.token("t", json!({}));
-    assert_eq!(challenge(&stand.call("s", &foreign).await), format!("Bearer {metadata}, {scope}, error=\"invalid_token\""));
+    assert_eq!(
+        challenge(&stand.call("s", &foreign).await),
+        format!("Bearer {metadata}, {scope}, error=\"invalid_token\"")
+    );
     let weak = stand.call("s", &stand.token("s", json!({ "scope": "tools:read" }))).await;
-    assert_eq!((weak.status, challenge(&weak)), (403, format!("Bearer {metadata}, {scope}, error=\"insufficient_scope\"")));
+    assert_eq!(
+        (weak.status, challenge(&weak)),
+        (403, format!("Bearer {metadata}, {scope}, error=\"insufficient_scope\""))
+    );
     assert_eq!(challenge(&call(&stand.url("nobody"), None).await), format!("Bearer {}", of("/mcp/nobody")));
     assert_eq!(challenge(&call(&stand.url("s\"x"), None).await), "Bearer");
     assert_eq!(challenge(&call(&stand.url("s").replace("/s", ""), None).await), format!("Bearer {}", of("/mcp")));
-    assert_eq!(challenge(&call(&stand.url("s").replace("/mcp", "/sse"), None).await), format!("Bearer {}, {scope}", of("/sse/s")));
+    assert_eq!(
+        challenge(&call(&stand.url("s").replace("/mcp", "/sse"), None).await),
+        format!("Bearer {}, {scope}", of("/sse/s"))
+    );
 
     let document = |path: &str, scopes: Value| {
         let mut document = json!({ "resource": format!("{origin}{path}"), "authorization_servers": [stand.issuer.url()], "bearer_methods_supported": ["header"] });
@@ -150,7 +164,11 @@ async fn a_client_is_told_where_to_get_a_token() {
 #[tokio::test]
 async fn there_are_no_metadata_where_nobody_signs_tokens() {
     let upstream = Recorder::mcp([tool("a")]).await;
-    let gate = Plan::default().set("auth.mode", "tokens").server("s", upstream.url("/mcp"), "p.json").policy("p.json", OPEN).start();
+    let gate = Plan::default()
+        .set("auth.mode", "tokens")
+        .server("s", upstream.url("/mcp"), "p.json")
+        .policy("p.json", OPEN)
+        .start();
     let url = format!("http://{}/.well-known/oauth-protected-resource/mcp/s", gate.data);
     let reply = HttpClient::new(url).send("GET", &[], b"").await.whole().await;
     assert_eq!((reply.status, reply.header("www-authenticate")), (401, Some("Bearer")));
@@ -197,7 +215,8 @@ async fn claims_are_what_rules_know_of_an_agent() {
         { "path": "agent.labels.team", "op": "eq", "value": "sre" }, { "path": "agent.id", "op": "eq", "value": "corp:alice" }] }] } } }"#;
     let labels = "labels = { team = \"groups.0\" }\n";
     let stand = Stand::with(policy, labels).await;
-    let is_error = async |more: Value| stand.call("s", &stand.token("s", more)).await.json()["result"]["isError"].clone();
+    let is_error =
+        async |more: Value| stand.call("s", &stand.token("s", more)).await.json()["result"]["isError"].clone();
     assert_ne!(is_error(json!({ "groups": ["sre"] })).await, true);
     assert_eq!(is_error(json!({ "groups": ["dev", "sre"] })).await, true);
     assert_eq!(is_error(json!({ "groups": ["sre"], "sub": "bob" })).await, true);
@@ -223,7 +242,8 @@ async fn a_session_is_that_of_who_opened_it() {
     let opened = client(&stand.url("s"), Some(&alice)).post(&opening).await;
     let session = opened.header("mcp-session-id").unwrap().to_owned();
     let list = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" });
-    let listed = async |token| client(&stand.url("s"), Some(token)).header("Mcp-Session-Id", &session).post(&list).await.status;
+    let listed =
+        async |token| client(&stand.url("s"), Some(token)).header("Mcp-Session-Id", &session).post(&list).await.status;
     assert_eq!(listed(&*alice).await, 200);
     assert_eq!(listed(&*bob).await, 404);
     // A new token of the same agent is as good.
@@ -296,23 +316,68 @@ fn what_cannot_be_configured() {
         ("", "`auth.jwt.issuers` are none, and `auth.mode = \"jwt\"` needs one to trust"),
         ("[auth.jwt.issuers.a]\n", "`auth.jwt.issuers.a.issuer` is missing"),
         ("[auth.jwt.issuers.a]\njwks_file = \"x\"\n", "`auth.jwt.issuers.a.issuer` is missing"),
-        ("[auth.jwt.issuers.a]\nissuer = \"http://id.example\"\n", "`auth.jwt.issuers.a.issuer` must be an https URL, or http on this machine"),
-        ("[auth.jwt.issuers.a]\nissuer = \"https://u:p@id.example\"\n", "`auth.jwt.issuers.a.issuer` may not have user information"),
+        (
+            "[auth.jwt.issuers.a]\nissuer = \"http://id.example\"\n",
+            "`auth.jwt.issuers.a.issuer` must be an https URL, or http on this machine",
+        ),
+        (
+            "[auth.jwt.issuers.a]\nissuer = \"https://u:p@id.example\"\n",
+            "`auth.jwt.issuers.a.issuer` may not have user information",
+        ),
         ("[auth.jwt.issuers.a]\nissuer = \"id\"\n", "`auth.jwt.issuers.a.issuer` is not a URL"),
-        ("[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\njwks_url = \"http://id.example\"\n", "`auth.jwt.issuers.a.jwks_url` must be an https URL"),
-        ("[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\njwks_url = \"https://id.example\"\njwks_file = \"x\"\n", "`auth.jwt.issuers.a.jwks_file` is written beside"),
-        ("[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\nalgorithms = [\"HS256\"]\n", "`auth.jwt.issuers.a.algorithms` is [\"HS256\"], expected a list of RS256"),
-        ("[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\nalgorithms = [\"none\"]\n", "`auth.jwt.issuers.a.algorithms` is [\"none\"]"),
-        ("[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\nalgorithms = []\n", "`auth.jwt.issuers.a.algorithms` is []"),
-        ("[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\nlabels = { team = 1 }\n", "`auth.jwt.issuers.a.labels.team` is 1"),
-        ("[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n[auth.jwt.issuers.b]\nissuer = \"https://id.example\"\n", "`auth.jwt.issuers.b.issuer` is that of another issuer too"),
-        ("[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\nsecret = \"x\"\n", "there is no setting `auth.jwt.issuers.a.secret`"),
-        ("[auth.jwt]\nkeep = \"1s\"\n[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n", "`auth.jwt.keep` is shorter than `auth.jwt.refresh`"),
-        ("[auth.jwt.scopes]\ns = [\"a b\"]\n[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n", "`auth.jwt.scopes.s` is [\"a b\"]"),
+        (
+            "[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\njwks_url = \"http://id.example\"\n",
+            "`auth.jwt.issuers.a.jwks_url` must be an https URL",
+        ),
+        (
+            "[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\njwks_url = \"https://id.example\"\njwks_file = \"x\"\n",
+            "`auth.jwt.issuers.a.jwks_file` is written beside",
+        ),
+        (
+            "[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\nalgorithms = [\"HS256\"]\n",
+            "`auth.jwt.issuers.a.algorithms` is [\"HS256\"], expected a list of RS256",
+        ),
+        (
+            "[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\nalgorithms = [\"none\"]\n",
+            "`auth.jwt.issuers.a.algorithms` is [\"none\"]",
+        ),
+        (
+            "[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\nalgorithms = []\n",
+            "`auth.jwt.issuers.a.algorithms` is []",
+        ),
+        (
+            "[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\nlabels = { team = 1 }\n",
+            "`auth.jwt.issuers.a.labels.team` is 1",
+        ),
+        (
+            "[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n[auth.jwt.issuers.b]\nissuer = \"https://id.example\"\n",
+            "`auth.jwt.issuers.b.issuer` is that of another issuer too",
+        ),
+        (
+            "[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\nsecret = \"x\"\n",
+            "there is no setting `auth.jwt.issuers.a.secret`",
+        ),
+        (
+            "[auth.jwt]\nkeep = \"1s\"\n[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n",
+            "`auth.jwt.keep` is shorter than `auth.jwt.refresh`",
+        ),
+        (
+            "[auth.jwt.scopes]\ns = [\"a b\"]\n[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n",
+            "`auth.jwt.scopes.s` is [\"a b\"]",
+        ),
         ("[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n", ""),
-        ("listen.url = \"https://gate.example/x\"\n[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n", "`listen.url` is \"https://gate.example/x\", expected an origin"),
-        ("listen.url = \"ftp://gate.example\"\n[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n", "`listen.url` is \"ftp://gate.example\", expected an origin"),
-        ("listen.data = \"0.0.0.0:4480\"\n[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n", "`listen.url` is missing"),
+        (
+            "listen.url = \"https://gate.example/x\"\n[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n",
+            "`listen.url` is \"https://gate.example/x\", expected an origin",
+        ),
+        (
+            "listen.url = \"ftp://gate.example\"\n[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n",
+            "`listen.url` is \"ftp://gate.example\", expected an origin",
+        ),
+        (
+            "listen.data = \"0.0.0.0:4480\"\n[auth.jwt.issuers.a]\nissuer = \"https://id.example\"\n",
+            "`listen.url` is missing",
+        ),
     ] {
         let said = refused(toml, "jwt");
         assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{toml}\n{said}");

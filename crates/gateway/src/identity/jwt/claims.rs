@@ -57,7 +57,11 @@ impl Claims {
 
     /// The claims in our words.
     pub(super) fn bearer(&self, rules: &Issuer, leeway: Duration) -> Result<Bearer, Invalid> {
-        let id = at(&self.0, &rules.agent).filter(|id| id.is_string()).and_then(plain).filter(|id| !id.is_empty()).ok_or(Invalid::Nobody)?;
+        let id = at(&self.0, &rules.agent)
+            .filter(|id| id.is_string())
+            .and_then(plain)
+            .filter(|id| !id.is_empty())
+            .ok_or(Invalid::Nobody)?;
         let agent = format!("{}{id}", rules.prefix);
         if agent.len() > MAX_TEXT || agent.starts_with(NOBODY) {
             return Err(Invalid::Nobody);

@@ -40,7 +40,9 @@ pub(super) enum NoSet {
     Set(String),
     #[error("`{0}` is not about this issuer, or does not name its `jwks_uri`")]
     Metadata(Url),
-    #[error("`{0}` is where the issuer says that its keys are, and keys are only taken from an https URL, or one of its own origin")]
+    #[error(
+        "`{0}` is where the issuer says that its keys are, and keys are only taken from an https URL, or one of its own origin"
+    )]
     Place(String),
 }
 
@@ -58,7 +60,8 @@ impl Source {
     pub(super) async fn get(&self) -> Result<Keys, NoSet> {
         let (text, from) = match &self.place {
             Place::File(path) => {
-                let text = config::read_text(path).map_err(|error| NoSet::File { file: path.clone(), reason: error.to_string() })?;
+                let text = config::read_text(path)
+                    .map_err(|error| NoSet::File { file: path.clone(), reason: error.to_string() })?;
                 (text, path.display().to_string())
             }
             Place::Url(url) => (self.fetch(url, true).await?, url.to_string()),
@@ -177,7 +180,9 @@ mod tests {
 
     #[test]
     fn an_issuer_cannot_send_us_to_another_machine_in_the_clear() {
-        let of = |issuer: &str, place: &str| keys_of(&issuer.parse().unwrap(), place).map(|(url, own)| (url.to_string(), own)).ok();
+        let of = |issuer: &str, place: &str| {
+            keys_of(&issuer.parse().unwrap(), place).map(|(url, own)| (url.to_string(), own)).ok()
+        };
         assert_eq!(of("https://a.example/x", "https://a.example/k"), Some(("https://a.example/k".into(), true)));
         assert_eq!(of("https://a.example", "https://b.example/k"), Some(("https://b.example/k".into(), false)));
         assert_eq!(of("http://127.0.0.1:9", "http://127.0.0.1:9/k"), Some(("http://127.0.0.1:9/k".into(), true)));

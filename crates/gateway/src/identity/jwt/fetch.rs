@@ -39,7 +39,8 @@ async fn whole(road: &Road, url: &Uri) -> Result<String, NoDocument> {
     let broken = |error: &(dyn Error + 'static)| NoDocument::Broken(url.clone(), crate::policies::chain(error));
     let connector = guard::connector(road, PATIENCE);
     // One request now and then: a pool of its own ends with it.
-    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+    let client: Client<_, Empty<Bytes>> =
+        Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
     let request = Request::get(url)
         .header(ACCEPT, "application/json")
         .header(USER_AGENT, concat!("toolgate/", env!("CARGO_PKG_VERSION")))

@@ -129,10 +129,14 @@ impl Issuer {
     fn tell(&self, got: &Result<Keys, super::discovery::NoSet>, failing: bool) {
         let issuer = &*self.rules.name;
         match got {
-            Ok(keys) if keys.len() == 0 => tracing::warn!(issuer, "the issuer has no key that verifies signatures: its tokens are refused"),
+            Ok(keys) if keys.len() == 0 => {
+                tracing::warn!(issuer, "the issuer has no key that verifies signatures: its tokens are refused")
+            }
             Ok(keys) if failing => tracing::info!(issuer, keys = keys.len(), "the issuer's keys can be had again"),
             Ok(keys) => tracing::debug!(issuer, keys = keys.len(), "keys were fetched"),
-            Err(error) if failing => tracing::debug!(issuer, error = chain(error), "the issuer's keys still cannot be had"),
+            Err(error) if failing => {
+                tracing::debug!(issuer, error = chain(error), "the issuer's keys still cannot be had")
+            }
             Err(error) => tracing::warn!(issuer, error = chain(error), "the issuer's keys cannot be had"),
         }
     }

@@ -72,9 +72,8 @@ impl Key {
     fn parse(jwk: &Map<String, Value>) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         let for_signatures = jwk.get("use").is_none_or(|used| used == "sig");
-        let verifies = jwk.get("key_ops").is_none_or(|ops| {
-            ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify"))
-        });
+        let verifies =
+            jwk.get("key_ops").is_none_or(|ops| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify")));
         if !for_signatures || !verifies {
             return None;
         }

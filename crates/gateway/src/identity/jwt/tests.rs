@@ -126,8 +126,14 @@ async fn what_makes_a_token_bad() {
         (json!({ "sub": "al\nice" }), "the token does not say whose it is"),
         (json!({ "sub": "a".repeat(300) }), "the token does not say whose it is"),
         (json!({ "cnf": { "jkt": "x" } }), "the token is bound to its holder in a way that this gateway cannot check"),
-        (json!({ "cnf": { "x5t#S256": "x" } }), "the token is bound to its holder in a way that this gateway cannot check"),
-        (json!({ "cnf": { "x5t#S256": "A".repeat(43), "jkt": "x" } }), "the token is bound to its holder in a way that this gateway cannot check"),
+        (
+            json!({ "cnf": { "x5t#S256": "x" } }),
+            "the token is bound to its holder in a way that this gateway cannot check",
+        ),
+        (
+            json!({ "cnf": { "x5t#S256": "A".repeat(43), "jkt": "x" } }),
+            "the token is bound to its holder in a way that this gateway cannot check",
+        ),
         (json!({ "cnf": true }), "the token is bound to its holder in a way that this gateway cannot check"),
     ] {
         assert_eq!(trusting.says(&ec.sign(&with(&good, changes.clone()))).await, expected, "{changes}");
@@ -135,7 +141,8 @@ async fn what_makes_a_token_bad() {
 
     // The header.
     let claims = good.to_string();
-    let none = format!("{}.{}.", BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), BASE64_URL_SAFE_NO_PAD.encode(&claims));
+    let none =
+        format!("{}.{}.", BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), BASE64_URL_SAFE_NO_PAD.encode(&claims));
     assert_eq!(trusting.says(&none).await, "the token does not have the three parts of a signed JWT");
     for (changes, expected) in [
         (json!({ "alg": "none" }), "the token's algorithm is not one that is accepted from its issuer"),
@@ -154,7 +161,10 @@ async fn what_makes_a_token_bad() {
         (json!({ "typ": 1 }), "the token's `typ` is not that of an access token"),
         (json!({ "typ": "JWT" }), "corp:alice"),
         (json!({ "typ": "application/AT+JWT" }), "corp:alice"),
-        (json!({ "crit": ["b64"], "b64": false }), "the token has a `crit` header, of which this gateway knows no extension"),
+        (
+            json!({ "crit": ["b64"], "b64": false }),
+            "the token has a `crit` header, of which this gateway knows no extension",
+        ),
         (json!({ "crit": [] }), "the token has a `crit` header, of which this gateway knows no extension"),
         (json!({ "kid": "other" }), "the token is signed with a key that its issuer does not have"),
         (json!({ "kid": "enc" }), "the token is signed with a key that its issuer does not have"),
@@ -165,10 +175,15 @@ async fn what_makes_a_token_bad() {
         let token = ec.sign_text(&with(&ec.head(), changes.clone()).to_string(), &claims);
         assert_eq!(trusting.says(&token).await, expected, "{changes}");
     }
-    assert_eq!(trusting.says(&rsa.by("PS256").sign(&good)).await, "the token's key is for another algorithm", "it is RS256's");
+    assert_eq!(
+        trusting.says(&rsa.by("PS256").sign(&good)).await,
+        "the token's key is for another algorithm",
+        "it is RS256's"
+    );
 
     // Whoever brings his own key.
-    let (mallory, head) = (SigningKey::ec("e"), json!({ "alg": "ES256", "kid": "e", "typ": "JWT", "jwk": SigningKey::ec("e").jwk() }));
+    let (mallory, head) =
+        (SigningKey::ec("e"), json!({ "alg": "ES256", "kid": "e", "typ": "JWT", "jwk": SigningKey::ec("e").jwk() }));
     assert_eq!(trusting.says(&mallory.sign(&good)).await, "the token's signature is wrong");
     assert_eq!(trusting.says(&mallory.sign_text(&head.to_string(), &claims)).await, "the token's signature is wrong");
 
@@ -181,14 +196,29 @@ async fn what_makes_a_token_bad() {
     for (token, expected) in [
         (ec.sign_text(&head, &twice), "a part of the token is not a JSON object that all read alike"),
         (ec.sign_text(&head, &deep), "a part of the token is not a JSON object that all read alike"),
-        (ec.sign_text(&head.replacen('{', r#"{"kid":"x","#, 1), &claims), "a part of the token is not a JSON object that all read alike"),
-        (ec.sign_text(&head, &format!("{claims} {{}}")), "a part of the token is not a JSON object that all read alike"),
+        (
+            ec.sign_text(&head.replacen('{', r#"{"kid":"x","#, 1), &claims),
+            "a part of the token is not a JSON object that all read alike",
+        ),
+        (
+            ec.sign_text(&head, &format!("{claims} {{}}")),
+            "a part of the token is not a JSON object that all read alike",
+        ),
         (ec.sign_text(&head, &format!("[{claims}]")), "a part of the token is not a JSON object that all read alike"),
         (ec.sign_text(&head, "claims"), "a part of the token is not a JSON object that all read alike"),
-        (ec.sign_text(&head, &format!("\u{feff}{claims}")), "a part of the token is not a JSON object that all read alike"),
-        (ec.sign_text(&head, &claims.replacen('{', &format!("{{\"x\":\"{}\",", "x".repeat(16_000)), 1)), "the token is larger than 16384 bytes"),
+        (
+            ec.sign_text(&head, &format!("\u{feff}{claims}")),
+            "a part of the token is not a JSON object that all read alike",
+        ),
+        (
+            ec.sign_text(&head, &claims.replacen('{', &format!("{{\"x\":\"{}\",", "x".repeat(16_000)), 1)),
+            "the token is larger than 16384 bytes",
+        ),
         (format!("{}.{changed}.{}", parts[0], parts[2]), "the token's signature is wrong"),
-        (format!("{}.{}.{}", parts[0], parts[1], BASE64_URL_SAFE_NO_PAD.encode([0; 64])), "the token's signature is wrong"),
+        (
+            format!("{}.{}.{}", parts[0], parts[1], BASE64_URL_SAFE_NO_PAD.encode([0; 64])),
+            "the token's signature is wrong",
+        ),
         (format!("{token}="), "the token's signature is wrong"),
         (format!("{}=.{}.{}", parts[0], parts[1], parts[2]), "a part of the token is not base64url"),
         (format!("{}.{}.", parts[0], parts[1]), "the token does not have the three parts of a signed JWT"),
@@ -218,7 +248,11 @@ async fn the_public_key_is_no_secret_to_sign_with() {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
         let token = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag));
         assert_eq!(trusting.says(&token).await, Invalid::Algorithm.to_string());
-        let as_rsa = token.replacen(&head, &BASE64_URL_SAFE_NO_PAD.encode(json!({ "alg": "RS256", "kid": kid, "typ": "JWT" }).to_string()), 1);
+        let as_rsa = token.replacen(
+            &head,
+            &BASE64_URL_SAFE_NO_PAD.encode(json!({ "alg": "RS256", "kid": kid, "typ": "JWT" }).to_string()),
+            1,
+        );
         assert_ne!(trusting.says(&as_rsa).await, "corp:alice");
     }
 }
@@ -228,9 +262,18 @@ async fn what_claims_become() {
     let issuer = Issuer::start().await;
     let key = SigningKey::ec("e");
     issuer.publish([&key]);
-    let labels = [("team", "groups.0"), ("org", "org.name"), ("site", "https://corp.example/site"), ("level", "level"), ("none", "groups.9"), ("table", "org"), ("deep", "org.x.y.z")];
+    let labels = [
+        ("team", "groups.0"),
+        ("org", "org.name"),
+        ("site", "https://corp.example/site"),
+        ("level", "level"),
+        ("none", "groups.9"),
+        ("table", "org"),
+        ("deep", "org.x.y.z"),
+    ];
     let labels = labels.map(|(label, path)| (label.into(), path.into())).into();
-    let rules = config::Issuer { agent: "act.client_id".into(), labels, audience: vec!["toolgate".into()], ..rules(&issuer) };
+    let rules =
+        config::Issuer { agent: "act.client_id".into(), labels, audience: vec!["toolgate".into()], ..rules(&issuer) };
     let trusting = trusting(vec![rules]);
     let claims = json!({
         "aud": "toolgate", "act": { "client_id": "robot" }, "groups": ["sre", "dev"], "org": { "name": "it", "x": { "y.z": "odd" } }, "level": 3,
@@ -282,7 +325,10 @@ async fn a_flood_of_unknown_keys_asks_once() {
     assert_eq!(issuer.fetches(), 1);
     let stranger = SigningKey::ec("e");
     let flood: Vec<String> = (0..500)
-        .map(|n| stranger.sign_text(&with(&stranger.head(), json!({ "kid": format!("k{n}") })).to_string(), &claims.to_string()))
+        .map(|n| {
+            stranger
+                .sign_text(&with(&stranger.head(), json!({ "kid": format!("k{n}") })).to_string(), &claims.to_string())
+        })
         .collect();
     let now = Now::read();
     let verdicts = flood.iter().map(|token| trusting.says_at(token, now));
@@ -296,7 +342,9 @@ async fn a_flood_of_unknown_keys_asks_once() {
     // What cannot pass anyway asks for nothing.
     let later = Now { at: now.at + 2 * GAP, ..now };
     let expired = with(&claims, json!({ "exp": 1 })).to_string();
-    trusting.says_at(&stranger.sign_text(&with(&stranger.head(), json!({ "kid": "k" })).to_string(), &expired), later).await;
+    trusting
+        .says_at(&stranger.sign_text(&with(&stranger.head(), json!({ "kid": "k" })).to_string(), &expired), later)
+        .await;
     assert_eq!(issuer.fetches(), 3);
 }
 
@@ -312,11 +360,18 @@ async fn an_issuer_that_is_down_is_trusted_for_a_while() {
     let now = Now::read();
     let after = |seconds| Now { at: now.at + Duration::from_secs(seconds), ..now };
     assert_eq!(trusting.says_at(&token, after(3_500)).await, "corp:alice");
-    assert_eq!(trusting.says_at(&token, after(3_601)).await, "the keys of the token's issuer cannot be had now: try again later");
+    assert_eq!(
+        trusting.says_at(&token, after(3_601)).await,
+        "the keys of the token's issuer cannot be had now: try again later"
+    );
     issuer.is_down(false);
     assert_ne!(trusting.says_at(&token, after(3_601)).await, "corp:alice", "it was asked just now");
     // It is asked again; that the clock of this test ran ahead does not make the keys old.
-    assert_eq!(trusting.says_at(&token, after(3_700)).await.contains("cannot be had"), true, "keys are as old as the clock says");
+    assert_eq!(
+        trusting.says_at(&token, after(3_700)).await.contains("cannot be had"),
+        true,
+        "keys are as old as the clock says"
+    );
     assert_eq!(trusting.says(&token).await, "corp:alice");
 }
 
@@ -338,7 +393,8 @@ async fn an_issuer_that_never_was_there_lets_nobody_in() {
 #[tokio::test]
 async fn keys_are_found_by_what_the_issuer_says_of_itself() {
     let key = SigningKey::ec("e");
-    let discovered = |issuer: &Issuer| config::Issuer { keys: KeySource::Discovery(issuer.url().parse().unwrap()), ..rules(issuer) };
+    let discovered =
+        |issuer: &Issuer| config::Issuer { keys: KeySource::Discovery(issuer.url().parse().unwrap()), ..rules(issuer) };
     let issuer = Issuer::start().await;
     issuer.publish([&key]);
     assert_eq!(trusting(vec![discovered(&issuer)]).says(&key.sign(&issuer.claims(MOUNT))).await, "corp:alice");
@@ -383,7 +439,8 @@ async fn each_issuer_signs_for_itself() {
     let (first, second) = (SigningKey::ec("e"), SigningKey::ec("e"));
     one.publish([&first]);
     two.publish([&second]);
-    let trusting = trusting(vec![rules(&one), config::Issuer { name: "other".into(), prefix: "".into(), ..rules(&two) }]);
+    let trusting =
+        trusting(vec![rules(&one), config::Issuer { name: "other".into(), prefix: "".into(), ..rules(&two) }]);
     assert_eq!(trusting.says(&first.sign(&one.claims(MOUNT))).await, "corp:alice");
     assert_eq!(trusting.says(&second.sign(&two.claims(MOUNT))).await, "alice");
     assert_eq!(trusting.says(&second.sign(&one.claims(MOUNT))).await, "the token's signature is wrong");
