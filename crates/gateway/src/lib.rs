@@ -57,10 +57,10 @@ mod worker;
 pub use act::Act;
 pub use admin::{AdminBody, AdminReply, AdminRequest, AdminService};
 pub use audit::AuditError;
-pub use credentials::{BadKey, Unopened, Vault};
 pub use control::{
     AgentView, ApplyError, AuditStatus, Control, Fault, Managed, NotRecorded, PolicyView, ServerView, What,
 };
+pub use credentials::{BadKey, Unopened, Vault};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
 pub use events::{Ear, Event, Heard};
 pub use identity::{DirectoryError, InvalidLabel, NewToken};

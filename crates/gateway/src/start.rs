@@ -131,8 +131,6 @@ impl Gateway {
         let (alive, ended) = oneshot::channel::<()>();
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
-        let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
-        let secured = secured.transpose()?.map(Arc::new);
         let made = match Made::of(&config, &runtime, data_at, draining) {
             Ok(made) => made,
             Err(why) => {
@@ -140,7 +138,7 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, keeper, policies, builtins, nursery } = made;
+        let Made { shared, secured, keeper, policies, builtins, nursery } = made;
         let index = keeper.store().cloned().filter(|_| config.audit.index);
         if index.is_some() {
             shared.audit.ships();
@@ -167,13 +165,13 @@ impl Gateway {
         let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies), Arc::clone(&shared)));
-            tokio::spawn(async move { keeps.follow().await });
             for keeper in shared.doorman.keepers() {
                 tokio::spawn(keeper);
             }
             if let Some(secured) = secured {
                 tokio::spawn(secured.watch());
             }
+            tokio::spawn(async move { keeps.follow().await });
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             let keeping = Arc::clone(&shared);
             tokio::spawn(async move { keeping.limits.keep().await });
@@ -266,6 +264,7 @@ fn thread_on<F: Future<Output = ()>>(
 /// All that may be wrong, found not to be.
 struct Made {
     shared: Arc<Shared>,
+    secured: Option<Arc<Secured>>,
     keeper: Arc<Keeper>,
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
@@ -283,6 +282,8 @@ impl Made {
         let (bounds, tls) = (Arc::clone(&here.bounds), here.tls.clone());
         let mut files = Files::load(config, &here)?;
         let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
+        let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
+        let secured = secured.transpose()?.map(Arc::new);
         let read = read_store(config.store.url.as_ref(), runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
         let (keeper, registry, agents) = Keeper::new(Frame::new(config, here, files)?, read)?;
@@ -308,7 +309,7 @@ impl Made {
             draining,
             bounds,
         });
-        Ok(Self { shared, keeper: Arc::new(keeper), policies, builtins, nursery })
+        Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery })
     }
 }
 

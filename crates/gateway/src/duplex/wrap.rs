@@ -48,7 +48,7 @@ pub async fn wrap(
     let limits = start::limits(&config, policies.iter())?;
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let shared = Arc::new(Shared {
-        doorman: Doorman::new(&config, Directory::default(), nowhere, &tls)?, // the same
+        doorman: Doorman::new(&config, Directory::default(), nowhere, &tls)?, // who comes is the client, and nobody asks
         failures: Failures::default(),
         doors: Doors::new(&config.listen, nowhere), // never asked: nobody comes by HTTP
         registry: registry::Current::new(registry),
