@@ -8,6 +8,7 @@ mod cpu;
 mod crossing;
 mod decisions;
 mod engines;
+mod keeping;
 mod load;
 mod message;
 mod report;
@@ -15,10 +16,12 @@ mod sessions;
 mod stage;
 mod wrap;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
+pub(crate) use self::report::MAX_SESSION_BYTES;
 use self::report::Report;
 use crate::e2e::stand;
 
@@ -40,6 +43,7 @@ struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Calls,
+    Keeping,
     Crossing,
     Wrap,
     Aggregate,
@@ -48,7 +52,7 @@ enum Part {
     Engines,
 }
 
-const PARTS: &str = "--only calls|crossing|wrap|aggregate|sessions|decisions";
+const PARTS: &str = "--only calls|keeping|crossing|wrap|aggregate|sessions|decisions";
 
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let (plan, write) = read(arguments)?;
@@ -64,6 +68,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         if plan.includes(Part::Calls) {
             report.calls = runtime.block_on(calls::measure(&plan, &binaries, &folder))?;
+        }
+        if plan.includes(Part::Keeping) {
+            report.keeping = Some(runtime.block_on(keeping::measure(&plan, &binaries, &folder))?);
         }
         if plan.includes(Part::Crossing) {
             report.crossings = runtime.block_on(crossing::measure(&plan, &binaries, &folder))?;
@@ -86,6 +93,13 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         report.write()?;
     }
     Ok(())
+}
+
+/// What an idle legacy session costs, of so many.
+pub(crate) async fn session_bytes(sessions: usize, folder: &Path) -> anyhow::Result<u64> {
+    let (plan, _) = read(&[])?;
+    let plan = Plan { sessions, ..plan };
+    Ok(sessions::measure(&plan, &stage::Binaries::build()?, folder).await?.bytes_each)
 }
 
 impl Plan {
@@ -140,6 +154,7 @@ fn read(arguments: &[String]) -> anyhow::Result<(Plan, bool)> {
 fn part(name: &str) -> Option<Part> {
     match name {
         "calls" => Some(Part::Calls),
+        "keeping" => Some(Part::Keeping),
         "crossing" => Some(Part::Crossing),
         "wrap" => Some(Part::Wrap),
         "aggregate" => Some(Part::Aggregate),

@@ -3,6 +3,7 @@
 //! `--smoke` makes fewer calls; `--real` looks at real servers only, with `--direct` without a gateway. `--matrix` is another matter: see
 //! [`matrix`].
 
+mod contract;
 mod matrix;
 mod python;
 mod real;
@@ -57,7 +58,8 @@ const PAIRS: [Pair; 19] = [
     (Client::TypeScript("v2"), "modern", "finetuning", 0),
 ];
 
-const USAGE: &str = "usage: cargo xtask e2e [--smoke] [--release], cargo xtask e2e --real [--direct] [--only TEXT] [--release], \
+const USAGE: &str = "usage: cargo xtask e2e [--smoke] [--release], cargo xtask e2e --contract [--smoke] [--release], \
+                     cargo xtask e2e --real [--direct] [--only TEXT] [--release], \
                      or cargo xtask e2e --matrix [--check] [--smoke] [--only TEXT] [--release]";
 
 /// In a smoke run only every so many-th of the calls is made.
@@ -69,7 +71,7 @@ const ISOLATION: u32 = 100_000;
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let (mut profile, mut divisor) = (Profile::Debug, 1);
     let (mut is_matrix, mut check, mut only) = (false, false, None);
-    let (mut is_real, mut direct) = (false, false);
+    let (mut is_real, mut direct, mut is_contract) = (false, false, false);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -79,12 +81,16 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             "--check" => check = true,
             "--real" => is_real = true,
             "--direct" => direct = true,
+            "--contract" => is_contract = true,
             "--only" => only = Some(arguments.next().context(USAGE)?.clone()),
             other => bail!("unknown argument `{other}`; {USAGE}"),
         }
     }
     if is_matrix {
         return matrix::run(&matrix::Wanted { only, smoke: divisor == SMOKE, check, profile });
+    }
+    if is_contract {
+        return contract::check(profile, divisor == SMOKE);
     }
     let mut failures = if is_real { 0 } else { pairs(profile, divisor)? + matrix::smoke(profile)? };
     let real = real::look(profile, direct, only.as_deref())?;

@@ -10,7 +10,9 @@ mod fuzz;
 mod lint;
 mod nightly;
 mod readme;
+mod services;
 mod shell;
+mod soak;
 mod test;
 mod tidy;
 
@@ -22,7 +24,7 @@ struct Command {
     run: fn(&[String]) -> anyhow::Result<()>,
 }
 
-const COMMANDS: [Command; 12] = [
+const COMMANDS: [Command; 14] = [
     Command {
         name: "ci",
         about: "everything below that CI does, in order; or only the steps that are named",
@@ -32,6 +34,11 @@ const COMMANDS: [Command; 12] = [
     Command { name: "tidy", about: "crate graph, heads of files, manifests, links", run: tidy::run },
     Command { name: "lint", about: "clippy, rustdoc, cargo-deny, cargo-machete, typos", run: lint::run },
     Command { name: "test", about: "all tests, doctests, and the loom models", run: test::run },
+    Command {
+        name: "services",
+        about: "PostgreSQL and Redis for tests: `services COMMAND…`, or until a signal",
+        run: services::run,
+    },
     Command { name: "readme", about: "the commands of README.md, run as written", run: readme::run },
     Command {
         name: "conformance",
@@ -39,6 +46,11 @@ const COMMANDS: [Command; 12] = [
         run: conformance::run,
     },
     Command { name: "e2e", about: "real clients through the gateway to real servers", run: e2e::run },
+    Command {
+        name: "soak",
+        about: "what must hold when machines fail, under load; `--large` is long, `--planted` tests the tests",
+        run: soak::run,
+    },
     Command {
         name: "bench",
         about: "costs as ratios against a bare proxy; `--smoke` is short, `--engines` is of decisions beside other engines",

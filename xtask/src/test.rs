@@ -1,14 +1,19 @@
-//! All tests. Without cargo-nextest, plain `cargo test` does the same, only slower.
+//! All tests, with the services that some of them need. Without cargo-nextest, plain `cargo test` does the same, only slower.
 
+use crate::services::Services;
 use crate::shell::{cargo, has, run as sh};
 
 pub(crate) fn run(_: &[String]) -> anyhow::Result<()> {
+    // With them in its environment, no test is skipped.
+    let services = Services::start()?;
     if has("cargo-nextest") {
-        sh(&mut cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]))?;
+        let tests = ["nextest", "run", "--workspace", "--locked", "--no-fail-fast"];
+        sh(cargo(&tests).envs(services.variables()))?;
         sh(&mut cargo(&["test", "--workspace", "--locked", "--doc"]))?;
     } else {
-        sh(&mut cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]))?;
+        sh(cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]).envs(services.variables()))?;
     }
+    drop(services);
     loom()
 }
 

@@ -1,11 +1,17 @@
-//! The admin listener: is the process alive, and is it ready for calls.
+//! The admin listener: is the process alive, and is it ready for calls. Everything else there is answered by a service that others
+//! bring along; without one there is nothing else.
 
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method as Verb, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -14,36 +20,54 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::head::Doors;
+use crate::patience::Patience;
 use crate::pipeline::Shared;
 use crate::stdio::Doing;
 use crate::worker;
 
+/// What comes in at the admin listener, its body not yet read.
+pub type AdminRequest = Request<Incoming>;
+pub type AdminBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+pub type AdminReply = Response<AdminBody>;
+
+/// Answers what is asked at the admin listener, but for `/healthz` and `/readyz`. `Host` and `Origin` were looked at; who asks was not,
+/// and nothing bounds the body or the time yet.
+pub trait AdminService: Send + Sync + 'static {
+    fn answer(&self, request: AdminRequest, peer: IpAddr) -> Pin<Box<dyn Future<Output = AdminReply> + Send>>;
+}
+
 pub(crate) struct Admin {
     pub(crate) shared: Arc<Shared>,
     pub(crate) doors: Doors,
+    pub(crate) service: Option<Arc<dyn AdminService>>,
 }
 
 /// Connections to the admin listener; more are closed at once.
 const MAX_CONNECTIONS: usize = 64;
 
+/// An answer of the admin API begins within this time.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+
 pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
-    let header_timeout = admin.shared.bounds.header_timeout;
+    let bounds = Arc::clone(&admin.shared.bounds);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(worker::BREATH).await;
             continue;
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         let admin = Arc::clone(&admin);
         let service = service_fn(move |request| {
-            let reply = admin.answer(&request);
-            async move { Ok::<_, std::convert::Infallible>(reply) }
+            let admin = Arc::clone(&admin);
+            async move { Ok::<_, Infallible>(admin.answer(request, peer.ip()).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(header_timeout)
-            .serve_connection(TokioIo::new(stream), service);
+            .header_read_timeout(bounds.header_timeout)
+            .max_headers(bounds.headers.get())
+            .max_header_size(bounds.header_bytes)
+            .serve_connection(TokioIo::new(Patience::new(stream, bounds.write_timeout)), service);
         tokio::spawn(async move {
             _ = connection.await;
             drop(place);
@@ -52,21 +76,30 @@ pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
 }
 
 impl Admin {
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: AdminRequest, peer: IpAddr) -> AdminReply {
         if self.doors.check(request.headers()).is_err() {
             return text(StatusCode::FORBIDDEN, "forbidden\n".into());
         }
         let read = matches!(*request.method(), Verb::GET | Verb::HEAD);
-        match request.uri().path() {
-            "/healthz" | "/readyz" if !read => text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n".into()),
-            "/healthz" => text(StatusCode::OK, "ok\n".into()),
-            "/readyz" => self.ready(request.uri().query() == Some("verbose")),
-            _ => text(StatusCode::NOT_FOUND, "there are /healthz and /readyz\n".into()),
+        match (request.uri().path(), &self.service) {
+            ("/healthz" | "/readyz", _) if !read => text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n".into()),
+            ("/healthz", _) => text(StatusCode::OK, "ok\n".into()),
+            ("/readyz", _) => self.ready(request.uri().query() == Some("verbose")),
+            (_, Some(service)) => {
+                // On a task of its own: who hangs up, or waits no longer, leaves no change half done.
+                let answer = tokio::spawn(service.answer(request, peer));
+                match tokio::time::timeout(ANSWER_TIME, answer).await {
+                    Ok(Ok(reply)) => reply,
+                    Ok(Err(_)) => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is a defect"),
+                    Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "timeout", "it took too long"),
+                }
+            }
+            (_, None) => text(StatusCode::NOT_FOUND, "there are /healthz and /readyz\n".into()),
         }
     }
 
     /// Ready means: calls are judged by a policy that is whole. A file that went bad since does not change that, but shows.
-    fn ready(&self, verbose: bool) -> Response<Full<Bytes>> {
+    fn ready(&self, verbose: bool) -> AdminReply {
         let draining = *self.shared.draining.borrow();
         let audit = self.shared.audit.status();
         let stuck = audit.as_ref().and_then(|(status, _)| status.trouble.as_deref());
@@ -107,9 +140,23 @@ impl Admin {
     }
 }
 
-fn text(status: StatusCode, said: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(said));
+fn text(status: StatusCode, said: String) -> AdminReply {
+    let body = Full::from(said).map_err(|never: Infallible| match never {});
+    let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// As the service says it, when the service cannot.
+fn problem(status: StatusCode, code: &str, title: &str) -> AdminReply {
+    let code_of = status.as_u16();
+    let mut response = text(
+        status,
+        format!(
+            r#"{{"type":"urn:toolgate:problem:{code}","title":"{title}","status":{code_of},"detail":"{title}","code":"{code}"}}"#
+        ),
+    );
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
 }

@@ -34,6 +34,7 @@ use self::kind::Kind;
 pub(crate) use self::patience::Doubt;
 pub(crate) use self::seal::{NoKey, Seal};
 use self::session::Joints;
+use crate::agent::Agent;
 use crate::config;
 use crate::head;
 use crate::modern::{self, Claim};
@@ -71,11 +72,11 @@ impl Aggregate {
     }
 
     /// The session is in use, and those inside, though its client says nothing.
-    pub(crate) fn touch(&self, session: &str, mounts: &Sessions) {
-        let Some(joint) = self.sessions.find(session) else { return };
+    pub(crate) fn touch(&self, session: &str, agent: &Agent, mounts: &Sessions) {
+        let Some(joint) = self.sessions.find(session, agent) else { return };
         for (server, inner) in joint.open() {
             if let Ok(id) = inner.id.to_str() {
-                mounts.find(id, &server);
+                mounts.find(id, &server, agent);
             }
         }
     }
@@ -88,9 +89,9 @@ impl Pipeline {
         verb: &Verb,
         headers: HeaderMap,
         body: hyper::body::Incoming,
-        peer: &Peer,
+        (peer, registry): (&Peer, Arc<Registry>),
     ) -> Result<Reply, Refused> {
-        let mount = Mount::new(self, headers, peer.clone());
+        let mount = Mount::new(self, headers, peer.clone(), registry);
         match *verb {
             Verb::POST => {
                 head::media(&mount.headers)?;
@@ -114,8 +115,7 @@ pub(crate) struct Mount {
 }
 
 impl Mount {
-    pub(crate) fn new(pipeline: &Pipeline, headers: HeaderMap, peer: Peer) -> Self {
-        let registry = pipeline.shared.registry.load();
+    pub(crate) fn new(pipeline: &Pipeline, headers: HeaderMap, peer: Peer, registry: Arc<Registry>) -> Self {
         Self { pipeline: pipeline.clone(), headers: Arc::new(headers), peer, registry }
     }
 

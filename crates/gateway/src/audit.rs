@@ -14,6 +14,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::act::Act;
 use crate::agent::Agent;
 use crate::config;
 use crate::judge::Cleared;
@@ -132,6 +133,27 @@ impl Audit {
         let method = refused.to.method.map_or("(unknown)", mcp::Method::as_str);
         let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
         self.refused(&about, refused, None);
+    }
+
+    /// So many more of a peer's requests were refused since the last of these, for want of a token that is good.
+    pub(crate) fn unauthorized(&self, peer: &str, more: u64) {
+        let about = About { server: "(unknown)", agent: peer, method: "(unknown)", subject: None, policy: "" };
+        let mut record = Text::decision(&about, "refused", "unauthorized", "(protocol)");
+        record.raw("more", &more.to_string());
+        self.later(&record.end());
+    }
+
+    /// What an admin does, on record. It may be done when this returns, and not before.
+    pub(crate) async fn act(&self, act: &Act<'_>) -> Result<(), NotWritten> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let mut record = Text::new("admin");
+        for (key, value) in act.texts() {
+            record.text(key, &visible(value));
+        }
+        for (key, value) in act.numbers() {
+            record.raw(key, &value.to_string());
+        }
+        open.opened.journal.append(&record.end()).await.map(drop)
     }
 
     /// What calls are judged by is not as it was.

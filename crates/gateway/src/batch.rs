@@ -79,7 +79,7 @@ async fn one(mount: &impl Mount, element: &RawValue, feed: &mpsc::Sender<Bytes>)
             refused.reply()
         }
     };
-    let is_stream = matches!(reply.body(), Out::Relay(_) | Out::Merged(_) | Out::Fed(_));
+    let is_stream = matches!(reply.body(), Out::Relay(_) | Out::Merged(_) | Out::Fed(_) | Out::Until(..));
     let mut body = reply.into_body();
     while let Some(Ok(frame)) = body.frame().await {
         let Ok(data) = frame.into_data() else { continue };

@@ -1,9 +1,11 @@
 //! What the operator decided, checked. The written form lies in layers (`config/layers.rs`); here every value has its type and its bounds,
 //! and a `Config` that exists may be run as it is.
 
+mod agents;
 mod aggregate;
 mod client;
 mod command;
+mod credentials;
 mod document;
 mod error;
 mod headers;
@@ -26,9 +28,12 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Authority;
 
+pub(crate) use self::agents::check_labels;
+pub use self::agents::{Agent, AgentId, InvalidAgentId, Token};
 pub use self::aggregate::Aggregate;
 pub use self::client::Wrapped;
 pub use self::command::{Command, Environment};
+pub use self::credentials::{AgentCredentials, ClientCredentials, ClientSecretIn, Credentials};
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
 pub use self::layers::{ConfigFile, Layers};
@@ -56,6 +61,8 @@ pub struct Config {
     /// Empty when nothing is configured.
     pub servers: BTreeMap<ServerId, Server>,
     pub auth: Auth,
+    /// Those that files name; the store may know more.
+    pub agents: BTreeMap<AgentId, Agent>,
     pub audit: Audit,
     pub limits: Limits,
     pub store: Store,
@@ -98,6 +105,10 @@ impl WebOrigin {
 pub enum Auth {
     /// Nobody says who they are; therefore only this machine may connect.
     Anonymous,
+    /// Everybody shows a token that we gave out.
+    Tokens,
+    /// Or one that somebody signed whom the operator trusts.
+    Jwt,
 }
 
 /// The journal of all decisions.
@@ -169,15 +180,11 @@ pub enum LogFormat {
 impl Config {
     pub fn load(layers: &Layers) -> Result<Self, ConfigErrors> {
         let mut settings = Settings::merge(layers)?;
-        let (listen, exposed) = Listen::read(&mut settings);
         let auth = Auth::read(&mut settings);
-        for problem in exposed {
-            match auth {
-                Auth::Anonymous => settings.problem(problem),
-            }
-        }
+        let listen = Listen::read(&mut settings, auth);
         let servers = server::read_all(&mut settings, layers);
         Ok(Self {
+            agents: agents::read_all(&mut settings, auth, &servers),
             aggregate: Aggregate::read(&mut settings, servers.keys()),
             servers,
             audit: Audit::read(&mut settings, layers),
@@ -199,6 +206,7 @@ impl Config {
             target: server::finetuning(variables)?,
             policy: PolicySource::FINETUNING,
             headers: UpstreamHeaders::default(),
+            credentials: Credentials::default(),
             reach: Reach::default(),
             place: "built in".into(),
             written: serde_json::json!({ "builtin": server::FINETUNING }),
@@ -215,11 +223,16 @@ impl Config {
 }
 
 impl Listen {
-    /// Also the problems there are if nobody has to say who they are.
-    fn read(settings: &mut Settings) -> (Self, Vec<Problem>) {
+    fn read(settings: &mut Settings, auth: Auth) -> Self {
         let data = settings.address("listen.data");
         let admin = settings.address("listen.admin");
-        let exposed = [("listen.data", &data), ("listen.admin", &admin)].into_iter().filter_map(exposed).collect();
+        let open = match auth {
+            Auth::Anonymous => exposed("listen.data", &data),
+            Auth::Tokens | Auth::Jwt => None,
+        };
+        for problem in open.into_iter().chain(exposed("listen.admin", &admin)) {
+            settings.problem(problem);
+        }
         let ((data, _), (admin, origin)) = (data, admin);
         if data == admin && data.port() != 0 {
             settings.problem(Problem::Unusable {
@@ -228,7 +241,7 @@ impl Listen {
                 origin,
             });
         }
-        let listen = Self {
+        Self {
             data,
             admin,
             hosts: settings.read("listen.hosts", Vec::new(), "a list such as [\"gateway.internal:4480\"]", |found| {
@@ -244,20 +257,23 @@ impl Listen {
                 let workers = value::count(found).filter(|&workers| workers <= 1024)?;
                 Some(NonZeroUsize::new(workers))
             }),
-        };
-        (listen, exposed)
+        }
     }
 }
 
-fn exposed((key, (address, origin)): (&str, &(SocketAddr, Origin))) -> Option<Problem> {
+/// What other machines may reach, and nobody would have to say who they are.
+fn exposed(key: &str, (address, origin): &(SocketAddr, Origin)) -> Option<Problem> {
     if address.ip().to_canonical().is_loopback() {
         return None;
     }
     Some(Problem::Unusable {
         key: key.to_owned(),
         reason: format!(
-            "is {address}, which other machines may reach, and nothing authenticates them: bind to 127.0.0.1 and put an \
-             authenticating proxy or a tunnel in front"
+            "is {address}, which other machines may reach, and nothing authenticates them: {}",
+            match key {
+                "listen.data" => "give agents tokens and set `auth.mode = \"tokens\"`, or bind to 127.0.0.1",
+                _ => "bind to 127.0.0.1 and put an authenticating proxy or a tunnel in front",
+            }
         ),
         origin: origin.clone(),
     })
@@ -270,8 +286,8 @@ fn host(text: &str) -> Option<Authority> {
 
 impl Auth {
     fn read(settings: &mut Settings) -> Self {
-        let choices = [("anonymous", Self::Anonymous)];
-        choice(settings, "auth.mode", Self::Anonymous, &choices, &["tokens", "jwt"])
+        let choices = [("anonymous", Self::Anonymous), ("tokens", Self::Tokens)];
+        choice(settings, "auth.mode", Self::Anonymous, &choices, &["jwt"])
     }
 }
 
@@ -386,5 +402,7 @@ fn choice<T: Copy>(settings: &mut Settings, key: &str, placeholder: T, choices: 
     chosen
 }
 
+#[cfg(test)]
+mod agents_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! What runs, for those who manage it: the admin API stands on this.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,6 +36,19 @@ pub struct ServerView {
     pub health: Option<String>,
 }
 
+/// An agent, without its tokens.
+#[derive(Clone, Debug)]
+pub struct AgentView {
+    pub id: String,
+    pub managed: Managed,
+    pub enabled: bool,
+    pub labels: BTreeMap<String, String>,
+    /// None: all.
+    pub servers: Option<BTreeSet<String>>,
+    /// Server to policy: instead of the server's own.
+    pub policies: BTreeMap<String, String>,
+}
+
 /// A policy that is in force.
 #[derive(Clone, Debug)]
 pub struct PolicyView {
@@ -51,6 +65,7 @@ pub struct PolicyView {
 pub enum What {
     Server,
     Policy,
+    Agent,
 }
 
 /// One thing that cannot be put in force.
@@ -102,6 +117,18 @@ impl Control {
     }
 
     /// Would `refresh` take it? It need not be in the store.
+    pub async fn check_agent(&self, id: &str, agent: &store::Agent) -> Result<(), Fault> {
+        let fault = |why| Fault { what: What::Agent, id: id.to_owned(), why };
+        self.0.check_agent(id, agent)?;
+        let shared = self.0.shared().ok_or_else(|| fault("cannot be checked: the gateway has ended".to_owned()))?;
+        let registry = shared.registry.load();
+        match agent.policies.values().find(|name| !registry.policies().contains_key(name.as_str())) {
+            Some(name) => Err(fault(format!("names the policy `{name}`, and there is none of that name in force"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Would `refresh` take it? It need not be in the store.
     pub fn check_policy(&self, name: &str, text: &str, catalogue: Option<&str>) -> Result<(), Fault> {
         self.0.check_policy(name, text, catalogue)
     }
@@ -120,6 +147,19 @@ impl Control {
         let mut views: Vec<_> = views.collect();
         views.sort_by(|a, b| a.id.cmp(&b.id));
         views
+    }
+
+    /// The agents that are described in files, by id. Those of the store are what the store says.
+    pub fn agents(&self) -> Vec<AgentView> {
+        let views = self.0.file_agents().map(|(id, agent)| AgentView {
+            id: id.as_str().to_owned(),
+            managed: Managed::File { path: agent.place.as_ref().to_owned() },
+            enabled: true,
+            labels: agent.labels.clone(),
+            servers: agent.servers.as_ref().map(|ids| ids.iter().map(|id| id.as_str().to_owned()).collect()),
+            policies: agent.policies.iter().map(|(id, source)| (id.as_str().to_owned(), source.to_string())).collect(),
+        });
+        views.collect()
     }
 
     /// The policies that are in force, by name.
@@ -167,6 +207,7 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::Server => "server",
             Self::Policy => "policy",
+            Self::Agent => "agent",
         })
     }
 }

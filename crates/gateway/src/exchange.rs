@@ -210,7 +210,7 @@ impl Exchange {
 
     /// Does a modern result ask the client for something that the policy denies the server?
     fn asks_too_much(&self, result: &RawValue) -> bool {
-        let now = self.upstream.server.policy.current(); // a request of its own, however old the stream is
+        let now = self.upstream.policy().current(); // a request of its own, however old the stream is
         let allowed = |ask| now.policy.reverse(ask);
         if allowed(Reverse::Sampling) && allowed(Reverse::Elicitation) && allowed(Reverse::Roots) {
             return false;
@@ -234,7 +234,7 @@ impl Exchange {
     fn request(&self, id: Id<'_>, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
         let session = self.session.as_ref()?;
         let known = ServerMethod::named(method);
-        let now = self.upstream.server.policy.current(); // a request of its own, however old the stream is
+        let now = self.upstream.policy().current(); // a request of its own, however old the stream is
         let permits = |ask| now.policy.reverse(ask) && session.offered.contains(&ask);
         let allowed = known.is_some_and(|method| asks(method).is_none_or(permits));
         let server = &self.upstream.server.id;
@@ -275,7 +275,7 @@ impl Exchange {
             ServerNotice::Cancelled => Some(self.withdrawn(params?)?),
             ServerNotice::ResourceUpdated => {
                 let uri = Object::read(params?)?.text("uri")?;
-                if !self.upstream.server.policy.current().policy.lists(Subject::Resource(&uri)) {
+                if !self.upstream.policy().current().policy.lists(Subject::Resource(&uri)) {
                     return None;
                 }
                 params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))

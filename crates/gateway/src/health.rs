@@ -179,7 +179,7 @@ fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
 
 /// Asks a server now and then, as long as there is one. What it answers does not matter; while it is down, this is the trial.
 pub(crate) async fn probe(pipeline: Pipeline, server: Arc<Server>, every: Duration) {
-    let agent = Agent { key: "toolgate".into(), session: None };
+    let agent = Agent { key: "(probe)".into(), session: None, identity: None };
     let mut rounds = tokio::time::interval(every);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

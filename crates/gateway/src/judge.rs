@@ -6,6 +6,7 @@ use mcp::{Method, Object, Params};
 use policy::{Call, Context, Decision, Denial, Permitted, Reverse, Subject};
 use serde_json::value::RawValue;
 
+use crate::agent::Agent;
 use crate::policies::Bound;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::ruling::Ruling;
@@ -101,11 +102,10 @@ pub(crate) fn request<'a>(
     bound: &'a Bound,
     asked: &'a Asked<'_>,
     arguments: Option<&'a RawValue>,
-    server: &'a str,
+    (agent, server): (&'a Agent, &'a str),
     to: &Addressee,
 ) -> Result<Cleared<'a>, Refused> {
-    // Nobody is authenticated yet, so nobody has an id or labels that a rule could ask for.
-    let context = Context { agent: None, labels: &[], server, time: SystemTime::now() };
+    let context = Context { agent: agent.id(), labels: agent.labels(), server, time: SystemTime::now() };
     let decide = |subject| match bound.policy.decide(Call { subject, arguments, context }) {
         Decision::Permit(permitted) => Ok(permitted),
         Decision::Deny(denial) => Err(to.refuse(Refusal::Ruled(Ruling::Denied(bound.denial(denial))))),

@@ -67,7 +67,7 @@ impl Pipeline {
         if !notice.is_in(session.revision()) {
             return Err(Refusal::Unknown(notice.as_str().into()).into());
         }
-        let roots = entry.server.policy.current().policy.reverse(Reverse::Roots);
+        let roots = entry.agent.policy(&entry.server).current().policy.reverse(Reverse::Roots);
         if notice == Notice::RootsChanged && !roots {
             return Ok(reply::empty(StatusCode::ACCEPTED));
         }
@@ -111,7 +111,7 @@ impl Pipeline {
             return Err(Refusal::NotAcceptable.into());
         }
         let session = self.session_or_no_stream(entry)?;
-        let upstream = self.upstream(&entry.server, &session.agent);
+        let upstream = self.upstream(&entry.server, &entry.agent.in_session_of(&session.agent));
         if let Some(translated) = session.translated.clone() {
             return Ok(self.translated_stream(entry, session, &translated, upstream));
         }
@@ -144,9 +144,9 @@ impl Pipeline {
         body: Answering,
     ) -> Reply {
         let exchange = Exchange {
-            bound: entry.server.policy.current(),
+            bound: upstream.policy().current(),
             era: Era::Legacy,
-            agent: session.agent.clone(),
+            agent: entry.agent.in_session_of(&session.agent),
             session: Some(session),
             call: None,
             tasks: Arc::clone(&self.shared.tasks),

@@ -1,5 +1,6 @@
 //! Composes policy, limits and protocol into the running data plane. `pipeline.rs` is the path of a call; start there.
 
+mod act;
 mod admin;
 mod agent;
 mod aggregate;
@@ -11,6 +12,7 @@ mod builtin;
 mod catalogue;
 mod clients;
 pub mod config;
+mod credentials;
 mod control;
 mod duplex;
 mod era;
@@ -19,6 +21,7 @@ mod exchange;
 mod guard;
 mod head;
 mod health;
+mod identity;
 mod judge;
 mod legacy;
 mod limits;
@@ -47,8 +50,12 @@ mod upstream;
 mod watch;
 mod worker;
 
+pub use act::Act;
+pub use admin::{AdminBody, AdminReply, AdminRequest, AdminService};
 pub use audit::AuditError;
-pub use control::{ApplyError, Control, Fault, Managed, PolicyView, ServerView, What};
+pub use credentials::{BadKey, Unopened, Vault};
+pub use control::{AgentView, ApplyError, Control, Fault, Managed, PolicyView, ServerView, What};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
+pub use identity::{DirectoryError, InvalidLabel, NewToken};
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};

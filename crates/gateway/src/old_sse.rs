@@ -29,7 +29,7 @@ use crate::config::Bounds;
 use crate::limits::Held;
 use crate::reply::SESSION_ID;
 use crate::server::Endpoint;
-use crate::upstream::{Departing, Upstream, UpstreamError};
+use crate::upstream::{self, Departing, Upstream, UpstreamError};
 
 /// Until the server has named its `endpoint`.
 const OPENING: Duration = Duration::from_secs(10);
@@ -110,7 +110,7 @@ impl OldSse {
 
     fn stream_request(&self) -> Result<http::Request<Departing>, UpstreamError> {
         let endpoint = &self.endpoint;
-        let mut request = endpoint.request(Verb::GET, endpoint.url.clone(), HeaderMap::new(), Departing::default())?;
+        let mut request = upstream::request(Verb::GET, endpoint.url.clone(), HeaderMap::new(), Departing::default())?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         Ok(request)
     }
@@ -120,7 +120,8 @@ impl OldSse {
         if self.lines.len() >= self.bounds.sessions.get() {
             return Err(UpstreamError::TooManyStreams);
         }
-        let request = self.stream_request()?;
+        let mut request = self.stream_request()?;
+        self.endpoint.credentials.of(&upstream.agent, upstream.deadline).await?.put_on(request.headers_mut());
         let admitted = self.endpoint.road.health.admit()?;
         let (ready, opened) = oneshot::channel();
         let stream = reading::Stream {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode, Uri};
 use hyper::body::Incoming;
 use mcp::{Body, Era, Message, Method, Params, Request, Revision, Writer};
 use serde_json::value::RawValue;
@@ -21,12 +22,13 @@ use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
+use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
 use crate::judge::{self, Asked, Cleared};
 use crate::limits::{Held, Limits, Place};
 use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
-use crate::refusal::{Addressee, Refusal, Refused};
+use crate::refusal::{Addressee, Refusal, Refused, Unbound};
 use crate::registry::{self, Registry, Standing};
 use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
@@ -41,6 +43,8 @@ use crate::{batch, body};
 pub(crate) struct Shared {
     pub(crate) bounds: Arc<Bounds>,
     pub(crate) doors: Doors,
+    pub(crate) doorman: Doorman,
+    pub(crate) failures: Failures,
     pub(crate) registry: registry::Current,
     pub(crate) standing: Standing,
     pub(crate) sessions: Sessions,
@@ -65,11 +69,11 @@ pub(crate) struct Pipeline {
 pub(crate) struct Entry {
     pub(crate) server: Arc<Server>,
     pub(crate) headers: Arc<HeaderMap>,
-    /// Who it is, as long as no session says more.
+    /// Who it is; of nobody known a session may say more.
     pub(crate) agent: Agent,
 }
 
-/// The other end of a connection.
+/// The other end of a connection, and who that is as far as it is known.
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) agent: Agent,
@@ -107,16 +111,50 @@ struct Judged<'a> {
 }
 
 impl Pipeline {
-    /// Answers one HTTP request.
+    /// Answers one HTTP request of somebody who is let in, as long as that holds.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
         let (head, body) = request.into_parts();
+        // INVARIANT: one snapshot for the whole request: who it is, what there is, and what judges it
+        let registry = self.shared.registry.load();
+        let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer, registry.agents()).await {
+            Ok(admitted) => admitted,
+            Err(why) => return self.unauthorized(&head.uri, peer, why),
+        };
+        let known = Peer { agent };
+        let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
+        let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known, registry).await };
+        let uri = head.uri.clone();
+        let reply = tokio::select! {
+            biased;
+            reply = self.admitted(head, body, &known, registry) => reply,
+            () = &mut no_longer => return self.unauthorized(&uri, peer, Unauthorized::Over),
+        };
+        match reply.body().is_lasting() {
+            true => reply.map(|out| out.until(over(Work::Stream))),
+            false => reply.map(|out| out.until(Some(no_longer))),
+        }
+    }
+
+    /// Nothing of the request was looked at, or it is no longer of anybody who may ask.
+    fn unauthorized(&self, uri: &Uri, peer: &Peer, why: Unauthorized) -> Reply {
+        let refused = Refused::from(Refusal::Unauthorized(why));
+        if self.shared.failures.count(&peer.agent.key) {
+            let registry = self.shared.registry.load();
+            let server = head::route(uri).filter(|id| registry.server(id).is_some());
+            self.turned_away(server.unwrap_or("(unknown)"), &peer.agent, &refused);
+        }
+        refused.reply()
+    }
+
+    /// Answers one HTTP request of the peer's.
+    async fn admitted(&self, head: Parts, body: Incoming, peer: &Peer, registry: Arc<Registry>) -> Reply {
         if let Some(door) = head::sse(&head.method, &head.uri) {
             return self.sse(door, &head, body, peer).await;
         }
         let server = head::route(&head.uri);
         if head::is_aggregate(&head.uri) && self.shared.aggregate.settings.enabled {
             let answered = match self.shared.doors.check(&head.headers) {
-                Ok(()) => self.aggregate(&head.method, head.headers, body, peer).await,
+                Ok(()) => self.aggregate(&head.method, head.headers, body, (peer, registry)).await,
                 Err(why) => Err(why.into()),
             };
             return answered.unwrap_or_else(|refused| {
@@ -124,8 +162,6 @@ impl Pipeline {
                 refused.reply()
             });
         }
-        // INVARIANT: one snapshot for the whole request
-        let registry = self.shared.registry.load();
         match self.enter(&head.method, head.headers, (&registry, server), body, peer).await {
             Ok(reply) => reply,
             Err(refused) => {
@@ -153,7 +189,7 @@ impl Pipeline {
         peer: &Peer,
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
-        let server = registry.server(server.ok_or(Refusal::NoRoute)?).ok_or(Refusal::NoServer)?;
+        let server = usable(registry, server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
         let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone() };
         match *verb {
             Verb::POST => {
@@ -169,6 +205,10 @@ impl Pipeline {
 
     /// 3. Parse, strictly and once. Nobody reads the bytes again.
     pub(crate) async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
+        // INVARIANT: whichever way a message comes in, it goes to no server that is not its agent's
+        if !entry.agent.may_use(&entry.server.id) {
+            return Err(Refusal::NotBound(Unbound).into());
+        }
         match mcp::parse(body)? {
             Body::One(message) => self.message(entry, message).await,
             Body::Batch(elements) => {
@@ -256,14 +296,14 @@ impl Pipeline {
         }
         let params = Params::of(method, revision, &request.params).map_err(|kind| to.params(kind))?;
         to.as_task = params.get("task").is_some();
-        let agent = session.agent.clone();
+        let agent = entry.agent.in_session_of(&session.agent);
         Ok(Lawful { method, revision, params, arguments, agent, session: Some(session), to })
     }
 
     /// 4 to 8. Decide, owe, record, forward, relay: by one snapshot of the policy.
     async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
-        let bound = entry.server.policy.current();
         let upstream = self.upstream(&entry.server, &lawful.agent);
+        let bound = upstream.policy().current();
         if let Some(translated) = lawful.translated().cloned() {
             translated.dress(&mut lawful);
         }
@@ -359,7 +399,7 @@ impl Pipeline {
         upstream: &Upstream,
         id: u64,
     ) -> Result<(Vec<u8>, Option<Held>), Refused> {
-        let bound = entry.server.policy.current();
+        let bound = upstream.policy().current();
         restrict(&bound, lawful.method, &mut lawful.params);
         let asked = Asked::of(lawful.method, &lawful.params);
         let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
@@ -382,7 +422,7 @@ impl Pipeline {
         to: &Addressee,
     ) -> Result<Judged<'a>, Refused> {
         self.shared.standing.check().map_err(|why| to.refuse(why))?;
-        let cleared = judge::request(bound, asked, lawful.arguments, &entry.server.id, to)?;
+        let cleared = judge::request(bound, asked, lawful.arguments, (&lawful.agent, &entry.server.id), to)?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
         let crosses =
             lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))?;
@@ -519,7 +559,7 @@ impl Pipeline {
         if let Some(version) = claim.header().filter(|_| claim.is_modern()) {
             return Err(Refusal::Version { requested: version.into() });
         }
-        self.shared.sessions.find(id, &entry.server).ok_or(Refusal::SessionGone)
+        self.shared.sessions.find(id, &entry.server, &entry.agent).ok_or(Refusal::SessionGone)
     }
 
     pub(crate) fn upstream(&self, server: &Arc<Server>, agent: &Agent) -> Upstream {
@@ -527,6 +567,7 @@ impl Pipeline {
             client: self.client.clone(),
             server: Arc::clone(server),
             agent: Arc::clone(&agent.key),
+            own_policy: agent.own_policy(server).cloned(),
             bounds: Arc::clone(&self.shared.bounds),
             deadline: Instant::now() + self.shared.bounds.call_timeout,
         }
@@ -547,6 +588,15 @@ impl Pipeline {
     fn times(&self, deadline: Option<Instant>) -> Times {
         let bounds = &self.shared.bounds;
         Times { keep_alive: bounds.keepalive, idle: deadline.map(|_| bounds.idle_timeout), deadline }
+    }
+}
+
+/// A server that the agent may use. Any other is answered as one that does not exist.
+pub(crate) fn usable<'r>(registry: &'r Registry, id: &str, agent: &Agent) -> Result<&'r Arc<Server>, Refusal> {
+    let server = registry.server(id).ok_or(Refusal::NoServer)?;
+    match agent.may_use(id) {
+        true => Ok(server),
+        false => Err(Refusal::NotBound(Unbound)),
     }
 }
 

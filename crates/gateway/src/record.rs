@@ -74,6 +74,14 @@ pub(crate) fn refused(server: &str, agent: &Agent, refused: &Refused) {
     }
 }
 
+/// So many more of a peer's requests were refused since the last of these, for want of a token that is good.
+pub(crate) fn unauthorized(peer: &str, more: u64) {
+    tracing::info!(
+        target: "toolgate::decision",
+        agent = peer, outcome = "refused", code = "unauthorized", more, "more decisions of the same kind"
+    );
+}
+
 /// Text of a client's or a server's as an operator may safely see it: what moves the cursor, turns the direction of writing or is not
 /// seen at all is written out.
 pub(crate) fn visible(text: &str) -> String {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ALLOW, CONNECTION, HeaderName, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use journal::NotWritten;
 use mcp::{Era, Fault, Kind, Method, Revision};
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::duplex::Trouble;
 use crate::eras::to_legacy::BadState;
+use crate::identity::Unauthorized;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
 use crate::ruling::Ruling;
@@ -42,6 +43,11 @@ pub(crate) enum Refusal {
     NoRoute,
     #[error("this gateway has no such server")]
     NoServer,
+    /// To the byte like one that is not there.
+    #[error("this gateway has no such server")]
+    NotBound(#[source] Unbound),
+    #[error("{}", .0.public())]
+    Unauthorized(#[source] Unauthorized),
     #[error("the `Host` is not one of this gateway's")]
     Host,
     #[error("the `Origin` is not allowed here")]
@@ -128,6 +134,11 @@ pub(crate) enum Refusal {
     Front(#[from] Trouble),
 }
 
+/// Why an agent does not see a server; for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("the agent is not bound to it")]
+pub(crate) struct Unbound;
+
 /// Whom a refusal answers, and what it is about.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Addressee {
@@ -194,6 +205,9 @@ impl Refused {
         {
             headers.insert(ALLOW, verb);
         }
+        if let Refusal::Unauthorized(why) = &self.why {
+            headers.insert(WWW_AUTHENTICATE, why.challenge());
+        }
         if matches!(self.why, Refusal::NoStream) {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
@@ -251,6 +265,7 @@ impl Refused {
             (_, Some(ruling)) => ruling.code(),
             (Refusal::Upstream(_), None) => "upstream",
             (Refusal::NoRecord(_), None) => "no_record",
+            (Refusal::Unauthorized(_), None) => "unauthorized",
             (Refusal::Stale, None) => "unavailable.store",
             (_, None) => "refused",
         }
@@ -283,7 +298,8 @@ impl Refused {
         let modern = self.to.era == Some(Era::Modern);
         let say = |status, code| Spoken { status, code, message: self.why.to_string(), data: None };
         match &self.why {
-            Refusal::NoRoute | Refusal::NoServer => say(StatusCode::NOT_FOUND, INVALID_REQUEST),
+            Refusal::NoRoute | Refusal::NoServer | Refusal::NotBound(_) => say(StatusCode::NOT_FOUND, INVALID_REQUEST),
+            Refusal::Unauthorized(why) => say(why.status(), INVALID_REQUEST),
             Refusal::Host | Refusal::Origin => say(StatusCode::FORBIDDEN, INVALID_REQUEST),
             Refusal::Verb | Refusal::OtherVerb(_) | Refusal::NoStream => {
                 say(StatusCode::METHOD_NOT_ALLOWED, INVALID_REQUEST)

@@ -1,5 +1,6 @@
 //! What there is to call: an immutable snapshot, swapped whole. A request takes one at its beginning and keeps it.
 
+mod agents;
 mod draft;
 mod files;
 mod keeper;
@@ -20,6 +21,7 @@ pub(crate) use self::keeper::Keeper;
 pub(crate) use self::standing::Standing;
 use crate::config::ServerId;
 use crate::control::Managed;
+use crate::identity::Directory;
 use crate::policies::PolicyFile;
 use crate::server::Server;
 
@@ -29,6 +31,7 @@ pub(crate) struct Registry {
     /// Those of the aggregate, by id.
     joined: Box<[Arc<Server>]>,
     about: HashMap<Box<str>, About>,
+    agents: Directory,
     /// All that can be bound by name.
     policies: BTreeMap<Box<str>, Arc<PolicyFile>>,
 }
@@ -48,11 +51,16 @@ impl Registry {
         let chosen = |server: &&Arc<Server>| joined.is_empty() || joined.iter().any(|id| id.as_str() == &*server.id);
         let mut joined: Vec<_> = servers.values().filter(chosen).cloned().collect();
         joined.sort_by(|a, b| a.id.cmp(&b.id));
-        Self { servers, joined: joined.into(), about: HashMap::new(), policies: BTreeMap::new() }
+        Self { servers, joined: joined.into(), about: HashMap::new(), agents: Directory::default(), policies: BTreeMap::new() }
     }
 
-    fn with(self, about: HashMap<Box<str>, About>, policies: BTreeMap<Box<str>, Arc<PolicyFile>>) -> Self {
-        Self { about, policies, ..self }
+    fn with(
+        self,
+        about: HashMap<Box<str>, About>,
+        agents: Directory,
+        policies: BTreeMap<Box<str>, Arc<PolicyFile>>,
+    ) -> Self {
+        Self { about, agents, policies, ..self }
     }
 
     pub(crate) fn server(&self, id: &str) -> Option<&Arc<Server>> {
@@ -71,6 +79,11 @@ impl Registry {
     /// This very one, and not another of its id.
     fn has(&self, server: &Arc<Server>) -> bool {
         self.server(&server.id).is_some_and(|here| Arc::ptr_eq(here, server))
+    }
+
+    /// Who may call.
+    pub(crate) fn agents(&self) -> &Directory {
+        &self.agents
     }
 
     /// By name: the store's, and those of the files that servers in a file name.
@@ -95,11 +108,6 @@ impl Registry {
     /// A server of the aggregate.
     pub(crate) fn member(&self, id: &str) -> Option<&Arc<Server>> {
         self.joined.get(self.joined.binary_search_by(|server| (*server.id).cmp(id)).ok()?)
-    }
-
-    /// Of the aggregate's servers and their policies together: another one makes old cursors bad.
-    pub(crate) fn revision(&self) -> String {
-        self.joined.iter().map(|server| format!("{}={} ", server.key, server.policy.current().hash)).collect()
     }
 }
 

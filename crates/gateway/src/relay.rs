@@ -72,6 +72,11 @@ impl Relay {
         self
     }
 
+    /// Would it never end by itself?
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.closing.is_some()
+    }
+
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if !self.out.is_empty() {

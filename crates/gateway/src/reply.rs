@@ -11,6 +11,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::aggregate::merged::Merged;
+use crate::identity::Over;
 use crate::relay::Relay;
 
 pub(crate) type Reply = Response<Out>;
@@ -24,6 +25,30 @@ pub(crate) enum Out {
     Relay(Box<Relay>),
     Merged(Box<Merged>),
     Fed(mpsc::Receiver<Bytes>),
+    /// As long as its reader may read.
+    Until(Box<Out>, Over),
+}
+
+impl Out {
+    /// Ends, wherever it is, when that is done.
+    pub(crate) fn until(self, over: Option<Over>) -> Self {
+        match (self, over) {
+            (out @ (Self::Relay(_) | Self::Merged(_) | Self::Fed(_)), Some(over)) => Self::Until(Box::new(out), over),
+            (out, _) => out,
+        }
+    }
+
+    /// Does it wait for events, rather than for an answer?
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Whole(_) => false,
+            Self::Relay(relay) => relay.is_lasting(),
+            Self::Merged(merged) => merged.is_lasting(),
+            // A batch may be taken for one: then it ends a little too often.
+            Self::Fed(_) => true,
+            Self::Until(out, _) => out.is_lasting(),
+        }
+    }
 }
 
 impl Body for Out {
@@ -36,6 +61,13 @@ impl Body for Out {
             Self::Relay(relay) => relay.poll_bytes(cx),
             Self::Merged(merged) => merged.poll_bytes(cx),
             Self::Fed(feed) => feed.poll_recv(cx),
+            Self::Until(out, over) => {
+                if over.as_mut().poll(cx).is_ready() {
+                    // What it held goes with it, as if the client had hung up.
+                    **out = Self::Whole(None);
+                }
+                return Pin::new(&mut **out).poll_frame(cx);
+            }
         };
         bytes.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -47,7 +79,7 @@ impl Body for Out {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Relay(_) | Self::Merged(_) | Self::Fed(_) => SizeHint::default(),
+            Self::Relay(_) | Self::Merged(_) | Self::Fed(_) | Self::Until(..) => SizeHint::default(),
         }
     }
 }

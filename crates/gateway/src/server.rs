@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderMap, Uri};
+use http::Uri;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::aggregate::Doubt;
 use crate::catalogue::Catalogue;
-use crate::config::{Bounds, Reach, Transport, UpstreamHeaders};
+use crate::config::{Bounds, Reach, Transport};
+use crate::credentials::Credentials;
 use crate::era::EraCache;
 use crate::guard::{Guard, Pinned};
 use crate::health::Health;
@@ -45,8 +46,8 @@ pub(crate) enum Way {
 /// An address that speaks HTTP.
 pub(crate) struct Endpoint {
     pub(crate) url: Uri,
-    /// Our own credentials for it; nothing of the client's is ever added.
-    pub(crate) headers: HeaderMap,
+    /// Our own for it; nothing of the client's is ever added.
+    pub(crate) credentials: Credentials,
     pub(crate) road: Road,
 }
 
@@ -59,8 +60,8 @@ pub(crate) struct Road {
 }
 
 impl Way {
-    pub(crate) fn http(url: Uri, headers: &UpstreamHeaders, road: Road) -> Self {
-        Self::Http(Box::new(Endpoint::new(url, headers, road)))
+    pub(crate) fn http(url: Uri, credentials: Credentials, road: Road) -> Self {
+        Self::Http(Box::new(Endpoint { url, credentials, road }))
     }
 
     /// `runtime` must outlive the threads that call.
@@ -98,13 +99,6 @@ impl Way {
             Self::Http(_) | Self::Sse(_) | Self::Auto(_) => false,
             Self::Stdio(_) => true,
         }
-    }
-}
-
-impl Endpoint {
-    pub(crate) fn new(url: Uri, headers: &UpstreamHeaders, road: Road) -> Self {
-        let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Self { url, headers, road }
     }
 }
 

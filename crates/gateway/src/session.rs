@@ -227,8 +227,7 @@ impl Sessions {
     ) -> Result<Session, Refusal> {
         Ok(Session {
             id: random_id()?,
-            // Who has a session already, at the aggregate, is one agent in all sessions inside.
-            agent: if agent.session.is_some() { agent.clone() } else { self.agent() },
+            agent: self.agent(agent),
             server: Arc::clone(server),
             upstream,
             offered,
@@ -240,9 +239,13 @@ impl Sessions {
         })
     }
 
-    /// An agent that nobody else is: whoever opens a session.
-    pub(crate) fn agent(&self) -> Agent {
-        Agent::session(self.ordinal.fetch_add(1, Ordering::Relaxed))
+    /// Whoever opens a session: an agent that nobody else is, unless it is known. Who has a session already, at the aggregate, is one agent
+    /// in all sessions inside.
+    pub(crate) fn agent(&self, who: &Agent) -> Agent {
+        match who.identity.is_some() || who.session.is_some() {
+            true => who.clone(),
+            false => Agent::session(self.ordinal.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     pub(crate) fn insert(&self, session: Arc<Session>) -> Result<(), Refusal> {
@@ -254,10 +257,11 @@ impl Sessions {
         Ok(())
     }
 
-    /// Only under the server that it was opened for: another that took its id since is another.
-    pub(crate) fn find(&self, id: &str, server: &Arc<Server>) -> Option<Arc<Session>> {
+    /// Only under the server that it was opened for, as another that took its id since is another; and for whom opened it.
+    pub(crate) fn find(&self, id: &str, server: &Arc<Server>, agent: &Agent) -> Option<Arc<Session>> {
         let session = Arc::clone(self.all.get(id)?.value());
-        (Arc::ptr_eq(&session.server, server) && session.is_established()).then(|| {
+        let theirs = Arc::ptr_eq(&session.server, server) && session.agent.is_who(agent);
+        (theirs && session.is_established()).then(|| {
             session.touch();
             session
         })

@@ -138,7 +138,7 @@ impl<'a> Asked<'a> {
             (Caller::Anonymous(None), Some(session)) => format!("anonymous#{session}").into(),
             (Caller::Anonymous(None), None) => "anonymous".into(),
         };
-        Agent { key, session }
+        Agent { key, session, identity: None }
     }
 }
 

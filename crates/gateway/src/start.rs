@@ -14,15 +14,17 @@ use crate::admin::{self, Admin};
 use crate::aggregate::{Aggregate, NoKey};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
-use crate::config::{Bounds, Config, StoreUrl};
+use crate::config::{Auth, Bounds, Config, StoreUrl};
 use crate::control::{ApplyError, Control, Fault};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
 use crate::exchange::session_headers;
 use crate::head::Doors;
+use crate::identity::{Doorman, Failures};
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
+use crate::record;
 use crate::registry::{self, Files, Frame, Here, Keeper, Standing};
 use crate::session::Sessions;
 use crate::stdio::Nursery;
@@ -70,6 +72,8 @@ pub enum StartError {
     Listen { what: &'static str, address: SocketAddr, source: std::io::Error },
     #[error("server `{server}` cannot be guarded")]
     Policy { server: String, source: Box<PolicyTrouble> },
+    #[error("agent `{agent}` cannot be guarded")]
+    AgentPolicy { agent: String, source: Box<PolicyTrouble> },
     #[error("the built-in server `{server}` does not start")]
     BuiltIn { server: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the store cannot be opened")]
@@ -139,7 +143,7 @@ impl Gateway {
             tokio::spawn(async move { keeps.follow().await });
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None })) => {}
                 _ = ended => {}
             }
         })?;
@@ -243,8 +247,13 @@ impl Made {
         let read = read_store(config.store.url.as_ref(), runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
         let (keeper, registry) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        if config.auth != Auth::Anonymous && registry.agents().is_empty() {
+            tracing::warn!("no agent has a token: nobody can come in");
+        }
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
+            doorman: Doorman::new(&config.auth),
+            failures: Failures::default(),
             registry: registry::Current::new(registry),
             standing: Standing::new(stale),
             sessions: Sessions::new(bounds.sessions.get()),
@@ -284,6 +293,10 @@ async fn sweep(pipeline: Pipeline) {
     loop {
         rounds.tick().await;
         pipeline.shared.limits.evict_idle();
+        for (peer, more) in pipeline.shared.failures.sums() {
+            record::unauthorized(&peer, more);
+            pipeline.shared.audit.unauthorized(&peer, more);
+        }
         pipeline.shared.tasks.expire();
         pipeline.shared.aggregate.expire(session_idle);
         pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));

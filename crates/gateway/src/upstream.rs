@@ -14,8 +14,10 @@ use tokio::time::Instant;
 use crate::answering::{Answering, Piece};
 use crate::clients::Clients;
 use crate::config::Bounds;
+use crate::credentials::TokenError;
 use crate::era;
 use crate::limits::Held;
+use crate::policies::PolicyFile;
 use crate::server::{Endpoint, Server, Way};
 use crate::stdio::StdioError;
 
@@ -71,6 +73,8 @@ pub(crate) enum UpstreamError {
     Unreachable,
     #[error("the request cannot be written")]
     Unwritable(#[from] http::Error),
+    #[error("there is nothing to authorize with")]
+    Token(#[from] TokenError),
     #[error(transparent)]
     Stdio(#[from] StdioError),
 }
@@ -92,12 +96,19 @@ pub(crate) struct Upstream {
     pub(crate) server: Arc<Server>,
     /// For whom: some ways keep a process or a session for each agent.
     pub(crate) agent: Arc<str>,
+    /// What is in force there for that agent alone.
+    pub(crate) own_policy: Option<Arc<PolicyFile>>,
     pub(crate) bounds: Arc<Bounds>,
     /// When the call must be over, whatever it still waits for.
     pub(crate) deadline: Instant,
 }
 
 impl Upstream {
+    /// What is in force there for the agent, now: a server may be bound to another document while a stream is open.
+    pub(crate) fn policy(&self) -> Arc<PolicyFile> {
+        self.own_policy.clone().unwrap_or_else(|| self.server.policy.document())
+    }
+
     /// Posts a message that we wrote. What it holds is spent as its first byte is handed to the connection.
     pub(crate) async fn post(
         &self,
@@ -125,7 +136,7 @@ impl Upstream {
             Way::Sse(old) => return Ok(old.get(&extra)),
             Way::Stdio(stdio) => return stdio.get(self, &extra).await,
         };
-        let mut request = endpoint.request(Verb::GET, endpoint.url.clone(), extra, Departing::default())?;
+        let mut request = request(Verb::GET, endpoint.url.clone(), extra, Departing::default())?;
         request.headers_mut().insert(ACCEPT, EVENTS);
         self.send(endpoint, request).await
     }
@@ -139,7 +150,7 @@ impl Upstream {
             Way::Sse(old) => return Ok(old.delete(&extra)),
             Way::Stdio(stdio) => return Ok(stdio.delete(&extra)),
         };
-        let request = endpoint.request(Verb::DELETE, endpoint.url.clone(), extra, Departing::default())?;
+        let request = request(Verb::DELETE, endpoint.url.clone(), extra, Departing::default())?;
         self.send(endpoint, request).await
     }
 
@@ -158,7 +169,7 @@ impl Upstream {
         extra: HeaderMap,
         body: Departing,
     ) -> Result<Response<Answering>, UpstreamError> {
-        let mut request = endpoint.request(Verb::POST, url, extra, body)?;
+        let mut request = request(Verb::POST, url, extra, body)?;
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         request.headers_mut().insert(ACCEPT, BOTH);
         self.send(endpoint, request).await
@@ -175,9 +186,11 @@ impl Upstream {
     async fn send(
         &self,
         endpoint: &Endpoint,
-        request: Request<Departing>,
+        mut request: Request<Departing>,
     ) -> Result<Response<Answering>, UpstreamError> {
         let client = self.client.of(&self.server, &self.bounds).ok_or(UpstreamError::Unreachable)?;
+        let dress = endpoint.credentials.of(&self.agent, self.deadline).await?;
+        dress.put_on(request.headers_mut());
         let admitted = endpoint.road.health.admit()?;
         let listens = request.method() == Verb::GET;
         let sent = match tokio::time::timeout_at(self.deadline, client.request(request)).await {
@@ -185,6 +198,9 @@ impl Upstream {
             Ok(Err(error)) => Err(UpstreamError::of_request(error)),
             Ok(Ok(response)) => Ok(response.map(Answering::Http)),
         };
+        if matches!(&sent, Ok(response) if response.status() == StatusCode::UNAUTHORIZED) {
+            dress.was_refused();
+        }
         // A stream that waits for events may begin with the first of them.
         if !(listens && matches!(sent, Err(UpstreamError::Timeout))) {
             admitted.note(&sent);
@@ -226,24 +242,19 @@ impl Upstream {
     }
 }
 
-impl Endpoint {
-    pub(crate) fn request(
-        &self,
-        verb: Verb,
-        url: Uri,
-        extra: HeaderMap,
-        body: Departing,
-    ) -> Result<Request<Departing>, UpstreamError> {
-        let mut request = Request::builder().method(verb).uri(url).body(body)?;
-        let headers = request.headers_mut();
-        *headers = extra;
-        headers.insert(ACCEPT_ENCODING, IDENTITY);
-        headers.insert(USER_AGENT, AGENT);
-        for (name, value) in &self.headers {
-            headers.insert(name, value.clone());
-        }
-        Ok(request)
-    }
+/// A request of our own making; credentials are put on as it is sent.
+pub(crate) fn request(
+    verb: Verb,
+    url: Uri,
+    extra: HeaderMap,
+    body: Departing,
+) -> Result<Request<Departing>, UpstreamError> {
+    let mut request = Request::builder().method(verb).uri(url).body(body)?;
+    let headers = request.headers_mut();
+    *headers = extra;
+    headers.insert(ACCEPT_ENCODING, IDENTITY);
+    headers.insert(USER_AGENT, AGENT);
+    Ok(request)
 }
 
 /// What a content type is, parameters aside.

@@ -3,8 +3,6 @@
 //! A line is `{"seq":N,…,"hash":"H"}` and a newline. H is the SHA-256 of the hash before it (32 bytes; zeros before the first record)
 //! and of the line's own bytes up to `,"hash"`, in hexadecimal. So nothing has to be parsed to be verified.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::digest::{self, SHA256};
 
 /// A record's hash.
@@ -32,11 +30,8 @@ impl Link {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        _ = write!(text, "{byte:02x}");
-        text
-    })
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles.map(|nibble| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble })).collect()
 }
 
 const BEFORE_HASH: &[u8] = b",\"hash\":\"";

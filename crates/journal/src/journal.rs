@@ -2,19 +2,21 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
+use crate::desk::Desk;
+use crate::head;
+use crate::job::{Job, MAX_RECORD, Written};
+use crate::keeper::Keeper;
 use crate::key::SigningKey;
 use crate::recover::{self, End, RecoverError};
 use crate::segment::Tail;
-use crate::writer::{self, Job, Writer};
-
-/// The longest record, in bytes.
-const MAX_RECORD: usize = 1 << 20;
+use crate::writer::Writer;
 
 /// When written records are forced to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub struct Settings {
     pub sync: Sync,
     /// A segment that has grown beyond so many bytes is followed by another.
     pub segment: u64,
-    /// Records that may wait to be written.
+    /// Records that may wait to be written: so many of those that somebody waits for, and so many others.
     pub queue: usize,
     /// How long a record may wait before whoever depends on it is told no.
     pub patience: Duration,
@@ -42,14 +44,19 @@ pub struct Settings {
     pub stamp: Arc<dyn Fn() -> String + Send + std::marker::Sync>,
 }
 
-/// A handle; clones write to the same journal.
+/// A handle; clones write to the same journal. When all of them are gone, it is closed.
 #[derive(Clone)]
 pub struct Journal {
-    jobs: mpsc::Sender<Job>,
-    places: Arc<Semaphore>,
-    queue: usize,
+    handle: Arc<Handle>,
     patience: Duration,
-    trouble: Arc<Mutex<Option<String>>>,
+}
+
+struct Handle(Arc<Desk>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// A journal that was opened.
@@ -97,84 +104,95 @@ pub struct Status {
 }
 
 impl Journal {
-    /// Finds the end, sets aside what a crash cut in half, and starts the thread that writes.
+    /// Finds the end, sets aside what a crash cut in half, and starts the thread that keeps it.
     pub fn open(settings: Settings) -> Result<Opened, OpenError> {
-        let in_folder = |source| OpenError::Folder { folder: settings.folder.clone(), source };
-        std::fs::create_dir_all(&settings.folder).map_err(in_folder)?;
-        let head_file = writer::open_head(&settings).map_err(in_folder)?;
+        let folder = settings.folder.clone();
+        let in_folder = |source| OpenError::Folder { folder: folder.clone(), source };
+        std::fs::create_dir_all(&folder).map_err(in_folder)?;
+        let head_file = head::open(&folder).map_err(in_folder)?;
         if head_file.try_lock().is_err() {
-            return Err(OpenError::Locked(settings.folder.clone()));
+            return Err(OpenError::Locked(folder));
         }
-        let End { segment, head, torn } = recover::end(&settings.folder)?;
+        let End { segment, head, torn } = recover::end(&folder)?;
         let tail = match segment {
             None => None,
             Some((segment, length)) => Some(Tail::resume(&segment, length).map_err(in_folder)?),
         };
-        let (jobs, waiting) = mpsc::channel();
-        let trouble = Arc::default();
-        let journal = Self {
-            jobs,
-            places: Arc::new(Semaphore::new(settings.queue)),
-            queue: settings.queue,
-            patience: settings.patience,
-            trouble: Arc::clone(&trouble),
-        };
-        let mut writer = Writer { settings, tail, head, head_file, trouble, unsynced: false };
-        if torn > 0 {
-            writer.recovered(torn);
-        }
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&waiting));
+        let (patience, sync) = (settings.patience, settings.sync);
+        let mut pen = Writer::new(settings.clone(), tail, head, head_file);
+        let said = if torn > 0 { pen.recovered(torn) } else { Ok(()) };
+        let desk = Arc::new(Desk::new(&settings, pen, said.err()));
+        let keeper = Keeper::new(Arc::clone(&desk), sync);
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || keeper.run());
         let thread = thread.map_err(|source| OpenError::Folder { folder: "(thread)".into(), source })?;
+        let journal = Self { handle: Arc::new(Handle(desk)), patience };
         Ok(Opened { journal, last: head.seq, torn, thread })
     }
 
     /// Appends one record, a JSON object on one line. Returns its number once it is written, and only then.
-    pub async fn append(&self, record: &str) -> Result<u64, NotWritten> {
+    pub async fn append(&self, record: impl Into<String>) -> Result<u64, NotWritten> {
         let (done, told) = oneshot::channel();
-        let written = async {
-            let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| NotWritten::Closed)?;
-            let job = Job { members: members(record)?, done: Some(done), _place: place };
-            self.jobs.send(job).map_err(|_| NotWritten::Closed)?;
-            told.await.map_err(|_| NotWritten::Closed)?.map_err(NotWritten::Failed)
-        };
-        match tokio::time::timeout(self.patience, written).await {
-            Ok(written) => written,
-            Err(_) if self.places.available_permits() == 0 => Err(NotWritten::Full(self.queue)),
+        self.desk().put_down(Job::of(record.into(), Some(done))?)?;
+        others_first().await;
+        self.written(told).await
+    }
+
+    /// Appends without waiting: for what has happened already. It is written with the next record, or a little later by itself.
+    /// The error says that there is no room.
+    pub fn append_later(&self, record: impl Into<String>) -> Result<(), NotWritten> {
+        self.desk().put_down(Job::of(record.into(), None)?)
+    }
+
+    /// Returns when all that was handed over before is written, or when waiting takes too long.
+    pub async fn settle(&self) {
+        let (done, told) = oneshot::channel();
+        if self.desk().put_down(Job::mark(done)).is_ok() {
+            _ = self.written(told).await;
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        self.desk().status()
+    }
+
+    async fn written(&self, mut told: oneshot::Receiver<Written>) -> Result<u64, NotWritten> {
+        // What was ready beside us may have written for us. If not, we write for all.
+        if let Ok(written) = told.try_recv() {
+            return written.map_err(NotWritten::Failed);
+        }
+        self.desk().write();
+        if let Ok(written) = told.try_recv() {
+            return written.map_err(NotWritten::Failed);
+        }
+        match tokio::time::timeout(self.patience, told).await {
+            Ok(Ok(written)) => written.map_err(NotWritten::Failed),
+            Ok(Err(_)) => Err(NotWritten::Closed),
             Err(_) => Err(NotWritten::Stuck(self.patience)),
         }
     }
 
-    /// Appends without waiting: for what has happened already. The error says that there is no room.
-    pub fn append_later(&self, record: &str) -> Result<(), NotWritten> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NotWritten::Full(self.queue))?;
-        self.jobs.send(Job { members: members(record)?, done: None, _place: place }).map_err(|_| NotWritten::Closed)
+    fn desk(&self) -> &Desk {
+        &self.handle.0
     }
+}
 
-    /// Returns when nothing waits any more, or when waiting takes too long.
-    pub async fn settle(&self) {
-        let all = u32::try_from(self.queue).unwrap_or(u32::MAX);
-        _ = tokio::time::timeout(self.patience, self.places.acquire_many(all)).await;
-    }
-
-    pub fn status(&self) -> Status {
-        Status {
-            waiting: self.queue.saturating_sub(self.places.available_permits()),
-            trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+/// Lets what else is ready on this thread go first: its records are written together with ours.
+async fn others_first() {
+    let mut went = false;
+    let turn = std::future::poll_fn(|context| {
+        if std::mem::replace(&mut went, true) {
+            return Poll::Ready(());
         }
-    }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    });
+    turn.await;
 }
 
 impl Opened {
-    /// Writes what waits, a checkpoint, and ends. Other handles must be gone, or it waits for them.
+    /// Writes what waits, a checkpoint, and ends. Other handles find it closed.
     pub fn close(self) {
-        drop(self.journal);
+        self.journal.desk().close();
         _ = self.thread.join();
     }
-}
-
-/// What stands between the braces.
-fn members(record: &str) -> Result<String, NotWritten> {
-    let inner = record.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    let lawful = |inner: &&str| !inner.is_empty() && inner.len() <= MAX_RECORD && !inner.contains(['\n', '\r']);
-    inner.filter(lawful).map(str::to_owned).ok_or(NotWritten::Unwritable)
 }

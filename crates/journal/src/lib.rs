@@ -6,9 +6,12 @@
 //! nothing else, and finds the first record that was changed, cut, swapped or dropped.
 
 mod chain;
+mod desk;
 mod folder;
 mod head;
+mod job;
 mod journal;
+mod keeper;
 mod key;
 mod read;
 mod recover;

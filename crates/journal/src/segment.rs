@@ -2,41 +2,50 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use crate::folder::Segment;
 
 pub(crate) struct Tail {
-    file: File,
+    /// Shared with whoever forces it to the disk meanwhile.
+    file: Arc<File>,
     /// Up to here there are whole lines.
     pub(crate) length: u64,
+    /// A part of a line may stand behind them, which could not be taken back.
+    torn: bool,
 }
 
 impl Tail {
     /// A file that must not be there yet.
     pub(crate) fn create(segment: &Segment) -> io::Result<Self> {
         let file = File::options().append(true).create_new(true).open(&segment.path)?;
-        Ok(Self { file, length: 0 })
+        Ok(Self { file: Arc::new(file), length: 0, torn: false })
     }
 
     /// A file that ends with a whole line at `length`.
     pub(crate) fn resume(segment: &Segment, length: u64) -> io::Result<Self> {
         let file = File::options().append(true).open(&segment.path)?;
-        Ok(Self { file, length })
+        Ok(Self { file: Arc::new(file), length, torn: false })
+    }
+
+    pub(crate) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
     }
 
     /// All of `lines`, or nothing: what a failed write left behind is taken back.
     pub(crate) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         // A part that could not be taken back last time goes first.
-        if self.file.metadata()?.len() != self.length {
+        if self.torn {
             self.file.set_len(self.length)?;
+            self.torn = false;
         }
-        match self.file.write_all(lines) {
+        match (&*self.file).write_all(lines) {
             Ok(()) => {
                 self.length += lines.len() as u64;
                 Ok(())
             }
             Err(error) => {
-                _ = self.file.set_len(self.length); // tried again before the next write
+                self.torn = self.file.set_len(self.length).is_err();
                 Err(error)
             }
         }

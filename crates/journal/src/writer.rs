@@ -1,96 +1,65 @@
-//! The one thread that writes. What waits is written together: one write, one sync, for all of them.
+//! The pen: whoever holds it writes, and nobody else. What waits is written together: one write for all of them.
 
 use std::fs::File;
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use std::sync::Arc;
 
 use crate::chain;
 use crate::folder::Segment;
-use crate::head::{self, Head};
+use crate::head::Head;
+use crate::job::Job;
 use crate::journal::{Settings, Sync};
 use crate::segment::Tail;
 
-/// Records that are written together at most.
-const GROUP: usize = 1024;
-
-/// A record on its way to the file.
-pub(crate) struct Job {
-    pub(crate) members: String,
-    /// Told the record's number, or that it was not written. None for who does not wait.
-    pub(crate) done: Option<oneshot::Sender<Result<u64, Arc<io::Error>>>>,
-    pub(crate) _place: OwnedSemaphorePermit,
-}
-
 pub(crate) struct Writer {
-    pub(crate) settings: Settings,
-    pub(crate) tail: Option<Tail>,
-    pub(crate) head: Head,
-    pub(crate) head_file: File,
-    /// Why the last write failed, if it did; shown to operators.
-    pub(crate) trouble: Arc<Mutex<Option<String>>>,
-    pub(crate) unsynced: bool,
+    settings: Settings,
+    tail: Option<Tail>,
+    head: Head,
+    /// Locked, so that one process writes.
+    head_file: File,
+    /// Used again and again.
+    lines: Vec<u8>,
 }
 
 impl Writer {
-    /// Until nobody can send any more; then the segment is closed.
-    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
-        loop {
-            let first = match (self.unsynced, self.settings.sync) {
-                (true, Sync::Every(span)) => match jobs.recv_timeout(span) {
-                    Ok(job) => job,
-                    Err(RecvTimeoutError::Timeout) => {
-                        self.sync();
-                        continue;
-                    }
-                    Err(RecvTimeoutError::Disconnected) => break,
-                },
-                (_, Sync::Every(_) | Sync::Always) => match jobs.recv() {
-                    Ok(job) => job,
-                    Err(_) => break,
-                },
-            };
-            let mut group = vec![first];
-            group.extend(jobs.try_iter().take(GROUP - 1));
-            self.commit(group);
-        }
-        let closed = self.checkpoint();
-        self.note(closed);
-        self.sync();
+    pub(crate) fn new(settings: Settings, tail: Option<Tail>, head: Head, head_file: File) -> Self {
+        Self { settings, tail, head, head_file, lines: Vec::new() }
     }
 
-    fn commit(&mut self, group: Vec<Job>) {
-        let outcome = self.write(&group).map_err(Arc::new);
-        self.note(outcome.as_ref().map(drop).map_err(|error| io::Error::new(error.kind(), error.to_string())));
-        for (place, job) in (0..).zip(group) {
-            if let Some(done) = job.done {
-                // Whoever waited and is gone does not act on it either.
-                _ = done.send(outcome.clone().map(|first| first + place));
-            }
-        }
+    /// Another segment must be begun first.
+    pub(crate) fn is_at_the_end(&self) -> bool {
+        self.tail.as_ref().is_none_or(|tail| tail.length >= self.settings.segment)
+    }
+
+    /// What is written and may not be on the disk yet.
+    pub(crate) fn file(&self) -> Option<Arc<File>> {
+        self.tail.as_ref().map(Tail::file)
     }
 
     /// The number of the first of them.
-    fn write(&mut self, group: &[Job]) -> io::Result<u64> {
+    pub(crate) fn write(&mut self, group: &[Job]) -> io::Result<u64> {
         self.rotate_if_due()?;
-        let (mut lines, mut link) = (Vec::new(), self.head.link);
-        let first = self.head.seq + 1;
-        for (seq, job) in (first..).zip(group) {
-            link = chain::seal(&mut lines, seq, &job.members, link);
+        if group.is_empty() {
+            return self.resumed();
         }
-        self.put(&lines, Head { seq: self.head.seq + group.len() as u64, link })?;
+        let (first, mut head) = (self.head.seq + 1, self.head);
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.clear();
+        for members in group.iter().filter_map(Job::members) {
+            head.seq += 1;
+            head.link = chain::seal(&mut lines, head.seq, members, head.link);
+        }
+        let written = if lines.is_empty() { Ok(()) } else { self.put(&lines, head) };
+        self.lines = lines;
+        written?;
         if self.settings.sync == Sync::Always {
             self.tail()?.sync()?;
-            self.unsynced = false;
         }
         Ok(first)
     }
 
     fn put(&mut self, lines: &[u8], head: Head) -> io::Result<()> {
         self.tail()?.write(lines)?;
-        self.unsynced = true;
         // INVARIANT: from here on the records are in the journal, whatever else fails
         self.head = head;
         self.head.write(&self.head_file)
@@ -129,21 +98,26 @@ impl Writer {
         tail.write(&line)?;
         // INVARIANT: a segment is written to only after its first line
         self.tail = Some(tail);
-        self.unsynced = true;
         self.head = Head { seq, link };
         self.head.write(&self.head_file)
     }
 
     /// Says that a crash had cut a record in half.
-    pub(crate) fn recovered(&mut self, torn: usize) {
+    pub(crate) fn recovered(&mut self, torn: usize) -> io::Result<()> {
         let stamp = (self.settings.stamp)();
-        let members = format!(r#""kind":"recovered","time":"{stamp}","torn_bytes":{torn}"#);
-        let said = self.rotate_if_due().and_then(|()| self.own(&members));
-        self.note(said);
+        self.rotate_if_due()?;
+        self.own(&format!(r#""kind":"recovered","time":"{stamp}","torn_bytes":{torn}"#))
+    }
+
+    /// Says that writing had failed, and works again.
+    fn resumed(&mut self) -> io::Result<u64> {
+        let stamp = (self.settings.stamp)();
+        self.own(&format!(r#""kind":"resumed","time":"{stamp}""#))?;
+        Ok(self.head.seq)
     }
 
     /// What a segment ends with: a signature over all that was written so far.
-    fn checkpoint(&mut self) -> io::Result<()> {
+    pub(crate) fn checkpoint(&mut self) -> io::Result<()> {
         if self.tail.is_none() {
             return Ok(());
         }
@@ -163,19 +137,4 @@ impl Writer {
         let link = chain::seal(&mut line, seq, members, self.head.link);
         self.put(&line, Head { seq, link })
     }
-
-    fn sync(&mut self) {
-        let synced = self.tail.as_ref().map_or(Ok(()), Tail::sync);
-        self.unsynced = synced.is_err();
-        self.note(synced);
-    }
-
-    fn note(&self, outcome: io::Result<()>) {
-        let why = outcome.err().map(|error| error.to_string());
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
-    }
-}
-
-pub(crate) fn open_head(settings: &Settings) -> io::Result<File> {
-    head::open(&settings.folder)
 }

@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Emulator(Emulator),
     /// Play the cases beside policies; exit code 1 if one goes another way than expected
     Test(Test),
+    /// Give agents the tokens by which the gateway knows them
+    Agents(Agents),
     /// Verify, read and export the journal of decisions
     Audit(Audit),
     /// Say what a new policy would have done with recorded calls
@@ -348,6 +350,38 @@ pub(crate) struct Simulate {
     /// Exit with code 1 if any call changes, comes further, no longer comes as far, or is unknown; may be a list
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     pub(crate) fail_on: Vec<FailOn>,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args)]
+pub(crate) struct Agents {
+    #[command(subcommand)]
+    pub(crate) command: AgentsCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AgentsCommand {
+    /// Make a token, and show it once, with what toolgate.toml says of it; needs no running gateway
+    NewToken(NewToken),
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "The token goes to the agent, who shows it as `Authorization: Bearer TOKEN`. The configuration holds its hash only: a \
+                        token that is lost is replaced, and cannot be shown again."
+)]
+pub(crate) struct NewToken {
+    /// The agent's id
+    #[arg(value_name = "AGENT")]
+    pub(crate) agent: gateway::config::AgentId,
+    /// What people call this token, such as where it is used
+    #[arg(long, default_value = "token")]
+    pub(crate) label: String,
+    /// How long it is good, such as 90d; for ever, when absent
+    #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration)]
+    pub(crate) expires: Option<std::time::Duration>,
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,

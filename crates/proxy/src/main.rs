@@ -1,5 +1,6 @@
 //! The program `toolgate`: arguments in, exit code out. What happens between lies in `gateway` and `policy`.
 
+mod agents;
 mod audit;
 mod bridge;
 mod check;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Some(Command::Emulator(args)) => emulator::run(&args),
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
+        Some(Command::Agents(args)) => agents::run(&args),
         Some(Command::Audit(args)) => audit::run(&args),
         Some(Command::Connect(args)) => connect::run(&args),
     };

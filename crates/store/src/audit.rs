@@ -15,7 +15,7 @@ const MAX_BATCH_BYTES: usize = 16 << 20;
 const MAX_SWEEP: i64 = 10_000;
 
 /// A record of a node's journal. What is not in `line` already is not here either.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct AuditRecord {
     pub node: String,
     pub seq: i64,
@@ -55,7 +55,7 @@ impl Store {
         let batch = batch(records)?;
         self.within("keep audit records", async {
             let mut tx = self.write().await?;
-            let sql = tx.either(SQLITE, POSTGRES);
+            let sql = insert(&tx);
             let new = tx.run(sql, args![&batch]).await?;
             advance(&mut tx, records).await?;
             tx.commit().await?;
@@ -67,7 +67,7 @@ impl Store {
     /// The highest sequence number that this node ever brought. It is remembered when its records are long gone.
     pub async fn last_audit_seq(&self, node: &str) -> Result<Option<i64>, StoreError> {
         const SQL: &str = "SELECT seq FROM tg_audit_nodes WHERE node = $1";
-        let row = self.within("read how far a node is", async { self.read().await?.row(SQL, args![node]).await }).await?;
+        let row = self.ask_one("read how far a node is", SQL, args![node]).await?;
         row.map(|row| row.get("seq")).transpose()
     }
 
@@ -101,14 +101,23 @@ impl Store {
     }
 }
 
-/// One JSON text for all of them: one round trip, and no SQL that is made of values.
+pub(crate) fn insert(tx: &Tx) -> &'static str {
+    tx.either(SQLITE, POSTGRES)
+}
+
 fn batch(records: &[AuditRecord]) -> Result<String, StoreError> {
     let bytes: usize = records.iter().map(|record| record.line.len()).sum();
     if records.len() > MAX_BATCH || bytes > MAX_BATCH_BYTES {
-        let why = format!("of {} records and {bytes} bytes is more than {MAX_BATCH} and {MAX_BATCH_BYTES}", records.len());
+        let why =
+            format!("of {} records and {bytes} bytes is more than {MAX_BATCH} and {MAX_BATCH_BYTES}", records.len());
         return Err(StoreError::Invalid { what: "a batch", why });
     }
     records.iter().try_for_each(|record| limits::id("the node", &record.node))?;
+    json(records)
+}
+
+/// One JSON text for all of them: one round trip, and no SQL that is made of values.
+pub(crate) fn json(records: &[AuditRecord]) -> Result<String, StoreError> {
     let clean: Vec<AuditRecord> = records.iter().map(AuditRecord::cleaned).collect();
     let invalid = |error: serde_json::Error| StoreError::Invalid { what: "a record", why: error.to_string() };
     serde_json::to_string(&clean).map_err(invalid)

@@ -75,7 +75,7 @@ async fn listener(store: &Store) -> Result<Option<PgListener>, StoreError> {
         listener.listen(CHANNEL).await?;
         Ok(Some(listener))
     };
-    store.within("listen", async { work.await.map_err(|error: sqlx::Error| StoreError::unavailable("listen", error)) }).await
+    store.within("listen", async { work.await.map_err(|error: sqlx::Error| StoreError::failed("listen", error)) }).await
 }
 
 /// False when the connection is lost.

@@ -52,6 +52,9 @@ impl Owner<'_> {
     }
 }
 
+const FIND: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 AND id = $2";
+const COUNT: &str = "SELECT COUNT(*) AS count FROM tg_documents WHERE kind = $1";
+
 impl Store {
     /// A new one; [`StoreError::Exists`] names the one that has its id or alias.
     pub async fn create<D: Document>(&self, id: &str, value: D) -> Result<Kept<D>, StoreError> {
@@ -131,18 +134,15 @@ impl Store {
     }
 
     pub async fn get<D: Document>(&self, id: &str) -> Result<Kept<D>, StoreError> {
-        let found = self.within("read a record", async { find(&mut self.read().await?, id).await }).await?;
-        found.ok_or_else(|| StoreError::missing(D::KIND, id))
+        let row = self.ask_one("read a record", FIND, args![D::KIND, id]).await?;
+        read(&row.ok_or_else(|| StoreError::missing(D::KIND, id))?)
     }
 
     /// The one with this alias, if there is one.
     pub(crate) async fn by_alias<D: Document>(&self, alias: &str) -> Result<Option<Kept<D>>, StoreError> {
-        const SQL: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 AND alias = $2";
-        self.within("look a record up", async {
-            let row = self.read().await?.row(SQL, args![D::KIND, alias]).await?;
-            row.as_ref().map(read).transpose()
-        })
-        .await
+        const SQL: &str =
+            "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 AND alias = $2";
+        self.ask_one("look a record up", SQL, args![D::KIND, alias]).await?.as_ref().map(read).transpose()
     }
 
     /// All of a kind, in the order of their ids (bytes), a page at a time.
@@ -151,7 +151,7 @@ impl Store {
             WHERE kind = $1 AND id > $2 ORDER BY id LIMIT $3";
         let size = limits::page(limit);
         let args = args![D::KIND, after.unwrap_or_default(), size as i64 + 1];
-        let rows = self.within("list records", async { self.read().await?.rows(SQL, args).await }).await?;
+        let rows = self.ask("list records", SQL, args).await?;
         Ok(Page::cut(rows.iter().map(read).collect::<Result<_, _>>()?, size, |kept| kept.id.clone()))
     }
 
@@ -167,12 +167,12 @@ impl Store {
         let size = limits::page(limit);
         let owner = owner.key();
         let args = args![D::KIND, &owner, after.unwrap_or_default(), size as i64 + 1];
-        let rows = self.within("list records", async { self.read().await?.rows(SQL, args).await }).await?;
+        let rows = self.ask("list records", SQL, args).await?;
         Ok(Page::cut(rows.iter().map(read).collect::<Result<_, _>>()?, size, |kept| kept.id.clone()))
     }
 
     pub async fn count<D: Document>(&self) -> Result<i64, StoreError> {
-        self.within("count records", async { count::<D>(&mut self.read().await?).await }).await
+        self.ask_one("count records", COUNT, args![D::KIND]).await?.map_or(Ok(0), |row| row.get("count"))
     }
 }
 
@@ -198,12 +198,15 @@ impl<'a> Written<'a> {
 }
 
 pub(crate) async fn find<D: Document>(tx: &mut Tx, id: &str) -> Result<Option<Kept<D>>, StoreError> {
-    const SQL: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 AND id = $2";
-    tx.row(SQL, args![D::KIND, id]).await?.as_ref().map(read).transpose()
+    tx.row(FIND, args![D::KIND, id]).await?.as_ref().map(read).transpose()
 }
 
 /// What is there, if it is what the caller thinks.
-pub(crate) fn checked<D: Document>(found: Option<Kept<D>>, id: &str, expect: Option<i64>) -> Result<Kept<D>, StoreError> {
+pub(crate) fn checked<D: Document>(
+    found: Option<Kept<D>>,
+    id: &str,
+    expect: Option<i64>,
+) -> Result<Kept<D>, StoreError> {
     let found = found.ok_or_else(|| StoreError::missing(D::KIND, id))?;
     match expect {
         Some(version) if version != found.version => Err(StoreError::Stale { version: found.version }),
@@ -211,7 +214,11 @@ pub(crate) fn checked<D: Document>(found: Option<Kept<D>>, id: &str, expect: Opt
     }
 }
 
-pub(crate) async fn insert<D: Document>(change: &mut Change, row: &Written<'_>, value: D) -> Result<Kept<D>, StoreError> {
+pub(crate) async fn insert<D: Document>(
+    change: &mut Change,
+    row: &Written<'_>,
+    value: D,
+) -> Result<Kept<D>, StoreError> {
     const SQL: &str = "INSERT INTO tg_documents (kind, id, version, created_ms, updated_ms, alias, owner, partner, body) \
         VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)";
     free(change, row, D::KIND, "").await?;
@@ -219,7 +226,8 @@ pub(crate) async fn insert<D: Document>(change: &mut Change, row: &Written<'_>, 
         return Err(StoreError::Full { what: D::KIND, max: D::MAX });
     }
     let Written { id, alias, owner, partner, body } = row;
-    let args = args![D::KIND, *id, change.version, change.now, alias.as_deref(), owner.as_deref(), partner.as_deref(), body];
+    let args =
+        args![D::KIND, *id, change.version, change.now, alias.as_deref(), owner.as_deref(), partner.as_deref(), body];
     change.tx.run(SQL, args).await?;
     Ok(Kept { id: (*id).to_owned(), version: change.version, created_ms: change.now, updated_ms: change.now, value })
 }
@@ -250,7 +258,8 @@ async fn write(change: &mut Change, row: &Written<'_>, kind: &'static str) -> Re
         WHERE kind = $1 AND id = $2";
     free(change, row, kind, row.id).await?;
     let Written { id, alias, owner, partner, body } = row;
-    let args = args![kind, *id, change.version, change.now, alias.as_deref(), owner.as_deref(), partner.as_deref(), body];
+    let args =
+        args![kind, *id, change.version, change.now, alias.as_deref(), owner.as_deref(), partner.as_deref(), body];
     change.tx.run(SQL, args).await.map(drop)
 }
 
@@ -264,7 +273,7 @@ async fn free(change: &mut Change, row: &Written<'_>, kind: &'static str, except
 }
 
 async fn count<D: Document>(tx: &mut Tx) -> Result<i64, StoreError> {
-    let row = tx.row("SELECT COUNT(*) AS count FROM tg_documents WHERE kind = $1", args![D::KIND]).await?;
+    let row = tx.row(COUNT, args![D::KIND]).await?;
     row.map_or(Ok(0), |row| row.get("count"))
 }
 
@@ -272,7 +281,13 @@ pub(crate) fn read<D: Document>(row: &Row) -> Result<Kept<D>, StoreError> {
     let id: String = row.get("id")?;
     let body: String = row.get("body")?;
     let value = serde_json::from_str(&body).map_err(|error| unreadable(D::KIND, &id, &error))?;
-    Ok(Kept { id, version: row.get("version")?, created_ms: row.get("created_ms")?, updated_ms: row.get("updated_ms")?, value })
+    Ok(Kept {
+        id,
+        version: row.get("version")?,
+        created_ms: row.get("created_ms")?,
+        updated_ms: row.get("updated_ms")?,
+        value,
+    })
 }
 
 /// Where it cannot be read, and not what stands there: that may be a secret.

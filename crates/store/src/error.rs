@@ -23,11 +23,16 @@ pub enum StoreError {
     /// What is kept cannot be read: written by a newer version, or by somebody else.
     #[error("the kept {what} `{id}` cannot be read")]
     Corrupt { what: &'static str, id: String, source: Box<dyn Error + Send + Sync> },
-    #[error("the store was written by a newer version of Toolgate: its schema is {found}, and this program knows {known}")]
+    #[error(
+        "the store was written by a newer version of Toolgate: its schema is {found}, and this program knows {known}"
+    )]
     Newer { found: i64, known: i64 },
     #[error("the store's URL {0}")]
     Url(&'static str),
 }
+
+const SQLITE_CORRUPT: u32 = 11;
+const SQLITE_NOTADB: u32 = 26;
 
 /// Which step took too long.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +40,19 @@ pub enum StoreError {
 pub(crate) struct Slow(pub(crate) std::time::Duration);
 
 impl StoreError {
-    pub(crate) fn unavailable(doing: &'static str, source: impl Error + Send + Sync + 'static) -> Self {
-        Self::Unavailable { doing, source: Box::new(source) }
+    /// What sqlx says, sorted: a file that is no database is not one that is away. Only its words are kept, since PostgreSQL's errors carry values
+    /// of the row along.
+    pub(crate) fn failed(doing: &'static str, error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+        let sqlite = code.parse::<u32>().ok().map(|code| code & 0xff);
+        match matches!(sqlite, Some(SQLITE_CORRUPT | SQLITE_NOTADB)) || matches!(&*code, "XX001" | "XX002") {
+            true => Self::corrupt("database", "toolgate", error.to_string()),
+            false => Self::unavailable(doing, error.to_string()),
+        }
+    }
+
+    pub(crate) fn unavailable(doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable { doing, source: source.into() }
     }
 
     pub(crate) fn corrupt(what: &'static str, id: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

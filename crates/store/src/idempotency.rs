@@ -10,7 +10,9 @@ pub enum Claim {
     /// Nobody had it: do the request, then `answer` it (or `unclaim` it, if nothing happened).
     Yours,
     /// Somebody has it and is not done, or was never heard of again.
-    Busy { since_ms: i64 },
+    Busy {
+        since_ms: i64,
+    },
     /// It was another request: the key is not for this one.
     Other,
     Answered(Answer),
@@ -57,7 +59,8 @@ impl Store {
 
     /// What the request with this key came to.
     pub async fn answer(&self, who: &str, key: &str, answer: &Answer) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE tg_idempotency SET status = $3, body = $4 WHERE who = $1 AND key = $2 AND status IS NULL";
+        const SQL: &str =
+            "UPDATE tg_idempotency SET status = $3, body = $4 WHERE who = $1 AND key = $2 AND status IS NULL";
         limits::text("the answer", &answer.body, MAX_ANSWER)?;
         self.within("keep an answer", async {
             let mut tx = self.write().await?;

@@ -34,7 +34,8 @@ impl Store {
         let hash = hex::write(sha256);
         self.within("use a login link", async {
             let mut tx = self.write().await?;
-            let row = tx.row("DELETE FROM tg_login_links WHERE hash = $1 RETURNING admin, expires_ms", args![&hash]).await?;
+            let row =
+                tx.row("DELETE FROM tg_login_links WHERE hash = $1 RETURNING admin, expires_ms", args![&hash]).await?;
             tx.commit().await?;
             let Some(row) = row else { return Ok(None) };
             let expires_ms: i64 = row.get("expires_ms")?;

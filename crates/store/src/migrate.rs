@@ -2,15 +2,13 @@
 //!
 //! Not sqlx's migrator: it does not lock SQLite, and two nodes may start at once.
 
+use crate::StoreError;
 use crate::sql::args;
 use crate::tx::{Pools, Tx};
-use crate::StoreError;
 
 /// What brings a schema from one number to the next, for SQLite and for PostgreSQL. A released one never changes.
-const MIGRATIONS: &[(&str, &str)] = &[(
-    include_str!("../migrations/sqlite/0001_records.sql"),
-    include_str!("../migrations/postgres/0001_records.sql"),
-)];
+const MIGRATIONS: &[(&str, &str)] =
+    &[(include_str!("../migrations/sqlite/0001_records.sql"), include_str!("../migrations/postgres/0001_records.sql"))];
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 

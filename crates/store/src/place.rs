@@ -40,14 +40,16 @@ impl Place {
         if let Some(path) = url.strip_prefix("sqlite:") {
             return sqlite_path(path.strip_prefix("//").unwrap_or(path));
         }
-        let url = Url::parse(url).map_err(|_| StoreError::Url("is not a URL: write `sqlite:PATH` or `postgres://…`"))?;
+        let url =
+            Url::parse(url).map_err(|_| StoreError::Url("is not a URL: write `sqlite:PATH` or `postgres://…`"))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(StoreError::Url("has an unknown scheme: write `sqlite:PATH` or `postgres://…`"));
         }
         if url.query_pairs().any(|(key, _)| !PARAMETERS.contains(&&*key)) {
             return Err(StoreError::Url("has an unknown parameter"));
         }
-        let options = PgConnectOptions::from_url(&url).map_err(|_| StoreError::Url("has a parameter that cannot be read"))?;
+        let options =
+            PgConnectOptions::from_url(&url).map_err(|_| StoreError::Url("has a parameter that cannot be read"))?;
         Ok(Self::Postgres(Box::new(options)))
     }
 }
@@ -61,8 +63,11 @@ fn sqlite_path(path: &str) -> Result<Place, StoreError> {
     }
 }
 
-/// The file and its folder, if they are not there, for our eyes only. SQLite gives its `-wal` and `-shm` the mode of the file.
-pub(crate) fn make_file(path: &Path) -> io::Result<()> {
+/// The file and its folder, made if they are not there and may be: for our eyes only. SQLite gives its `-wal` and `-shm` the mode of the file.
+pub(crate) fn find_file(path: &Path, create: bool) -> io::Result<()> {
+    if !create {
+        return path.metadata().map(drop);
+    }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }

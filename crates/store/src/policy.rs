@@ -8,6 +8,8 @@ use crate::{Kept, Page, Store, StoreError};
 
 const WHAT: &str = "policy";
 
+const FIND: &str = "SELECT name, version, created_ms, updated_ms, latest, active FROM tg_policies WHERE name = $1";
+
 /// A policy's name is its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -83,7 +85,12 @@ impl Store {
     }
 
     /// Makes a version the one that judges calls, be it newer or older.
-    pub async fn activate_policy(&self, name: &str, number: i64, expect: Option<i64>) -> Result<Kept<Policy>, StoreError> {
+    pub async fn activate_policy(
+        &self,
+        name: &str,
+        number: i64,
+        expect: Option<i64>,
+    ) -> Result<Kept<Policy>, StoreError> {
         self.within("activate a policy version", async {
             let mut change = self.change().await?;
             let found = find(&mut change.tx, name).await?;
@@ -113,8 +120,8 @@ impl Store {
     }
 
     pub async fn policy(&self, name: &str) -> Result<Kept<Policy>, StoreError> {
-        let found = self.within("read a policy", async { find(&mut self.read().await?, name).await }).await?;
-        found.ok_or_else(|| StoreError::missing(WHAT, name))
+        let row = self.ask_one("read a policy", FIND, args![name]).await?;
+        read(&row.ok_or_else(|| StoreError::missing(WHAT, name))?)
     }
 
     pub async fn policies(&self, after: Option<&str>, limit: u32) -> Result<Page<Kept<Policy>>, StoreError> {
@@ -122,7 +129,7 @@ impl Store {
             WHERE name > $1 ORDER BY name LIMIT $2";
         let size = limits::page(limit);
         let args = args![after.unwrap_or_default(), size as i64 + 1];
-        let rows = self.within("list policies", async { self.read().await?.rows(SQL, args).await }).await?;
+        let rows = self.ask("list policies", SQL, args).await?;
         Ok(Page::cut(rows.iter().map(read).collect::<Result<_, _>>()?, size, |kept| kept.id.clone()))
     }
 
@@ -130,7 +137,7 @@ impl Store {
     pub async fn policy_version(&self, name: &str, number: i64) -> Result<PolicyVersion, StoreError> {
         const SQL: &str = "SELECT name, number, created_ms, hash, author, note, text, catalogue FROM tg_policy_versions \
             WHERE name = $1 AND number = $2";
-        let row = self.within("read a policy version", async { self.read().await?.row(SQL, args![name, number]).await }).await?;
+        let row = self.ask_one("read a policy version", SQL, args![name, number]).await?;
         let missing = || StoreError::missing("policy version", &format!("{name}/{number}"));
         read_version(&row.ok_or_else(missing)?)
     }
@@ -159,8 +166,7 @@ impl Store {
 }
 
 async fn find(tx: &mut Tx, name: &str) -> Result<Option<Kept<Policy>>, StoreError> {
-    const SQL: &str = "SELECT name, version, created_ms, updated_ms, latest, active FROM tg_policies WHERE name = $1";
-    tx.row(SQL, args![name]).await?.as_ref().map(read).transpose()
+    tx.row(FIND, args![name]).await?.as_ref().map(read).transpose()
 }
 
 fn checked(found: Option<Kept<Policy>>, name: &str, expect: Option<i64>) -> Result<Kept<Policy>, StoreError> {

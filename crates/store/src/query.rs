@@ -91,7 +91,7 @@ impl Store {
             query.policy.as_deref(),
             size as i64 + 1,
         ];
-        let rows = self.within("ask for audit records", async { self.read().await?.rows(query.sql(), args).await }).await?;
+        let rows = self.ask("ask for audit records", query.sql(), args).await?;
         let more = rows.len() > size;
         let records: Vec<AuditRecord> = rows.iter().take(size).map(read).collect::<Result<_, _>>()?;
         let next = if more { records.last().map(AuditCursor::of) } else { None };
@@ -101,7 +101,7 @@ impl Store {
     pub async fn audit_record(&self, node: &str, seq: i64) -> Result<AuditRecord, StoreError> {
         const SQL: &str = "SELECT node, seq, segment, time_ms, kind, agent, server, method, subject, outcome, code, rule, policy, \
             latency_us, line FROM tg_audit WHERE node = $1 AND seq = $2";
-        let row = self.within("read an audit record", async { self.read().await?.row(SQL, args![node, seq]).await }).await?;
+        let row = self.ask_one("read an audit record", SQL, args![node, seq]).await?;
         read(&row.ok_or_else(|| StoreError::missing("audit record", &format!("{node}/{seq}")))?)
     }
 }
@@ -132,7 +132,7 @@ impl FromStr for AuditCursor {
     }
 }
 
-fn read(row: &Row) -> Result<AuditRecord, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<AuditRecord, StoreError> {
     Ok(AuditRecord {
         node: row.get("node")?,
         seq: row.get("seq")?,

@@ -15,7 +15,8 @@ pub struct Session {
 impl Store {
     /// `sha256` is of the session's secret, which is not kept.
     pub async fn open_session(&self, sha256: &[u8; 32], session: &Session, now_ms: i64) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO tg_sessions (hash, admin, csrf, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5)";
+        const SQL: &str =
+            "INSERT INTO tg_sessions (hash, admin, csrf, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5)";
         limits::id("the admin's name", &session.admin)?;
         limits::id("the CSRF token", &session.csrf)?;
         let hash = hex::write(sha256);
@@ -36,11 +37,24 @@ impl Store {
     pub async fn session(&self, sha256: &[u8; 32], now_ms: i64) -> Result<Option<(Session, Kept<Admin>)>, StoreError> {
         const SQL: &str = "SELECT admin, csrf, expires_ms FROM tg_sessions WHERE hash = $1 AND expires_ms > $2";
         let hash = hex::write(sha256);
-        let row = self.within("read a session", async { self.read().await?.row(SQL, args![&hash, now_ms]).await }).await?;
+        let row = self.ask_one("read a session", SQL, args![&hash, now_ms]).await?;
         let Some(row) = row else { return Ok(None) };
         let session = Session { admin: row.get("admin")?, csrf: row.get("csrf")?, expires_ms: row.get("expires_ms")? };
         let admin = self.enabled_admin(&session.admin).await?;
         Ok(admin.map(|admin| (session, admin)))
+    }
+
+    /// Puts the end of a session that is used off, but not beyond `most_ms` after it was opened.
+    pub async fn extend_session(&self, sha256: &[u8; 32], expires_ms: i64, most_ms: i64) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE tg_sessions SET expires_ms = CASE WHEN created_ms + $3 < $2 THEN created_ms + $3 ELSE $2 END \
+            WHERE hash = $1";
+        let hash = hex::write(sha256);
+        self.within("extend a session", async {
+            let mut tx = self.write().await?;
+            tx.run(SQL, args![&hash, expires_ms, most_ms]).await?;
+            tx.commit().await
+        })
+        .await
     }
 
     /// Signing out. One that is not there is as good.

@@ -66,7 +66,10 @@ pub(crate) enum Row {
 }
 
 /// What both engines read as the same type.
-pub(crate) trait Value: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
+pub(crate) trait Value:
+    for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
+{
+}
 
 impl Value for i64 {}
 impl Value for String {}

@@ -1,18 +1,19 @@
 //! The store: two pools and how they are used. Every operation is one transaction and has one deadline.
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sqlx::postgres::{PgConnection, PgPoolOptions};
-use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::sqlite::SqlitePoolOptions;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::error::Slow;
 use crate::place::{self, Place};
-use crate::sql::args;
+use crate::sql::{Arg, Row, args};
 use crate::tx::{Pools, Tx};
 use crate::{Changes, StoreError, migrate};
 
@@ -21,6 +22,8 @@ pub(crate) const CHANNEL: &str = "toolgate_changes";
 
 /// Connections of PostgreSQL that wait for changes, beside those that work.
 const LISTENERS: u32 = 2;
+
+const REVISION: &str = "SELECT revision FROM tg_meta WHERE id = 1";
 
 /// How long it may take to see that a connection that was given up is still good.
 const PING: Duration = Duration::from_secs(1);
@@ -47,11 +50,13 @@ pub struct Options {
     pub acquire: Duration,
     /// Connections that work: 8.
     pub connections: u32,
+    /// Whether an SQLite file that is not there is made: yes.
+    pub create: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), acquire: Duration::from_secs(2), connections: 8 }
+        Self { timeout: Duration::from_secs(5), acquire: Duration::from_secs(2), connections: 8, create: true }
     }
 }
 
@@ -64,7 +69,8 @@ impl Store {
     pub async fn open_with(url: &str, options: Options) -> Result<Self, StoreError> {
         let pools = match Place::parse(url)? {
             Place::Sqlite(path) => {
-                place::make_file(&path).map_err(|error| StoreError::unavailable("make its file", error))?;
+                place::find_file(&path, options.create)
+                    .map_err(|error| StoreError::unavailable("open its file", error))?;
                 let connect = place::sqlite(&path, &options);
                 let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire);
                 Pools::Sqlite {
@@ -74,7 +80,9 @@ impl Store {
             }
             Place::Postgres(base) => {
                 let connect = place::postgres(*base, &options);
-                let pool = || PgPoolOptions::new().acquire_timeout(options.acquire).after_release(|c, _| Box::pin(usable(c)));
+                reach(&connect, options.acquire).await?;
+                let pool =
+                    || PgPoolOptions::new().acquire_timeout(options.acquire).after_release(|c, _| Box::pin(usable(c)));
                 Pools::Postgres {
                     work: pool().max_connections(options.connections).connect_lazy_with(connect.clone()),
                     listen: pool().max_connections(LISTENERS).connect_lazy_with(connect),
@@ -88,7 +96,8 @@ impl Store {
 
     /// Grows with every committed change of what judges calls or of who may change it.
     pub async fn revision(&self) -> Result<i64, StoreError> {
-        self.within("read the revision", async { revision(&mut self.inner.pools.read().await?).await }).await
+        let row = self.ask_one("read the revision", REVISION, args![]).await?;
+        row.ok_or_else(|| StoreError::missing("revision", "tg_meta"))?.get("revision")
     }
 
     /// Tells of revisions other than `seen`, which a [`Snapshot`](crate::Snapshot) has.
@@ -128,6 +137,25 @@ impl Store {
         timeout(limit, work).await.unwrap_or_else(|_| Err(StoreError::unavailable(doing, Slow(limit))))
     }
 
+    /// One statement that reads.
+    pub(crate) async fn ask(
+        &self,
+        doing: &'static str,
+        sql: &'static str,
+        args: &[Arg<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.within(doing, self.inner.pools.ask(sql, args)).await
+    }
+
+    pub(crate) async fn ask_one(
+        &self,
+        doing: &'static str,
+        sql: &'static str,
+        args: &[Arg<'_>],
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.ask(doing, sql, args).await?.into_iter().next())
+    }
+
     pub(crate) async fn read(&self) -> Result<Tx, StoreError> {
         self.inner.pools.read().await
     }
@@ -164,13 +192,21 @@ pub(crate) struct Change {
 }
 
 pub(crate) async fn revision(tx: &mut Tx) -> Result<i64, StoreError> {
-    let row = tx.row("SELECT revision FROM tg_meta WHERE id = 1", args![]).await?;
+    let row = tx.row(REVISION, args![]).await?;
     row.ok_or_else(|| StoreError::missing("revision", "tg_meta"))?.get("revision")
 }
 
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A pool tries on where nobody listens, and says only that it took long. Whoever starts a gateway wants to know why.
+async fn reach(connect: &PgConnectOptions, limit: Duration) -> Result<(), StoreError> {
+    let connection = timeout(limit, PgConnection::connect_with(connect)).await;
+    let connection = connection.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())));
+    drop(connection.map_err(|error| StoreError::failed("connect", error))?.close().await);
+    Ok(())
 }
 
 /// Whether a connection that comes back answers. One whose server is gone without a word would keep its place in the pool for a quarter of an hour.

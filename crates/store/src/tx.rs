@@ -28,7 +28,7 @@ impl Pools {
                 work.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Tx::Postgres)
             }
         }
-        .map_err(|error| StoreError::unavailable("connect", error))
+        .map_err(|error| StoreError::failed("connect", error))
     }
 
     /// SQLite takes the one lock for writing now, so that nothing read in it is out of date; PostgreSQL locks rows as they are written.
@@ -37,7 +37,24 @@ impl Pools {
             Self::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
             Self::Postgres { work, .. } => work.begin().await.map(Tx::Postgres),
         }
-        .map_err(|error| StoreError::unavailable("connect", error))
+        .map_err(|error| StoreError::failed("connect", error))
+    }
+}
+
+macro_rules! fetch {
+    ($sql:expr, $args:expr, $from:expr, $row:path) => {
+        bound!($sql, $args).fetch_all($from).await.map(|rows| rows.into_iter().map($row).collect())
+    };
+}
+
+impl Pools {
+    /// One statement that reads: a transaction by itself.
+    pub(crate) async fn ask(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Sqlite { read, .. } => fetch!(sql, args, read, Row::Sqlite),
+            Self::Postgres { work, .. } => fetch!(sql, args, work, Row::Postgres),
+        }
+        .map_err(|error| StoreError::failed("read", error))
     }
 }
 
@@ -48,21 +65,15 @@ impl Tx {
             Self::Sqlite(tx) => bound!(sql, args).execute(&mut **tx).await.map(|done| done.rows_affected()),
             Self::Postgres(tx) => bound!(sql, args).execute(&mut **tx).await.map(|done| done.rows_affected()),
         }
-        .map_err(|error| StoreError::unavailable("write", error))
+        .map_err(|error| StoreError::failed("write", error))
     }
 
     pub(crate) async fn rows(&mut self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
         match self {
-            Self::Sqlite(tx) => {
-                let rows = bound!(sql, args).fetch_all(&mut **tx).await;
-                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
-            }
-            Self::Postgres(tx) => {
-                let rows = bound!(sql, args).fetch_all(&mut **tx).await;
-                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
-            }
+            Self::Sqlite(tx) => fetch!(sql, args, &mut **tx, Row::Sqlite),
+            Self::Postgres(tx) => fetch!(sql, args, &mut **tx, Row::Postgres),
         }
-        .map_err(|error| StoreError::unavailable("read", error))
+        .map_err(|error| StoreError::failed("read", error))
     }
 
     pub(crate) async fn row(&mut self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, StoreError> {
@@ -75,7 +86,7 @@ impl Tx {
             Self::Sqlite(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(drop),
             Self::Postgres(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(drop),
         }
-        .map_err(|error| StoreError::unavailable("migrate", error))
+        .map_err(|error| StoreError::failed("migrate", error))
     }
 
     /// The text for this engine, where the dialects differ.
@@ -91,6 +102,6 @@ impl Tx {
             Self::Sqlite(tx) => tx.commit().await,
             Self::Postgres(tx) => tx.commit().await,
         }
-        .map_err(|error| StoreError::unavailable("commit", error))
+        .map_err(|error| StoreError::failed("commit", error))
     }
 }

@@ -14,7 +14,7 @@ pub(super) const WAYS: [&str; 3] = ["direct", "bare proxy", "toolgate"];
 /// All that was measured of one era; each round has one measurement for each way.
 pub(super) struct Calls {
     pub(super) era: Era,
-    rounds: Vec<Vec<Measured>>,
+    pub(super) rounds: Vec<Vec<Measured>>,
 }
 
 pub(super) async fn measure(plan: &Plan, binaries: &Binaries, folder: &Path) -> anyhow::Result<Vec<Calls>> {

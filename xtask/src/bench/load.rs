@@ -40,6 +40,17 @@ pub(super) async fn run(plan: &Plan, url: &Uri, era: Era, process: u32) -> anyho
     run_tool(plan, url, era, process, TOOL).await
 }
 
+/// The same, over so many connections.
+pub(super) async fn run_with(
+    plan: &Plan,
+    connections: usize,
+    url: &Uri,
+    era: Era,
+    process: u32,
+) -> anyhow::Result<Measured> {
+    measure(plan, connections, url, era, process, TOOL).await
+}
+
 /// The same, for a tool of that name.
 pub(super) async fn run_tool(
     plan: &Plan,
@@ -48,10 +59,21 @@ pub(super) async fn run_tool(
     process: u32,
     tool: &'static str,
 ) -> anyhow::Result<Measured> {
+    measure(plan, plan.connections, url, era, process, tool).await
+}
+
+async fn measure(
+    plan: &Plan,
+    connections: usize,
+    url: &Uri,
+    era: Era,
+    process: u32,
+    tool: &'static str,
+) -> anyhow::Result<Measured> {
     let begin = Instant::now() + plan.warm_up;
     let end = begin + plan.span;
     let mut clients = JoinSet::new();
-    for _ in 0..plan.connections {
+    for _ in 0..connections {
         clients.spawn(client(url.clone(), era, tool, begin, end));
     }
     sleep_until(begin).await;

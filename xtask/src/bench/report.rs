@@ -7,6 +7,7 @@ use super::calls::{Calls, WAYS};
 use super::crossing::Crossing;
 use super::decisions::Decision;
 use super::engines;
+use super::keeping::{self, Keeping};
 use super::sessions::SessionCost;
 use super::wrap::WrapCost;
 use crate::shell;
@@ -17,13 +18,14 @@ const TOOLGATE: usize = 2;
 
 /// The goals of `docs/architecture.md`.
 const MAX_CPU_RATIO: f64 = 1.5;
-const MAX_SESSION_BYTES: u64 = 10 * 1024;
+pub(crate) const MAX_SESSION_BYTES: u64 = 10 * 1024;
 const MAX_DECISION_RATIO: f64 = 1.2;
 const MAX_DECISION_NANOSECONDS: f64 = 1_000.0;
 
 /// What was not measured is left out.
 pub(super) struct Report {
     pub(super) calls: Vec<Calls>,
+    pub(super) keeping: Option<Keeping>,
     pub(super) crossings: Vec<Crossing>,
     pub(super) wrap: Option<WrapCost>,
     pub(super) aggregate: Option<AggregateCost>,
@@ -38,6 +40,7 @@ impl Report {
     pub(super) fn new(command: String) -> Self {
         Self {
             calls: Vec::new(),
+            keeping: None,
             crossings: Vec::new(),
             wrap: None,
             aggregate: None,
@@ -88,6 +91,9 @@ impl fmt::Display for Report {
                 "\nGoal: at most {MAX_CPU_RATIO} times the CPU of the bare proxy. {}",
                 verdict(ratio <= MAX_CPU_RATIO)
             )?;
+        }
+        if let Some(keeping) = &self.keeping {
+            keeping_table(out, keeping)?;
         }
         if !self.crossings.is_empty() {
             writeln!(
@@ -145,6 +151,26 @@ impl fmt::Display for Report {
             verdict(slowest <= MAX_DECISION_NANOSECONDS)
         )
     }
+}
+
+fn keeping_table(out: &mut fmt::Formatter<'_>, keeping: &Keeping) -> fmt::Result {
+    let Keeping { busy, alone } = keeping;
+    writeln!(
+        out,
+        "\n## What keeping costs\n\n| way | CPU µs/call | CPU against bare | p50 µs | p99 µs | added p50 µs | added p99 µs |"
+    )?;
+    writeln!(out, "|---|---:|---:|---:|---:|---:|---:|")?;
+    for (way, name) in Keeping::names().enumerate() {
+        let (cpu, ratio) = (busy.cpu(way), busy.cpu_ratio(way, keeping::BARE));
+        let [p50, p99] = [0.5, 0.99].map(|share| alone.latency(way, share).as_micros());
+        let [added50, added99] = [0.5, 0.99].map(|share| keeping.added(way, share).as_micros());
+        writeln!(out, "| {name} | {cpu:.1} | {ratio:.2} | {p50} | {p99} | {added50} | {added99} |")?;
+    }
+    writeln!(
+        out,
+        "\nTools are called in {}. CPU under full load; how long a call takes, of one client that asks again when it is answered.",
+        busy.era
+    )
 }
 
 fn verdict(met: bool) -> &'static str {

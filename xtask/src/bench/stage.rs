@@ -69,11 +69,20 @@ impl Binaries {
         self.toolgate_for(&[("bench".to_owned(), upstream)], folder)
     }
 
+    /// The same, with more settings.
+    pub(super) fn toolgate_with(&self, settings: &str, upstream: &Server, folder: &Path) -> anyhow::Result<Server> {
+        self.serve(settings, &[("bench".to_owned(), upstream)], folder)
+    }
+
     /// In front of several, by name. The address is the first one's.
     pub(super) fn toolgate_for(&self, upstreams: &[(String, &Server)], folder: &Path) -> anyhow::Result<Server> {
+        self.serve("", upstreams, folder)
+    }
+
+    fn serve(&self, settings: &str, upstreams: &[(String, &Server)], folder: &Path) -> anyhow::Result<Server> {
         write_policy(folder)?;
         let config = folder.join("toolgate.toml");
-        let mut text = "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n".to_owned();
+        let mut text = format!("[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n{settings}");
         for (name, upstream) in upstreams {
             text += &format!("\n[servers.{name}]\nurl = \"{}\"\npolicy = \"policies/policy.json\"\n", upstream.url);
         }

@@ -28,11 +28,9 @@ pub(crate) struct Asker {
 #[derive(Clone)]
 pub(super) enum Who {
     /// With the headers of the client's own request.
-    Modern {
-        agent: Agent,
-        headers: Arc<HeaderMap>,
-    },
-    Legacy(Arc<Joint>),
+    Modern { agent: Agent, headers: Arc<HeaderMap> },
+    /// In a session of its own.
+    Legacy { agent: Agent, joint: Arc<Joint> },
 }
 
 /// A request to one server. `id` and `params` are JSON text; `name` is what the params name, which modern headers mirror.
@@ -56,15 +54,19 @@ impl Asker {
         &self.pipeline.shared.aggregate
     }
 
-    /// The servers of the aggregate, by id.
-    pub(super) fn servers(&self) -> &[Arc<Server>] {
-        self.registry.joined()
+    /// The servers of the aggregate that the agent may use, by id.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &Arc<Server>> + Clone {
+        self.registry.joined().iter().filter(|server| self.agent().may_use(&server.id))
+    }
+
+    /// One of those.
+    pub(super) fn server(&self, id: &str) -> Option<&Arc<Server>> {
+        self.registry.member(id).filter(|server| self.agent().may_use(&server.id))
     }
 
     pub(super) fn agent(&self) -> &Agent {
         match &self.who {
-            Who::Modern { agent, .. } => agent,
-            Who::Legacy(joint) => &joint.agent,
+            Who::Modern { agent, .. } | Who::Legacy { agent, .. } => agent,
         }
     }
 
@@ -75,7 +77,7 @@ impl Asker {
     pub(super) fn joint(&self) -> Option<&Arc<Joint>> {
         match &self.who {
             Who::Modern { .. } => None,
-            Who::Legacy(joint) => Some(joint),
+            Who::Legacy { joint, .. } => Some(joint),
         }
     }
 
@@ -92,11 +94,11 @@ impl Asker {
                 };
                 self.answered(&entry, &body).await.unwrap_or_else(|why| out.to.refuse(why).reply())
             }
-            Who::Legacy(joint) => match self.within(joint, server, &body).await {
+            Who::Legacy { agent, joint } => match self.within(joint, server, &body).await {
                 Ok(reply) => reply,
                 Err(why) => {
                     let refused = out.to.refuse(why);
-                    self.pipeline.turned_away(&server.id, &joint.agent, &refused);
+                    self.pipeline.turned_away(&server.id, agent, &refused);
                     refused.reply()
                 }
             },
@@ -113,12 +115,12 @@ impl Asker {
 
     /// One that is gone is opened anew, once: nothing was done in it.
     async fn within_or_gone(&self, joint: &Arc<Joint>, server: &Arc<Server>, body: &[u8]) -> Result<Reply, Refusal> {
-        let inner = joint.with(&self.pipeline, server).await?;
-        match self.answered(&joint.entry(server, &inner), body).await {
+        let inner = joint.with(&self.pipeline, self.agent(), server).await?;
+        match self.answered(&joint.entry(self.agent(), server, &inner), body).await {
             Err(Refusal::SessionGone) => {
                 joint.forget(server, &inner);
-                let inner = joint.with(&self.pipeline, server).await?;
-                let again = self.answered(&joint.entry(server, &inner), body).await;
+                let inner = joint.with(&self.pipeline, self.agent(), server).await?;
+                let again = self.answered(&joint.entry(self.agent(), server, &inner), body).await;
                 if matches!(again, Err(Refusal::SessionGone)) {
                     joint.forget(server, &inner);
                 }

@@ -127,7 +127,7 @@ fn target<'a>(asker: &'a Asker, method: Method, params: &Params<'_>, outer: &str
             return None;
         }
     };
-    Some(Target { server: asker.registry.member(server)?, name: name.to_owned() })
+    Some(Target { server: asker.server(server)?, name: name.to_owned() })
 }
 
 /// The answer for what no server here has: that of a mount to what does not exist.

@@ -45,7 +45,8 @@ struct Watched {
 impl Changes {
     /// `of`: the lists whose changes the client is told of.
     pub(super) fn new(asker: &Asker, wanted: Wanted, seen: Arc<Seen>, servers: &[Arc<Server>], of: &[ListOf]) -> Self {
-        let watched = servers.iter().flat_map(|server| of.iter().map(|of| Watched::new(server, *of))).collect();
+        let watch = |server: &Arc<Server>, of: ListOf| Watched::new(server, of, hash(asker, server));
+        let watched = servers.iter().flat_map(|server| of.iter().map(move |of| watch(server, *of))).collect();
         Self { asker: asker.clone(), wanted, seen, of: of.into(), watched, subscription: None }
     }
 
@@ -65,15 +66,16 @@ impl Changes {
 
     /// A policy that was reloaded may show another list of the same server.
     pub(super) fn watch_policies(&mut self) {
+        let asker = self.asker.clone();
         self.look(|watched| {
-            let now = Arc::clone(&watched.server.policy.current().hash);
+            let now = hash(&asker, &watched.server);
             now != std::mem::replace(&mut watched.policy, Arc::clone(&now))
         });
     }
 
     /// Another server: what it lists, the client has not seen.
     pub(super) fn came(&mut self, server: &Arc<Server>) {
-        self.watched.extend(self.of.iter().map(|of| Watched::new(server, *of)));
+        self.watched.extend(self.of.iter().map(|of| Watched::new(server, *of, hash(&self.asker, server))));
         self.missed(&server.id);
     }
 
@@ -128,15 +130,8 @@ impl Changes {
 }
 
 impl Watched {
-    fn new(server: &Arc<Server>, of: ListOf) -> Self {
-        Self {
-            server: Arc::clone(server),
-            of,
-            looking: None,
-            again: false,
-            last: None,
-            policy: Arc::clone(&server.policy.current().hash),
-        }
+    fn new(server: &Arc<Server>, of: ListOf, policy: Arc<str>) -> Self {
+        Self { server: Arc::clone(server), of, looking: None, again: false, last: None, policy }
     }
 
     fn start(&mut self, asker: &Asker, wanted: &Wanted) {
@@ -150,6 +145,10 @@ impl Watched {
             looks(&asker, &server, of, &wanted).await
         }));
     }
+}
+
+fn hash(asker: &Asker, server: &Server) -> Arc<str> {
+    Arc::clone(&asker.agent().policy(server).current().hash)
 }
 
 /// How these lists of a server look now.

@@ -21,8 +21,7 @@ pub(super) type Greeting = (Arc<str>, Option<Arc<str>>);
 
 pub(super) async fn discover(asker: &Asker, request: &Request<'_>, to: &Addressee) -> Reply {
     let meta = asker.meta(request).map(|meta| format!("{{\"_meta\":{meta}}}")).unwrap_or_else(|| "{}".to_owned());
-    let servers = asker.servers();
-    let greetings = join_all(servers.iter().map(|server| {
+    let greetings = join_all(asker.servers().map(|server| {
         let out = Outgoing::new(to, Method::Discover, None, meta.clone());
         async move { (Arc::clone(&server.id), greeting(asker, server, &out).await) }
     }))

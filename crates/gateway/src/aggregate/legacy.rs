@@ -16,6 +16,7 @@ use super::merged::{Following, Merged, Opened, Opener, Source, State};
 use super::names::{self, Place};
 use super::session::{Inner, Joint};
 use super::{Mount, calls, hello};
+use crate::agent::Agent;
 use crate::batch;
 use crate::head::{self, one};
 use crate::modern::Claim;
@@ -38,7 +39,7 @@ impl Mount {
             return Err(to.refuse(Refusal::Unknown(method.as_str().into())));
         }
         let params = Params::of(method, joint.revision, &request.params).map_err(|kind| to.params(kind))?;
-        self.asker(Who::Legacy(joint)).request(method, request, &params, to.clone()).await
+        self.seated(joint).request(method, request, &params, to.clone()).await
     }
 
     /// Opens a session with every server at once. Those that do not come in time are tried again when they are needed.
@@ -51,13 +52,13 @@ impl Mount {
         let wanted = request.params.text("protocolVersion").as_deref().and_then(Revision::named);
         let revision = wanted.filter(|revision| revision.era() == Era::Legacy).unwrap_or(Revision::LATEST_LEGACY);
         let shared = &self.pipeline.shared;
-        let agent = shared.sessions.agent();
+        let agent = shared.sessions.agent(&self.peer.agent);
         let joint = Joint::new(agent, revision, hello::hello(&params, revision));
         let joint = Arc::new(joint.map_err(|why| to.refuse(why))?);
         shared.aggregate.sessions.insert(Arc::clone(&joint)).map_err(|why| to.refuse(why))?;
         let id = HeaderValue::from_str(&joint.id).map_err(|_| to.refuse(Refusal::NoRandomness))?;
-        let asker = self.asker(Who::Legacy(joint));
-        let greetings = join_all(asker.servers().iter().map(|server| {
+        let asker = self.seated(joint);
+        let greetings = join_all(asker.servers().map(|server| {
             let asker = &asker;
             async move { (Arc::clone(&server.id), met(asker, server).await) }
         }))
@@ -75,7 +76,16 @@ impl Mount {
         if let Some(version) = claim.header().filter(|_| claim.is_modern()) {
             return Err(Refusal::Version { requested: version.into() });
         }
-        self.pipeline.shared.aggregate.sessions.find(id).ok_or(Refusal::SessionGone)
+        self.pipeline.shared.aggregate.sessions.find(id, &self.peer.agent).ok_or(Refusal::SessionGone)
+    }
+
+    /// Whose session it is, as it is known now.
+    fn agent(&self, joint: &Joint) -> Agent {
+        self.peer.agent.in_session_of(&joint.agent)
+    }
+
+    fn seated(&self, joint: Arc<Joint>) -> Asker {
+        self.asker(Who::Legacy { agent: self.agent(&joint), joint })
     }
 
     fn session_or_no_stream(&self) -> Result<Arc<Joint>, Refusal> {
@@ -119,7 +129,7 @@ impl Mount {
         (server, inner): (&Arc<Server>, &Inner),
         body: &[u8],
     ) -> Result<Option<Reply>, Refused> {
-        match self.pipeline.read(&joint.entry(server, inner), body).await {
+        match self.pipeline.read(&joint.entry(&self.agent(joint), server, inner), body).await {
             Err(refused) if matches!(refused.why, Refusal::SessionGone) => {
                 joint.forget(server, inner);
                 Ok(None)
@@ -158,13 +168,17 @@ impl Mount {
     }
 
     async fn tell(&self, joint: &Joint, server: &Arc<Server>, inner: &Inner, body: &[u8]) {
+        let agent = self.agent(joint);
+        if !agent.may_use(&server.id) {
+            return;
+        }
         if let Err(refused) = self.inside(joint, (server, inner), body).await {
-            self.pipeline.turned_away(&server.id, &joint.agent, &refused);
+            self.pipeline.turned_away(&server.id, &agent, &refused);
         }
     }
 
     fn with(&self, joint: &Joint, server: &str) -> Option<(Arc<Server>, Inner)> {
-        let member = self.registry.member(server)?;
+        let member = self.registry.member(server).filter(|server| self.agent(joint).may_use(&server.id))?;
         Some((Arc::clone(member), joint.existing(member)?))
     }
 
@@ -175,14 +189,13 @@ impl Mount {
         }
         let joint = self.session_or_no_stream()?;
         let last = one(&self.headers, &LAST_EVENT_ID)?.and_then(|last| Place::read(last.to_str().ok()?));
-        let asker = self.asker(Who::Legacy(Arc::clone(&joint)));
-        let servers = self.registry.joined();
+        let asker = self.seated(Arc::clone(&joint));
+        let all = || asker.servers().cloned().collect();
         let (servers, mut places, whole): (Vec<_>, _, _) = match last {
-            None => (servers.to_vec(), BTreeMap::new(), true),
-            Some(Place::All(places)) => (servers.to_vec(), places, true),
+            None => (all(), BTreeMap::new(), true),
+            Some(Place::All(places)) => (all(), places, true),
             Some(Place::One(server, id)) => {
-                let server = self.registry.member(&server).cloned();
-                let server = server.ok_or(Refusal::NoStream)?;
+                let server = asker.server(&server).cloned().ok_or(Refusal::NoStream)?;
                 (vec![server.clone()], BTreeMap::from([(server.id.to_string(), id)]), false)
             }
         };
@@ -203,13 +216,16 @@ impl Mount {
         let closing = Box::pin(async move {
             _ = draining.wait_for(|draining| *draining).await;
         });
-        let shared = &self.pipeline.shared;
         let merged = match whole {
             false => merged,
-            true => merged.endless(closing).placed(places).following(Following::new(shared, &servers, move |server| {
-                let opener = opener(&asker, server, None);
-                Source::lasting(asker.voice(server, None), State::Opening(opener()), opener)
-            })),
+            true => {
+                let whose = asker.clone();
+                let following = Following::new(&asker, &servers, move |server| {
+                    let opener = opener(&whose, server, None);
+                    Source::lasting(whose.voice(server, None), State::Opening(opener()), opener)
+                });
+                merged.endless(closing).placed(places).following(following)
+            }
         };
         Ok(reply::events(Out::Merged(Box::new(merged))))
     }
@@ -219,8 +235,8 @@ impl Mount {
         let joint = self.session_or_no_stream()?;
         self.pipeline.shared.aggregate.sessions.remove(&joint.id);
         let bound = self.pipeline.shared.aggregate.settings.timeout;
-        let open = joint.open();
-        let open = open.iter().map(|(server, inner)| joint.entry(server, inner));
+        let (open, agent) = (joint.open(), self.agent(&joint));
+        let open = open.iter().map(|(server, inner)| joint.entry(&agent, server, inner));
         join_all(open.map(|entry| async move {
             // A server that does not take it in time loses the session by itself.
             _ = tokio::time::timeout(bound, self.pipeline.end(&entry)).await;
@@ -250,7 +266,7 @@ impl batch::Mount for Mount {
 
 /// What a server says when a session with it is opened.
 async fn met(asker: &Asker, server: &Arc<Server>) -> Option<Arc<str>> {
-    let why = match asker.patiently(server, asker.joint()?.with(&asker.pipeline, server)).await {
+    let why = match asker.patiently(server, asker.joint()?.with(&asker.pipeline, asker.agent(), server)).await {
         Ok(Ok(inner)) => return Some(inner.greeting),
         Ok(Err(why)) => crate::policies::chain(&why),
         Err(silent) => silent.to_string(),
@@ -264,7 +280,7 @@ pub(super) async fn set_level(asker: &Asker, request: &Request<'_>, to: &Address
     let Some(joint) = asker.joint() else { return Err(to.refuse(Refusal::NoSession)) };
     let params = request.params.amended(&["_meta"], &[]);
     joint.set_level(params.clone());
-    let logging = asker.servers().iter();
+    let logging = asker.servers();
     let logging = logging.filter(|server| joint.existing(server).is_some_and(|inner| inner.can("logging")));
     join_all(logging.map(|server| {
         let out = Outgoing::new(to, Method::SetLevel, None, params.clone());
@@ -295,8 +311,8 @@ fn opener(asker: &Asker, server: &Arc<Server>, last: Option<String>) -> Opener {
 
 async fn opened(asker: &Asker, server: &Arc<Server>, last: Option<String>) -> Opened {
     let Some(joint) = asker.joint().filter(|_| !server.is_retired()) else { return Opened::Never };
-    let Ok(inner) = joint.with(&asker.pipeline, server).await else { return Opened::Failed };
-    let mut entry = joint.entry(server, &inner);
+    let Ok(inner) = joint.with(&asker.pipeline, asker.agent(), server).await else { return Opened::Failed };
+    let mut entry = joint.entry(asker.agent(), server, &inner);
     if let Some(last) = last.and_then(|last| HeaderValue::from_str(&last).ok()) {
         Arc::make_mut(&mut entry.headers).insert(LAST_EVENT_ID, last);
     }

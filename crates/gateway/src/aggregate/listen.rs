@@ -52,7 +52,7 @@ pub(super) async fn listen(asker: &Asker, request: &Request<'_>, to: Addressee) 
     let flags: Vec<(&str, ListOf)> =
         FLAGS.into_iter().filter(|(flag, of)| is_true(&wanted, flag) && !(discovery && *of == ListOf::Tools)).collect();
     let lists: Vec<ListOf> = flags.iter().map(|(_, of)| *of).collect();
-    let all = asker.servers().iter();
+    let all = asker.servers();
     let servers: Vec<Arc<Server>> =
         all.filter(|server| !flags.is_empty() || parts.contains_key(&*server.id)).cloned().collect();
     let looking = Wanted { to: to.clone(), meta: asker.meta(request) };
@@ -100,10 +100,10 @@ pub(super) async fn listen(asker: &Asker, request: &Request<'_>, to: Addressee) 
         return Ok(reply::events(Out::Merged(Box::new(merged))));
     }
     let out = Arc::new(outgoing(asker, request, &to, &flags, &Part::default()));
-    let asker = asker.clone();
-    let following = Following::new(&Arc::clone(&asker.pipeline.shared), &servers, move |server| {
-        let opener = opener(&asker, server, &out);
-        Source::lasting(asker.voice(server, None), State::Opening(opener()), opener)
+    let whose = asker.clone();
+    let following = Following::new(asker, &servers, move |server| {
+        let opener = opener(&whose, server, &out);
+        Source::lasting(whose.voice(server, None), State::Opening(opener()), opener)
     });
     Ok(reply::events(Out::Merged(Box::new(merged.following(following)))))
 }
@@ -113,7 +113,7 @@ fn parts(asker: &Asker, wanted: &Object<'_>, to: &Addressee) -> Result<BTreeMap<
     let mut parts: BTreeMap<String, Part> = BTreeMap::new();
     let malformed = || to.params(mcp::Kind::Params("a member of `params` has the wrong type"));
     for uri in named(wanted, "resourceSubscriptions").ok_or_else(malformed)? {
-        let own = names::unwrap_uri(&uri).filter(|(server, _)| asker.registry.member(server).is_some());
+        let own = names::unwrap_uri(&uri).filter(|(server, _)| asker.server(server).is_some());
         let Some((server, own)) = own else {
             let to = Addressee { subject: Some(uri.as_str().into()), ..to.clone() };
             return Err(to.refuse(Refusal::Ruled(Ruling::hidden())));
@@ -121,7 +121,7 @@ fn parts(asker: &Asker, wanted: &Object<'_>, to: &Addressee) -> Result<BTreeMap<
         parts.entry(server.to_owned()).or_default().resources.push(own.to_owned());
     }
     for id in named(wanted, "taskIds").ok_or_else(malformed)? {
-        let own = names::unwrap_id(&id).filter(|(server, _)| asker.registry.member(server).is_some());
+        let own = names::unwrap_id(&id).filter(|(server, _)| asker.server(server).is_some());
         let Some((server, own)) = own else { return Err(to.refuse(Refusal::ForeignTask)) };
         parts.entry(server.to_owned()).or_default().tasks.push(own.to_owned());
     }

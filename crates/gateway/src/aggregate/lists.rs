@@ -37,9 +37,8 @@ pub(super) async fn list(asker: &Asker, kind: Kind, request: &Request<'_>, to: &
         Some(cursor) => asker.open_cursor(kind, &cursor).ok_or_else(|| to.refuse(Refusal::NotOurs("cursor")))?,
     };
     let wanted = Wanted { to: to.clone(), meta: asker.meta(request) };
-    let aggregate = asker.aggregate();
-    let servers: Vec<_> = asker.servers().iter().filter(|server| *server.id >= *position.server).collect();
-    let room = aggregate.settings.page.get();
+    let servers: Vec<_> = asker.servers().filter(|server| *server.id >= *position.server).collect();
+    let room = asker.aggregate().settings.page.get();
     let drained = join_all(servers.iter().map(|server| {
         let resumed = *server.id == *position.server;
         let from = if resumed { position.from.clone() } else { From::default() };
@@ -126,17 +125,21 @@ impl Asker {
         Some(Object::read(meta)?.amended(&["progressToken"], &[]))
     }
 
+    /// Of what it may use, and all policies for that together: another one makes old cursors bad.
+    fn revision(&self) -> String {
+        let policy = |server| self.agent().policy(server).current().hash.clone();
+        self.servers().map(|server| format!("{}={} ", server.key, policy(server))).collect()
+    }
+
     fn seal_cursor(&self, kind: Kind, next: &Position) -> Option<String> {
         let text = json!([next.server, next.from.cursor.as_deref(), next.from.offset]).to_string();
-        let aggregate = self.aggregate();
-        aggregate.seal.close(&["cursor", kind.member(), &self.agent().key, &self.registry.revision()], &text)
+        self.aggregate().seal.close(&["cursor", kind.member(), &self.agent().key, &self.revision()], &text)
     }
 
     /// A cursor that we gave to this agent, for this list, under the policies of now.
     fn open_cursor(&self, kind: Kind, cursor: &str) -> Option<Position> {
-        let aggregate = self.aggregate();
-        let about = ["cursor", kind.member(), &self.agent().key, &self.registry.revision()];
-        let text = aggregate.seal.open(&about, cursor)?;
+        let about = ["cursor", kind.member(), &self.agent().key, &self.revision()];
+        let text = self.aggregate().seal.open(&about, cursor)?;
         let (server, cursor, offset): (String, Option<String>, usize) = serde_json::from_str(&text).ok()?;
         Some(Position { server, from: From { cursor: cursor.map(Into::into), offset } })
     }

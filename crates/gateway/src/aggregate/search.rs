@@ -106,10 +106,10 @@ async fn inner(asker: &Asker, request: &Request<'_>, to: Addressee) -> Result<Re
 async fn mirrored(asker: &Asker, params: &Params<'_>) -> Asker {
     let mut asker = asker.clone();
     let target = params.name().and_then(names::split);
-    let target = target.and_then(|(server, name)| Some((Arc::clone(asker.registry.member(server)?), name)));
+    let target = target.and_then(|(server, name)| Some((Arc::clone(asker.server(server)?), name)));
     let (Who::Modern { agent, headers }, Some((server, name))) = (&mut asker.who, target) else { return asker };
     let upstream = asker.pipeline.upstream(&server, agent);
-    let listed = server.policy.current().policy.lists(Subject::Tool(name));
+    let listed = upstream.policy().current().policy.lists(Subject::Tool(name));
     if !listed || !server.era.is_modern(&upstream).await.unwrap_or(false) {
         return asker;
     }
@@ -135,7 +135,7 @@ async fn search(asker: &Asker, request: &Request<'_>, to: &Addressee) -> Result<
     let limit = arguments.get("limit").and_then(|limit| limit.get().parse().ok()).unwrap_or(FOUND);
     let limit = usize::try_from(limit.clamp(1, MOST_FOUND)).unwrap_or(1);
     let wanted = Wanted { to: to.clone(), meta: asker.meta(request) };
-    let servers = asker.servers();
+    let servers: Vec<_> = asker.servers().collect();
     let lists =
         join_all(servers.iter().map(|server| drain(asker, server, Kind::Tools, &wanted, From::default(), MAX_ITEMS)))
             .await;

@@ -67,7 +67,12 @@ impl Joint {
     }
 
     /// The session with a server; one that does not exist yet, or not any more, is opened.
-    pub(super) async fn with(self: &Arc<Self>, pipeline: &Pipeline, server: &Arc<Server>) -> Result<Inner, Refusal> {
+    pub(super) async fn with(
+        self: &Arc<Self>,
+        pipeline: &Pipeline,
+        agent: &Agent,
+        server: &Arc<Server>,
+    ) -> Result<Inner, Refusal> {
         let slot = self.slot(server);
         if let Some(inner) = slot.get().clone() {
             return Ok(inner);
@@ -76,11 +81,12 @@ impl Joint {
         if let Some(inner) = slot.get().clone() {
             return Ok(inner);
         }
-        let (joint, pipeline, server) = (Arc::clone(self), pipeline.clone(), Arc::clone(server));
+        let (joint, agent) = (Arc::clone(self), agent.clone());
+        let (pipeline, server) = (pipeline.clone(), Arc::clone(server));
         // A task of its own: a list does not wait for a program that starts slowly, and the next list finds it started.
         let opened = tokio::spawn(async move {
             let _turn = turn;
-            let inner = joint.begin(&pipeline, &server).await?;
+            let inner = joint.begin(&pipeline, &agent, &server).await?;
             *slot.get() = Some(inner.clone());
             Ok(inner)
         });
@@ -104,10 +110,10 @@ impl Joint {
         slot.get().take_if(|inner| inner.id == gone.id);
     }
 
-    pub(super) fn entry(&self, server: &Arc<Server>, inner: &Inner) -> Entry {
+    pub(super) fn entry(&self, agent: &Agent, server: &Arc<Server>, inner: &Inner) -> Entry {
         let mut headers = self.headers();
         headers.insert(SESSION_ID, inner.id.clone());
-        self.unopened(server, headers)
+        unopened(agent, server, headers)
     }
 
     pub(super) fn set_level(&self, params: String) {
@@ -134,8 +140,8 @@ impl Joint {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn begin(&self, pipeline: &Pipeline, server: &Arc<Server>) -> Result<Inner, Refusal> {
-        let entry = self.unopened(server, HeaderMap::new());
+    async fn begin(&self, pipeline: &Pipeline, agent: &Agent, server: &Arc<Server>) -> Result<Inner, Refusal> {
+        let entry = unopened(agent, server, HeaderMap::new());
         let hello = message("0", Method::Initialize, &self.hello);
         let reply = pipeline.read(&entry, &hello).await.map_err(|refused| refused.why)?;
         let id = reply.headers().get(SESSION_ID).cloned();
@@ -146,7 +152,7 @@ impl Joint {
         });
         let (Some(id), Some(greeting)) = (id, greeting) else { return Err(UpstreamError::NotAnAnswer.into()) };
         let inner = Inner { id, greeting };
-        let entry = self.entry(server, &inner);
+        let entry = self.entry(agent, server, &inner);
         let ready = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         pipeline.read(&entry, ready).await.map_err(|refused| refused.why)?;
         let level = self.level.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -159,15 +165,15 @@ impl Joint {
         Ok(inner)
     }
 
-    fn unopened(&self, server: &Arc<Server>, headers: HeaderMap) -> Entry {
-        Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: self.agent.clone() }
-    }
-
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(self.revision.as_str()));
         headers
     }
+}
+
+fn unopened(agent: &Agent, server: &Arc<Server>, headers: HeaderMap) -> Entry {
+    Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: agent.clone() }
 }
 
 impl Slot {
@@ -204,10 +210,13 @@ impl Joints {
         Ok(())
     }
 
-    pub(super) fn find(&self, id: &str) -> Option<Arc<Joint>> {
+    /// Only for whom opened it.
+    pub(super) fn find(&self, id: &str, agent: &Agent) -> Option<Arc<Joint>> {
         let joint = Arc::clone(self.all.get(id)?.value());
-        joint.touch();
-        Some(joint)
+        joint.agent.is_who(agent).then(|| {
+            joint.touch();
+            joint
+        })
     }
 
     pub(super) fn remove(&self, id: &str) -> Option<Arc<Joint>> {

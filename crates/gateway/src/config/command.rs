@@ -126,7 +126,7 @@ fn folder(server: &str, settings: &mut Settings) -> Option<PathBuf> {
 fn flag(found: &Written) -> Option<bool> {
     match found {
         Written::Text(text) | Written::Other(text) => text.parse().ok(),
-        Written::Number(_) | Written::List(_) | Written::Table => None,
+        Written::Number(_) | Written::List(_) | Written::Table | Written::Item(_) => None,
     }
 }
 

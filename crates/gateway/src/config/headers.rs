@@ -42,31 +42,32 @@ struct Spelling {
     entry: Entry,
 }
 
-pub(super) fn read(server: &str, settings: &mut Settings, layers: &Layers) -> UpstreamHeaders {
+/// The table of headers at `at`, such as `servers.ID.headers`.
+pub(super) fn read(at: &[&str], settings: &mut Settings, layers: &Layers) -> UpstreamHeaders {
+    let path =
+        |rest: &[String]| at.iter().map(|part| (*part).to_owned()).chain(rest.iter().cloned()).collect::<Vec<_>>();
     let mut by_name: BTreeMap<String, Spelling> = BTreeMap::new();
-    for (rest, entry) in settings.take_below(&["servers", server, "headers"]) {
+    for (rest, entry) in settings.take_below(at) {
         let mut rest = rest.into_iter();
         let (name, place, deeper) = (rest.next(), rest.next(), rest.next());
         let Some(name) = name else {
             // `headers = {}`, or something that is no table.
             if !matches!(entry.value, Written::Table) {
-                let path = ["servers", server, "headers"].map(str::to_owned);
-                settings.invalid(&path, &entry.value, "a table", entry.origin);
+                settings.invalid(&path(&[]), &entry.value, "a table", entry.origin);
             }
             continue;
         };
         let known_place = matches!(place.as_deref(), None | Some("file" | "env"));
         if !known_place || deeper.is_some() {
-            let rest = [Some(name), place, deeper].into_iter().flatten();
-            let path: Vec<String> = ["servers", server, "headers"].map(str::to_owned).into_iter().chain(rest).collect();
-            settings.unknown(&path, entry.origin);
+            let rest: Vec<String> = [Some(name), place, deeper].into_iter().flatten().collect();
+            settings.unknown(&path(&rest), entry.origin);
             continue;
         }
         let written = Spelling { name, place, entry };
         match by_name.get(&written.name.to_ascii_lowercase()) {
             Some(other) if other.entry.origin.layer() == written.entry.origin.layer() => {
                 settings.problem(Problem::Unusable {
-                    key: format!("servers.{server}.headers.{}", written.name),
+                    key: format!("{}.{}", at.join("."), written.name),
                     reason: "is written twice: give the value, or one of `file` and `env`".to_owned(),
                     origin: written.entry.origin,
                 });
@@ -81,7 +82,7 @@ pub(super) fn read(server: &str, settings: &mut Settings, layers: &Layers) -> Up
     let mut headers = Vec::new();
     for written in by_name.into_values() {
         let origin = written.entry.origin.clone();
-        let key = format!("servers.{server}.headers.{}", written.name);
+        let key = format!("{}.{}", at.join("."), written.name);
         match header(written, layers) {
             Ok(header) => headers.push(header),
             Err(reason) => settings.problem(Problem::Unusable { key, reason, origin }),
@@ -96,10 +97,18 @@ fn header(written: Spelling, layers: &Layers) -> Result<(HeaderName, HeaderValue
     if is_ours(&name) {
         return Err("is a header that the gateway writes itself".to_owned());
     }
-    let text = value::text(&written.entry.value).ok_or("must be a string, `{ file = \"…\" }` or `{ env = \"…\" }`")?;
-    let secret = match written.place.as_deref() {
+    let secret = secret(&written.entry, written.place.as_deref(), layers)?;
+    let mut secret = HeaderValue::try_from(secret).map_err(|_| "holds a character that no header may have")?;
+    secret.set_sensitive(true);
+    Ok((name, secret))
+}
+
+/// The value itself, or what is in the `file` or the variable (`env`) that it names.
+pub(super) fn secret(entry: &Entry, place: Option<&str>, layers: &Layers) -> Result<String, String> {
+    let text = value::text(&entry.value).ok_or("must be a string, `{ file = \"…\" }` or `{ env = \"…\" }`")?;
+    let secret = match place {
         Some("file") => {
-            let path = written.entry.origin.resolve(text).map_err(|e| e.to_string())?;
+            let path = entry.origin.resolve(text).map_err(|e| e.to_string())?;
             let secret = read_text(&path).map_err(|e| format!("cannot be read from `{}`: {e}", path.display()))?;
             secret.trim_end_matches(['\r', '\n']).to_owned()
         }
@@ -109,12 +118,7 @@ fn header(written: Spelling, layers: &Layers) -> Result<(HeaderName, HeaderValue
         }
         None => text.to_owned(),
     };
-    if secret.is_empty() {
-        return Err("is empty".to_owned());
-    }
-    let mut secret = HeaderValue::try_from(secret).map_err(|_| "holds a character that no header may have")?;
-    secret.set_sensitive(true);
-    Ok((name, secret))
+    if secret.is_empty() { Err("is empty".to_owned()) } else { Ok(secret) }
 }
 
 /// What frames the message or speaks the protocol is written by the gateway alone.

@@ -10,6 +10,7 @@ use http::Uri;
 use serde_json::Value;
 
 use super::command::{self, Command};
+use super::credentials::{self, Credentials};
 use super::error::Problem;
 use super::headers::{self, UpstreamHeaders};
 use super::layers::Layers;
@@ -62,6 +63,7 @@ pub struct Server {
     pub target: Target,
     pub policy: PolicySource,
     pub headers: UpstreamHeaders,
+    pub credentials: Credentials,
     pub reach: Reach,
     /// Where it is described; for people.
     pub(crate) place: Box<str>,
@@ -107,12 +109,24 @@ impl PolicySource {
     };
 }
 
+impl fmt::Display for PolicySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::BuiltIn { name, .. } => f.write_str(name),
+            Self::Named(name) => f.write_str(name),
+            Self::Missing => f.write_str("(no policy)"),
+        }
+    }
+}
+
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("target", &self.target)
             .field("policy", &self.policy)
             .field("headers", &self.headers)
+            .field("credentials", &self.credentials)
             .field("reach", &self.reach)
             .finish()
     }
@@ -151,24 +165,36 @@ pub(super) fn read_all(settings: &mut Settings, layers: &Layers) -> BTreeMap<Ser
 }
 
 pub(super) fn read_one(name: &str, settings: &mut Settings, layers: &Layers, binds: &Binds) -> Option<Server> {
-    let place = settings.origin(&["servers", name]).to_string().into();
+    let place = settings.origin(&["servers", name]).place();
     let mut written = settings.written(&["servers", name]);
     if let Some(written) = written.as_object_mut() {
         written.remove("policy");
     }
-    let (target, policy, headers, reach) = read_parts(name, settings, layers, binds)?;
-    Some(Server { target, policy, headers, reach, place, written })
+    let headers = headers::read(&["servers", name, "headers"], settings, layers);
+    let credentials = credentials::read(name, &headers, settings, layers);
+    let (target, policy, headers, reach) = read_parts(name, settings, layers, headers, binds)?;
+    if credentials.are_any() && !matches!(target, Target::Url(_)) {
+        let reason = "is no server that is reached by `url`, which `oauth` and `agents` are for".to_owned();
+        let origin = settings.origin(&["servers", name]);
+        settings.problem(Problem::Unusable { key: format!("servers.{name}"), reason, origin });
+    }
+    Some(Server { target, policy, headers, credentials, reach, place, written })
 }
 
 type Parts = (Target, PolicySource, UpstreamHeaders, Reach);
 
-fn read_parts(name: &str, settings: &mut Settings, layers: &Layers, binds: &Binds) -> Option<Parts> {
+fn read_parts(
+    name: &str,
+    settings: &mut Settings,
+    layers: &Layers,
+    headers: UpstreamHeaders,
+    binds: &Binds,
+) -> Option<Parts> {
     let path = ["servers", name, "catalog"];
     let origin = settings.origin(&path);
     if !settings.take_below(&path).is_empty() {
         settings.problem(Problem::NotYet { written: path.join("."), origin });
     }
-    let headers = headers::read(name, settings, layers);
     let command = command::read(name, settings, layers);
     match (settings.take(&["servers", name, "builtin"]), command) {
         (Some(entry), command) => {

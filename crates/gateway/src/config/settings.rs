@@ -60,7 +60,7 @@ impl Settings {
             let section = path.join(".") + ".";
             let is_section = self.known.iter().any(|key| key.starts_with(&section));
             let is_table = matches!(entry.value, Written::Table);
-            match (is_section || path == ["servers"], is_table) {
+            match (is_section || path == ["servers"] || path == ["agents"], is_table) {
                 (true, true) => {}
                 (true, false) => self.invalid(&path, &entry.value, "a table", entry.origin),
                 (false, _) => self.unknown(&path, entry.origin),

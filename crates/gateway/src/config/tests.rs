@@ -16,7 +16,7 @@ fn folder(toml: &str) -> (TempDir, ConfigFile) {
 }
 
 /// The one place that loads; every test file is called `toolgate.toml` in a folder called `DIR`.
-fn load(toml: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, String> {
+pub(super) fn load(toml: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, String> {
     let (folder, file) = folder(toml);
     let env = env.iter().map(|&(name, value)| (name.into(), value.into()));
     let flags = flags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
@@ -25,12 +25,12 @@ fn load(toml: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Conf
 }
 
 #[track_caller]
-fn accepted(toml: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Config {
+pub(super) fn accepted(toml: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Config {
     load(toml, env, flags).unwrap_or_else(|e| panic!("refused: {e}"))
 }
 
 #[track_caller]
-fn refused(toml: &str, env: &[(&str, &str)], expected: &str) {
+pub(super) fn refused(toml: &str, env: &[(&str, &str)], expected: &str) {
     match load(toml, env, &[]) {
         Ok(config) => panic!("accepted: {config:?}"),
         Err(e) => assert_eq!(e, expected),
@@ -201,6 +201,66 @@ fn unknown_settings() {
 }
 
 #[test]
+fn tokens_are_fetched_as_the_operator_wrote() {
+    let oauth = "[servers.github.oauth]\ntoken_url = \"https://idp.example/token\"\nclient_id = \"toolgate\"\n";
+    let with = |more: &str| format!("{GITHUB}\n{oauth}{more}");
+    let config = accepted(&with("client_secret = { env = \"S\" }\nscope = \"read write\""), &[("S", "CANARY")], &[]);
+    let found = config.servers.values().next().unwrap().credentials.oauth.clone().unwrap();
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&found.client_secret), "CANARY");
+    assert_eq!((found.scope.as_deref(), found.secret_in), (Some("read write"), crate::config::ClientSecretIn::Header));
+    let agent = "[servers.github.agents.\"ci@example\"]\nheaders = { X-Key = \"CANARY\" }";
+    let config = accepted(&with(&format!("client_secret = \"CANARY\"\n{agent}")), &[], &[]);
+    assert!(config.servers.values().next().unwrap().credentials.agents.contains_key("ci@example"));
+    for shown in [config.print().to_owned(), format!("{config:?}")] {
+        assert!(!shown.contains("CANARY"), "{shown}");
+    }
+
+    let at = "servers.github.oauth";
+    for (toml, reason) in [
+        (
+            format!("{GITHUB}oauth = 5"),
+            format!("`{at}` is 5, expected a table with `token_url`, `client_id` and `client_secret`"),
+        ),
+        (with(""), format!("`{at}.client_secret` is missing: a string, `{{ file = \"…\" }}` or `{{ env = \"…\" }}`")),
+        (with("client_secret = \"\""), format!("`{at}.client_secret` is empty")),
+        (
+            with("client_secret = { env = \"NONE\" }"),
+            format!("`{at}.client_secret` needs the variable `NONE`, which is not set"),
+        ),
+        (
+            with("client_secret = { token = \"x\" }"),
+            format!("`{at}.client_secret` must be one string, one `{{ file = \"…\" }}` or one `{{ env = \"…\" }}`"),
+        ),
+        (
+            with("client_secret = \"x\"\nsecret_in = \"query\""),
+            format!("`{at}.secret_in` must be \"header\" or \"body\""),
+        ),
+        (
+            with("client_secret = \"x\"").replace("https://idp", "http://idp"),
+            format!("`{at}.token_url` must be https: a secret is sent there"),
+        ),
+        (
+            with("client_secret = \"x\"\n[servers.github.headers]\nauthorization = \"Bearer x\""),
+            format!("`{at}` cannot be beside `headers.Authorization`: there is one way to authorize"),
+        ),
+        (
+            format!("{GITHUB}\n[servers.github.agents.ci]"),
+            "`servers.github.agents.ci` says nothing: it needs `headers` or `oauth`".into(),
+        ),
+        (
+            format!(
+                "[servers.p]\ncommand = [\"p\"]\npolicy = \"p\"\n{}client_secret = \"x\"",
+                oauth.replace("github", "p")
+            ),
+            "`servers.p` is no server that is reached by `url`, which `oauth` and `agents` are for".into(),
+        ),
+    ] {
+        let error = load(&toml, &[], &[]).unwrap_err();
+        assert!(error.contains(&reason), "{toml}\n{error}");
+    }
+}
+
+#[test]
 fn bad_values_name_what_was_found_and_what_is_expected() {
     refused(
         "[bounds]\nbody = \"4 MB\"\ndrain = 30\nheaders = 0",
@@ -307,7 +367,6 @@ fn a_store_is_a_file_beside_the_configuration_a_database_or_none() {
 #[test]
 fn what_is_known_but_not_there_yet_says_so() {
     for (toml, written) in [
-        ("[auth]\nmode = \"tokens\"", "auth.mode = \"tokens\""),
         ("[auth]\nmode = \"jwt\"", "auth.mode = \"jwt\""),
         ("[limits]\nstore = \"redis://h\"", "limits.store = \"redis://\""),
     ] {

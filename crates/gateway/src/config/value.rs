@@ -1,5 +1,6 @@
 //! How a single value is written: sizes, durations, lists. Also how it is shown again, without its secrets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use config::ValueKind;
@@ -15,6 +16,8 @@ pub(super) enum Written {
     List(Vec<Written>),
     /// Always empty: what lies in a table is a setting of its own.
     Table,
+    /// A table in a list.
+    Item(BTreeMap<String, Written>),
     /// What no setting takes, as it was written.
     Other(String),
 }
@@ -24,7 +27,7 @@ impl From<ValueKind> for Written {
         match value {
             ValueKind::String(text) => Self::Text(text),
             ValueKind::I64(number) => Self::Number(number),
-            ValueKind::Array(items) => Self::List(items.into_iter().map(|item| item.kind.into()).collect()),
+            ValueKind::Array(items) => Self::List(items.into_iter().map(|item| item.kind).map(Self::item).collect()),
             ValueKind::Table(_) => Self::Table,
             other @ (ValueKind::Nil
             | ValueKind::Boolean(_)
@@ -36,10 +39,21 @@ impl From<ValueKind> for Written {
     }
 }
 
+impl Written {
+    fn item(value: ValueKind) -> Self {
+        match value {
+            ValueKind::Table(members) => {
+                Self::Item(members.into_iter().map(|(key, value)| (key, Self::item(value.kind))).collect())
+            }
+            other => other.into(),
+        }
+    }
+}
+
 pub(super) fn flag(value: &Written) -> Option<bool> {
     match value {
         Written::Text(text) | Written::Other(text) => text.parse().ok(),
-        Written::Number(_) | Written::List(_) | Written::Table => None,
+        Written::Number(_) | Written::List(_) | Written::Table | Written::Item(_) => None,
     }
 }
 
@@ -91,7 +105,7 @@ pub(super) fn list<T>(value: &Written, parse: impl Fn(&str) -> Option<T>) -> Opt
 pub(super) fn show(path: &[String], value: &Written) -> String {
     match value {
         Written::Table => "a table".to_owned(),
-        _ if is_secret(path) => "\"***\"".to_owned(),
+        _ if is_secret(path, value) => "\"***\"".to_owned(),
         Written::Text(text) => {
             let text: String = mask_url(text).chars().take(SHOWN).collect();
             format!("{text:?}")
@@ -101,6 +115,13 @@ pub(super) fn show(path: &[String], value: &Written) -> String {
             let items: Vec<String> = items.iter().map(|item| show(path, item)).collect();
             format!("[{}]", items.join(", "))
         }
+        Written::Item(members) => {
+            let members = members.iter().map(|(key, value)| {
+                let path: Vec<String> = path.iter().chain([key]).cloned().collect();
+                format!("{key} = {}", show(&path, value))
+            });
+            format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
+        }
         Written::Other(other) => other.clone(),
     }
 }
@@ -109,17 +130,32 @@ pub(super) fn show(path: &[String], value: &Written) -> String {
 pub(super) fn shown(path: &[String], value: &Written) -> serde_json::Value {
     match value {
         Written::Table => serde_json::Value::Object(serde_json::Map::new()),
-        _ if is_secret(path) => "***".into(),
+        _ if is_secret(path, value) => "***".into(),
         Written::Text(text) => mask_url(text).into(),
         Written::Number(number) => (*number).into(),
         Written::List(items) => items.iter().map(|item| shown(path, item)).collect(),
         Written::Other(other) => serde_json::from_str(other).unwrap_or_else(|_| other.as_str().into()),
+        Written::Item(_) => show(path, value).into(),
     }
 }
 
-/// The value of a header, or of a variable for a program, is a secret; the place where to find it is not.
-fn is_secret(path: &[String]) -> bool {
+/// The value of a header, of a variable for a program or of a client's secret is a secret; the place where to find it is not. And where the
+/// hash of a token belongs, there may stand a token.
+fn is_secret(path: &[String], value: &Written) -> bool {
     match path {
+        [agents, _, tokens, rest @ ..] if agents == "agents" && tokens == "tokens" => match rest {
+            [] => !matches!(value, Written::List(_) | Written::Item(_)),
+            [key] => key != "label" && key != "expires",
+            _ => true,
+        },
+        [servers, server, agents, _, rest @ ..] if servers == "servers" && agents == "agents" => {
+            is_secret(&[&[servers.clone(), server.clone()], rest].concat(), value)
+        }
+        [servers, _, oauth, secret, rest @ ..]
+            if servers == "servers" && oauth == "oauth" && secret == "client_secret" =>
+        {
+            !matches!(rest, [place] if place == "file" || place == "env")
+        }
         [servers, _, table, rest @ ..] if servers == "servers" && (table == "headers" || table == "env") => {
             !matches!(rest, [_, place] if place == "file" || place == "env")
         }

@@ -15,9 +15,10 @@ use tokio::time::{Instant, interval_at, timeout};
 use super::message::is_modern;
 use super::service::{Here, Service, Target};
 use super::{FAREWELL, Front, serve};
+use crate::agent::Agent;
 use crate::body;
 use crate::head::{self, Door};
-use crate::pipeline::{Peer, Pipeline, Shared};
+use crate::pipeline::{Peer, Pipeline, Shared, usable};
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Out, Reply};
 use crate::session::random_id;
@@ -33,7 +34,7 @@ pub(crate) struct Fronts(DashMap<Box<str>, Posting>);
 struct Posting {
     /// The name of its target.
     to: Box<str>,
-    agent: Arc<str>,
+    agent: Agent,
     queue: mpsc::Sender<Bytes>,
 }
 
@@ -57,26 +58,26 @@ impl Pipeline {
         };
         outcome.unwrap_or_else(|refused| {
             let (Door::Stream(server) | Door::Message(server)) = door;
-            let target = self.target(server);
+            let target = self.target(server, &peer.agent);
             self.turned_away(target.as_ref().map_or("(unknown)", Target::name), &peer.agent, &refused);
             refused.reply()
         })
     }
 
-    fn target(&self, server: Option<&str>) -> Result<Target, Refusal> {
+    fn target(&self, server: Option<&str>, agent: &Agent) -> Result<Target, Refusal> {
         match server {
-            Some(id) => match self.shared.registry.load().server(id) {
-                Some(server) => Ok(Target::Server(Arc::clone(&server.id))),
-                None => Err(Refusal::NoServer),
-            },
+            Some(id) => {
+                let registry = self.shared.registry.load();
+                Ok(Target::Server(Arc::clone(&usable(&registry, id, agent)?.id)))
+            }
             None if self.shared.aggregate.settings.enabled => Ok(Target::Aggregate),
             None => Err(Refusal::NoRoute),
         }
     }
 
-    fn guarded(&self, server: Option<&str>, head: &Parts, verb: &Verb) -> Result<Target, Refusal> {
+    fn guarded(&self, server: Option<&str>, head: &Parts, verb: &Verb, peer: &Peer) -> Result<Target, Refusal> {
         self.shared.doors.check(&head.headers)?;
-        let target = self.target(server)?;
+        let target = self.target(server, &peer.agent)?;
         match head.method == *verb {
             true => Ok(target),
             false => Err(Refusal::OtherVerb(verb.clone())),
@@ -84,7 +85,7 @@ impl Pipeline {
     }
 
     fn open(&self, server: Option<&str>, head: &Parts, peer: &Peer) -> Result<Reply, Refused> {
-        let to = self.guarded(server, head, &Verb::GET)?;
+        let to = self.guarded(server, head, &Verb::GET, peer)?;
         if !head::accepts(&head.headers, "text/event-stream") {
             return Err(Refusal::NotAcceptable.into());
         }
@@ -94,7 +95,7 @@ impl Pipeline {
         let id = random_id()?;
         let endpoint = format!("/sse{}/message?id={id}", to.path());
         let (queue, mut posts) = mpsc::channel(POSTS);
-        let posting = Posting { to: to.name().into(), agent: Arc::clone(&peer.agent.key), queue };
+        let posting = Posting { to: to.name().into(), agent: peer.agent.clone(), queue };
         self.shared.fronts.0.insert(id.clone(), posting);
         let place = Place { shared: Arc::clone(&self.shared), id };
 
@@ -115,12 +116,12 @@ impl Pipeline {
     }
 
     async fn posted(&self, server: Option<&str>, head: &Parts, body: Incoming, peer: &Peer) -> Result<Reply, Refused> {
-        let to = self.guarded(server, head, &Verb::POST)?;
+        let to = self.guarded(server, head, &Verb::POST, peer)?;
         head::json(&head.headers)?;
         let id = head.uri.query().and_then(|query| query.strip_prefix("id=")).ok_or(Refusal::SessionGone)?;
         // INVARIANT: only whoever opened the stream, and only where it was opened
         let queue = match self.shared.fronts.0.get(id) {
-            Some(posting) if *posting.to == *to.name() && posting.agent == peer.agent.key => posting.queue.clone(),
+            Some(posting) if *posting.to == *to.name() && posting.agent.is_like(&peer.agent) => posting.queue.clone(),
             _ => return Err(Refusal::SessionGone.into()),
         };
         let body = body::read(body, &self.shared.bounds).await?;

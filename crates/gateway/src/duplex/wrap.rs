@@ -16,6 +16,7 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::eras::to_legacy::ToLegacy;
 use crate::head::Doors;
+use crate::identity::{Doorman, Failures};
 use crate::limits::Limits;
 use crate::pipeline::{Pipeline, Shared};
 use crate::registry::{self, Files, Frame, Keeper, Standing};
@@ -43,6 +44,8 @@ pub async fn wrap(
     let Some(server) = registry.servers().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
     let shared = Arc::new(Shared {
+        doorman: Doorman::new(&config.auth), // the same
+        failures: Failures::default(),
         doors: Doors::new(&config.listen, SocketAddr::from(([127, 0, 0, 1], 0))), // never asked: nobody comes by HTTP
         registry: registry::Current::new(registry),
         standing: Standing::new(None),

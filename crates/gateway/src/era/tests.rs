@@ -6,7 +6,8 @@ use testkit::{Answer, Recorder};
 
 use super::*;
 use crate::clients::Clients;
-use crate::config::{Config, ConfigFile, Layers, Reach, UpstreamHeaders};
+use crate::config::{Config, ConfigFile, Layers, Reach};
+use crate::credentials::Credentials;
 use crate::policies::PolicyFile;
 use crate::server::{Road, Way};
 use crate::tls::Tls;
@@ -18,8 +19,9 @@ pub(crate) fn upstream_of(recorder: &Recorder) -> Upstream {
     let policy = PolicyFile::built_in("p", r#"{ "version": "1", "default": "allow" }"#).unwrap();
     let url = recorder.url("/mcp").parse().unwrap();
     let road = Road::new("s", &url, &Reach::default(), &Tls::of_system().unwrap()).unwrap();
-    let server = Arc::new(Server::new("s", Way::http(url, &UpstreamHeaders::default(), road), Arc::new(policy)));
+    let server = Arc::new(Server::new("s", Way::http(url, Credentials::default(), road), Arc::new(policy)));
     Upstream {
+        own_policy: None,
         client: Clients::default(),
         server,
         agent: "ann".into(),

@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 
 use super::About;
 use crate::builtin;
-use crate::config::{self, Bounds, Config, PolicySource, Reach, Target};
+use crate::config::{self, AgentId, Bounds, Config, PolicySource, Reach, Target};
 use crate::control::Managed;
+use crate::credentials::{Credentials, OAuth};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::server::{Endpoint, Road, Server, Way};
 use crate::start::StartError;
@@ -41,6 +42,7 @@ pub(crate) struct Files {
     sources: BTreeMap<PolicySource, Arc<PolicyFile>>,
     /// Servers of our own; they end when these are dropped.
     pub(crate) builtins: Vec<oneshot::Sender<()>>,
+    pub(super) agents: BTreeMap<AgentId, config::Agent>,
 }
 
 impl Here {
@@ -68,7 +70,8 @@ impl Here {
                 if let Some(key) = described.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
                     tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
                 }
-                let endpoint = Endpoint::new(url.clone(), &described.headers, road);
+                let credentials = self.credentials(id, described)?;
+                let endpoint = Endpoint { url: url.clone(), credentials, road };
                 Way::by(described.reach.transport, endpoint, &self.runtime, &self.bounds)
             }
             Target::Command(command) => {
@@ -80,10 +83,18 @@ impl Here {
                 let builtin = builtin::finetuning(id, (**settings).clone())?;
                 builtins.push(builtin.alive);
                 let road = Road::new(id, &builtin.url, &Reach::default(), &self.tls)?;
-                Way::http(builtin.url, &builtin.headers, road)
+                Way::http(builtin.url, Credentials::headers(&builtin.headers), road)
             }
         };
         Ok(Server::new(id, way, Arc::clone(policy)))
+    }
+
+    /// Tokens are fetched where the operator says, over connections that are guarded and secured like those to servers.
+    fn credentials(&self, id: &str, described: &config::Server) -> Result<Credentials, rustls::Error> {
+        Credentials::new(&described.headers, &described.credentials, |settings| {
+            let road = Road::new(&format!("{id}: tokens"), &settings.token_url, &Reach::default(), &self.tls)?;
+            Ok(OAuth::new(settings, &road, &self.bounds))
+        })
     }
 }
 
@@ -94,16 +105,7 @@ impl Files {
         for (id, described) in &config.servers {
             let source = &described.policy;
             let unguarded = |source| StartError::Policy { server: id.as_str().into(), source: Box::new(source) };
-            let policy = match sources.get(source) {
-                Some(policy) => Arc::clone(policy),
-                None => {
-                    let policy = Arc::new(policy(source).map_err(unguarded)?);
-                    if matches!(source, PolicySource::File(_) | PolicySource::BuiltIn { .. }) {
-                        sources.insert(source.clone(), Arc::clone(&policy));
-                    }
-                    policy
-                }
-            };
+            let policy = shared(&mut sources, source).map_err(unguarded)?;
             let server = Arc::new(here.server(id.as_str(), described, &policy, &mut builtins)?);
             let about = About {
                 managed: Managed::File { path: described.place.as_ref().to_owned() },
@@ -112,7 +114,12 @@ impl Files {
             };
             members.push(Member { server, about, policy: source.clone() });
         }
-        Ok(Self { members, policies: sources.values().cloned().collect(), sources, builtins })
+        for (id, agent) in &config.agents {
+            let unguarded = |source| StartError::AgentPolicy { agent: id.as_str().into(), source: Box::new(source) };
+            agent.policies.values().try_for_each(|source| shared(&mut sources, source).map(drop)).map_err(unguarded)?;
+        }
+        let agents = config.agents.clone();
+        Ok(Self { members, policies: sources.values().cloned().collect(), sources, builtins, agents })
     }
 
     /// A policy that some server in a file names.
@@ -123,6 +130,21 @@ impl Files {
             PolicySource::Missing => None,
         }
     }
+}
+
+/// The same for all who name it.
+fn shared(
+    sources: &mut BTreeMap<PolicySource, Arc<PolicyFile>>,
+    source: &PolicySource,
+) -> Result<Arc<PolicyFile>, PolicyTrouble> {
+    if let Some(policy) = sources.get(source) {
+        return Ok(Arc::clone(policy));
+    }
+    let policy = Arc::new(policy(source)?);
+    if matches!(source, PolicySource::File(_) | PolicySource::BuiltIn { .. }) {
+        sources.insert(source.clone(), Arc::clone(&policy));
+    }
+    Ok(policy)
 }
 
 /// One that is found by its name comes later.

@@ -12,6 +12,7 @@ use super::draft::{Bind, Draft, Frame, Memory};
 use super::{About, Registry};
 use crate::audit::Change;
 use crate::clients::Clients;
+use crate::config::{self, AgentId};
 use crate::control::{ApplyError, Fault};
 use crate::health;
 use crate::pipeline::{Pipeline, Shared};
@@ -65,8 +66,16 @@ impl Keeper {
         self.frame.check_server(id, said).map(drop)
     }
 
+    pub(crate) fn check_agent(&self, id: &str, said: &store::Agent) -> Result<(), Fault> {
+        self.frame.check_agent(id, said)
+    }
+
     pub(crate) fn check_policy(&self, name: &str, text: &str, catalogue: Option<&str>) -> Result<(), Fault> {
         self.frame.check_policy(name, text, catalogue).map(drop)
+    }
+
+    pub(crate) fn file_agents(&self) -> impl Iterator<Item = (&AgentId, &config::Agent)> {
+        self.frame.files.agents.iter()
     }
 
     pub(crate) fn shared(&self) -> Option<Arc<Shared>> {

@@ -6,7 +6,7 @@ use testkit::{HttpClient, Recorder};
 use crate::gate::{Gate, OPEN, Plan, STRICT, called, introduced, modern_call, modern_headers, next_call};
 
 /// All records there are, in their order.
-fn records(gate: &Gate) -> Vec<Value> {
+pub(crate) fn records(gate: &Gate) -> Vec<Value> {
     gate.journal()
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn capture() {
     });
 }
 
-fn log() -> String {
+pub(crate) fn log() -> String {
     String::from_utf8(LOG.lock().unwrap().clone()).unwrap()
 }
 

@@ -12,6 +12,7 @@
 mod aggregate;
 mod audit;
 mod canary;
+mod credentials;
 mod crossing;
 mod denials;
 mod drain;
@@ -23,6 +24,7 @@ mod gate;
 mod guard;
 mod head;
 mod health;
+mod identity;
 mod isolation;
 mod laws;
 mod legacy;

@@ -1,1 +1,23 @@
-//! The store, on both engines.
+//! The store, each test on both engines. PostgreSQL where `TOOLGATE_TEST_POSTGRES_URL` is set.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod audit;
+mod changes;
+mod copies;
+mod documents;
+mod faults;
+mod home;
+mod opening;
+mod policies;
+mod relay;
+mod samples;
+mod single_use;
+mod snapshots;
+mod tokens;

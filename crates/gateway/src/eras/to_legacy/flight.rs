@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
-use mcp::{Method, Params, Writer, sse};
+use mcp::{Method, Params, ServerMethod, Writer, sse};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -25,6 +25,7 @@ use super::session::{Aloft, Session};
 use super::source::Source;
 use crate::agent::Agent;
 use crate::answering::Answering;
+use crate::exchange::asks;
 use crate::limits::Held;
 use crate::upstream::{Upstream, UpstreamError};
 use parked::Waits;
@@ -45,6 +46,14 @@ pub(super) struct Leg {
     pub(super) offers: Offers,
     /// What its state is bound to; none where it cannot be asked for anything.
     pub(super) binding: Option<Binding>,
+}
+
+impl Leg {
+    /// Does the policy in force let the server ask for this? A request of its own, however old the call is.
+    fn lets_ask(&self, method: ServerMethod) -> bool {
+        let policy = self.upstream.policy().current();
+        asks(method).is_none_or(|ask| policy.policy.reverse(ask))
+    }
 }
 
 /// Does the request become a task?

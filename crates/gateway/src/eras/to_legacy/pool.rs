@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
-use mcp::ServerMethod;
 use tokio::time::Instant;
 
 use super::listen::Hub;
 use super::offers::Offers;
 use super::session::{self, Session};
 use crate::agent::Agent;
-use crate::exchange::asks;
 use crate::refusal::Refusal;
 use crate::server::Server;
 use crate::upstream::{Upstream, UpstreamError};
@@ -150,12 +148,6 @@ impl Slot {
 
     pub(super) fn server_key(&self) -> &Arc<str> {
         &self.server.key
-    }
-
-    /// Does the policy in force let the server ask for this? A request of its own, however old the call is.
-    pub(super) fn lets_ask(&self, method: ServerMethod) -> bool {
-        let policy = self.server.policy.current();
-        asks(method).is_none_or(|ask| policy.policy.reverse(ask))
     }
 
     pub(super) fn is_of(&self, agent: &Agent) -> bool {

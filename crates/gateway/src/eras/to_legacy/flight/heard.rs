@@ -95,7 +95,7 @@ impl Flight {
     /// A request of the server's.
     fn asked(&mut self, id: Id<'_>, method: &str, params: Option<&str>) {
         let known = ServerMethod::named(method);
-        let permits = |method| self.leg.offers.permits(method, params) && self.slot.lets_ask(method);
+        let permits = |method| self.leg.offers.permits(method, params) && self.leg.lets_ask(method);
         let permitted = known.filter(|method| self.leg.binding.is_some() && permits(*method) && self.is_mine(true));
         tracing::info!(server = %self.slot.server_id(), agent = %self.leg.agent.key,
             method = known.map_or("(unknown)", ServerMethod::as_str),

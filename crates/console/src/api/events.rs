@@ -1,0 +1,73 @@
+//! Decisions and changes as they come, as server-sent events.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use futures_util::stream;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::control::Event;
+use crate::guard::Caller;
+use crate::here::{Here, MAX_STREAMS, State};
+use crate::problem::{Code, Problem};
+
+/// So often something is sent; and so often it is looked whether the caller is still somebody who may listen.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
+
+struct Listening {
+    here: Arc<Here>,
+    caller: Caller,
+    /// Holds what was not sent yet, up to its size; who falls behind further misses the oldest, and is told how many.
+    events: Receiver<Arc<Event>>,
+    beat: Interval,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Decisions and changes as they come. `lagged` says how many a slow reader has missed
+#[utoipa::path(get, path = "/api/v1/events", tag = "events", operation_id = "events",
+    responses((status = 200, content_type = "text/event-stream", body = String)))]
+pub(super) async fn events(here: State, caller: Caller) -> Result<Response, Problem> {
+    let place = Arc::clone(&here.streams).try_acquire_owned();
+    let place = place.map_err(|_| Problem::new(Code::TooManyStreams, format!("{MAX_STREAMS} listen already")))?;
+    let mut beat = interval(HEARTBEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let events = here.control.events();
+    let listening = Listening { here: here.0, caller, events, beat, _place: place };
+    // The first beat is at once: who hears it knows that nothing is missed from here on.
+    let told = stream::unfold(listening, |mut listening| async {
+        let part = listening.next().await?;
+        Some((Ok::<_, Infallible>(Bytes::from(part)), listening))
+    });
+    let mut response = Response::new(Body::from_stream(told));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    Ok(response)
+}
+
+impl Listening {
+    async fn next(&mut self) -> Option<String> {
+        tokio::select! {
+            event = self.events.recv() => match event {
+                Ok(event) => Some(event_text(event.name(), &event.json())),
+                Err(RecvError::Lagged(missed)) => Some(event_text("lagged", &format!("{{\"missed\":{missed}}}"))),
+                Err(RecvError::Closed) => None,
+            },
+            _ = self.beat.tick() => {
+                // Signed out, revoked, another role: then no longer.
+                self.here.still(&self.caller).await.then(|| ": beat\n\n".to_owned())
+            }
+        }
+    }
+}
+
+/// JSON on one line has no line breaks of its own.
+fn event_text(name: &str, json: &str) -> String {
+    format!("event: {name}\ndata: {json}\n\n")
+}

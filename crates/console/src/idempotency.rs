@@ -1,0 +1,109 @@
+//! A POST that is sent twice under one key is carried out once, and answered alike.
+//!
+//! Answers may hold a secret that is given out once. They are kept sealed, with a key made of what the caller has shown: whoever reads
+//! the store reads nothing, and the same caller gets the same answer.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use http::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};
+use http::{HeaderValue, StatusCode};
+use sha2::{Digest as _, Sha256};
+use store::{Answer, Claim};
+
+use crate::etag::one;
+use crate::extract::{media, read};
+use crate::guard::Caller;
+use crate::here::Here;
+use crate::problem::{Code, Problem};
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const MAX_KEY: usize = 128;
+
+/// How long an answer is kept.
+pub(crate) const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// A request under way for so long is never heard of again: its node died. Its key is refused until it is swept.
+const HEADERS: [HeaderName; 3] = [CONTENT_TYPE, ETAG, LOCATION];
+
+pub(crate) async fn once(here: &Here, caller: &Caller, request: Request, next: Next) -> Result<Response, Problem> {
+    let Some(key) = one(request.headers(), &KEY)?.map(str::to_owned) else { return Ok(next.run(request).await) };
+    if key.is_empty() || key.len() > MAX_KEY {
+        return Err(Problem::invalid("Idempotency-Key", format!("has from 1 to {MAX_KEY} characters")));
+    }
+    let (parts, body) = request.into_parts();
+    media(&parts)?;
+    let body = read(body).await?;
+    let mut digest = Sha256::new();
+    digest.update(parts.method.as_str());
+    digest.update(parts.uri.to_string());
+    digest.update([0]);
+    digest.update(&body);
+    let digest = STANDARD_NO_PAD.encode(digest.finalize());
+    let (now, who) = (here.now(), &*caller.name);
+    here.store.sweep_idempotency(now - KEPT_MS).await?;
+    match here.store.claim(who, &key, &digest, now).await? {
+        Claim::Yours => {}
+        Claim::Busy { .. } => return Err(Problem::new(Code::InProgress, "wait for its answer, or use another key")),
+        Claim::Other => return Err(Problem::new(Code::KeyReused, "a key is for one request: use another one")),
+        Claim::Answered(answer) => return replay(caller, &key, &answer),
+    }
+    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    if !response.status().is_success() {
+        // Nothing happened, or nobody knows: neither is an answer to give again.
+        here.store.unclaim(who, &key).await?;
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = read(body).await?;
+    let headers = HEADERS.iter().map(|name| parts.headers.get(name).and_then(|value| value.to_str().ok()));
+    let headers: Vec<&str> = headers.map(Option::unwrap_or_default).collect();
+    let kept = Answer { status: parts.status.as_u16(), body: seal(caller, &key, &headers.join("\n"), &body)? };
+    if let Err(error) = here.store.answer(who, &key, &kept).await {
+        // It is done, and said; only a repetition will not be told the same.
+        tracing::error!(%error, "an answer is not kept for its idempotency key");
+    }
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+fn replay(caller: &Caller, key: &str, kept: &Answer) -> Result<Response, Problem> {
+    let other = || Problem::new(Code::KeyReused, "it was carried out for another login of yours, which got the answer");
+    let whole = open(caller, key, &kept.body).ok_or_else(other)?;
+    let mut parts = whole.splitn(HEADERS.len() + 1, |byte| *byte == b'\n');
+    let headers: Vec<&[u8]> = parts.by_ref().take(HEADERS.len()).collect();
+    let body = parts.next().unwrap_or_default().to_vec();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
+    for (name, value) in HEADERS.into_iter().zip(headers) {
+        if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_bytes(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+fn sealing(caller: &Caller) -> Option<RandomizedNonceKey> {
+    let key = Sha256::digest(format!("toolgate kept answer\n{}", caller.shown.secret()));
+    RandomizedNonceKey::new(&AES_256_GCM, &key).ok()
+}
+
+/// Three lines of headers, and the body.
+fn seal(caller: &Caller, key: &str, headers: &str, body: &[u8]) -> Result<String, Problem> {
+    let failed = || Problem::new(Code::Internal, "the answer cannot be sealed");
+    let mut sealed = [headers.as_bytes(), b"\n", body].concat();
+    let nonce = sealing(caller).ok_or_else(failed)?.seal_in_place_append_tag(Aad::from(key.as_bytes()), &mut sealed);
+    let nonce = nonce.map_err(|_| failed())?;
+    sealed.extend_from_slice(nonce.as_ref());
+    Ok(STANDARD_NO_PAD.encode(sealed))
+}
+
+fn open(caller: &Caller, key: &str, kept: &str) -> Option<Vec<u8>> {
+    let mut sealed = STANDARD_NO_PAD.decode(kept).ok()?;
+    let nonce = sealed.split_off(sealed.len().checked_sub(NONCE_LEN)?);
+    let nonce = Nonce::try_assume_unique_for_key(&nonce).ok()?;
+    Some(sealing(caller)?.open_in_place(nonce, Aad::from(key.as_bytes()), &mut sealed).ok()?.to_vec())
+}
