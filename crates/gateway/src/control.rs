@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use journal::NotWritten;
 use serde_json::Value;
 use store::{Store, StoreError};
 
+use crate::act::Act;
 use crate::registry::Keeper;
 
 /// A running gateway's handle. Cheap to clone; outlives the gateway, and then says that it has ended.
@@ -101,6 +103,14 @@ impl Control {
     /// Puts in force what the store says, whole or not at all. When it returns a revision, calls on this node are judged by that one.
     pub async fn refresh(&self) -> Result<i64, ApplyError> {
         self.0.refresh().await
+    }
+
+    /// What an admin does, on record. It may be done when this returns, and not before.
+    pub async fn record(&self, act: Act<'_>) -> Result<(), NotWritten> {
+        match self.0.shared() {
+            Some(shared) => shared.audit.act(&act).await,
+            None => Err(NotWritten::Closed),
+        }
     }
 
     /// Would `refresh` take it? It need not be in the store.

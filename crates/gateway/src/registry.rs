@@ -51,7 +51,13 @@ impl Registry {
         let chosen = |server: &&Arc<Server>| joined.is_empty() || joined.iter().any(|id| id.as_str() == &*server.id);
         let mut joined: Vec<_> = servers.values().filter(chosen).cloned().collect();
         joined.sort_by(|a, b| a.id.cmp(&b.id));
-        Self { servers, joined: joined.into(), about: HashMap::new(), agents: Directory::default(), policies: BTreeMap::new() }
+        Self {
+            servers,
+            joined: joined.into(),
+            about: HashMap::new(),
+            agents: Directory::default(),
+            policies: BTreeMap::new(),
+        }
     }
 
     fn with(

@@ -42,12 +42,7 @@ impl Doorman {
     }
 
     /// INVARIANT: asked first, for every request, before anything of it is looked at or read. `directory`: of the request's snapshot.
-    pub(crate) async fn who(
-        &self,
-        head: &Parts,
-        peer: &Peer,
-        directory: &Directory,
-    ) -> Result<Admitted, Unauthorized> {
+    pub(crate) async fn who(&self, head: &Parts, peer: &Peer, directory: &Directory) -> Result<Admitted, Unauthorized> {
         match &self.mode {
             Mode::Anonymous => Ok(Admitted { agent: peer.agent.clone(), pass: Pass::nobodys() }),
             Mode::Tokens => bearer_of_a_token(bearer(head)?, directory),

@@ -16,8 +16,9 @@ impl Frame {
     /// INVARIANT: a token is good for the agent that it names, and for nobody where there is no such agent.
     pub(super) fn directory(&self, snapshot: Option<&Snapshot>, memory: &Memory) -> Result<Directory, Vec<Fault>> {
         let files = self.files.agents.iter();
-        let mut members: BTreeMap<&str, Member> =
-            files.map(|(id, agent)| (id.as_str(), Member::of_file(id, agent, self.bound(&agent.policies, memory)))).collect();
+        let mut members: BTreeMap<&str, Member> = files
+            .map(|(id, agent)| (id.as_str(), Member::of_file(id, agent, self.bound(&agent.policies, memory))))
+            .collect();
         let mut faults = Vec::new();
         for kept in snapshot.iter().flat_map(|snapshot| &snapshot.agents) {
             match self.check_agent(&kept.id, &kept.value) {
