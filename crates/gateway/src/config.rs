@@ -405,7 +405,8 @@ impl Limits {
             store,
             keys: settings.count("limits.keys", 100_000_000),
             timeout: settings.span("limits.timeout", MILLISECOND..=10 * SECOND),
-            prefix: settings.read("limits.prefix", ratelimit::Prefix::default(), prefix, |found| value::text(found)?.parse().ok()),
+            prefix: settings
+                .read("limits.prefix", ratelimit::Prefix::default(), prefix, |found| value::text(found)?.parse().ok()),
         }
     }
 }

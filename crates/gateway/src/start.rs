@@ -338,7 +338,12 @@ pub(crate) fn limits<'p>(
         let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
         let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
         if rebuilt.calls > 0 {
-            tracing::info!(calls = rebuilt.calls, open = rebuilt.open, lost = rebuilt.lost, "limits rebuilt from the journal");
+            tracing::info!(
+                calls = rebuilt.calls,
+                open = rebuilt.open,
+                lost = rebuilt.lost,
+                "limits rebuilt from the journal"
+            );
         }
     }
     Ok(limits)
