@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -24,9 +24,11 @@ use crate::eras::to_modern::{Outgoing, ToModern};
 use crate::events::Events;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
+use crate::identity::metadata::Mount;
 use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
 use crate::judge::{self, Asked, Cleared};
 use crate::limits::{Charge, Held, Limits, Place};
+use crate::listener::Certificate;
 use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
@@ -80,6 +82,8 @@ pub(crate) struct Entry {
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) agent: Agent,
+    /// The one that it showed, verified.
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 /// A request that is lawful: what is left is to judge it and to send it.
@@ -124,13 +128,16 @@ impl Pipeline {
     /// Answers one HTTP request of somebody who is let in, as long as that holds.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
         let (mut head, body) = request.into_parts();
+        if let Some(reply) = self.metadata(&head) {
+            return reply;
+        }
         let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer).await {
             Ok(admitted) => admitted,
             Err(why) => return self.unauthorized(&head.uri, peer, why),
         };
         // INVARIANT: nobody behind this has what was shown
         head.headers.remove(AUTHORIZATION);
-        let known = Peer { agent };
+        let known = Peer { agent, certificate: None };
         let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
         let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known).await };
         let uri = head.uri.clone();
@@ -145,15 +152,40 @@ impl Pipeline {
         }
     }
 
+    /// The metadata of a mount are for everybody. None for what asks about none, and where there is nothing to say.
+    fn metadata(&self, head: &Parts) -> Option<Reply> {
+        let resources = self.shared.doorman.resources()?;
+        let about = Mount::asked_about(&head.uri)?;
+        let refuse = |why| Some(Refused::from(why).reply());
+        if let Err(why) = self.shared.doors.check(&head.headers) {
+            return refuse(why);
+        }
+        let registry = self.shared.registry.load();
+        let is_there = |mount: &Mount<'_>| match mount.server {
+            Some(server) => registry.server(server).is_some(),
+            None => self.shared.aggregate.settings.enabled,
+        };
+        match about.filter(is_there) {
+            None => refuse(Refusal::NoMetadata),
+            Some(_) if head.method != Verb::GET && head.method != Verb::HEAD => refuse(Refusal::OtherVerb(Verb::GET)),
+            Some(mount) => Some(reply::json(StatusCode::OK, resources.document(mount))),
+        }
+    }
+
     /// Nothing of the request was looked at, or it is no longer of anybody who may ask.
     fn unauthorized(&self, uri: &Uri, peer: &Peer, why: Unauthorized) -> Reply {
+        let challenge = self.shared.doorman.challenge(uri, &why);
         let refused = Refused::from(Refusal::Unauthorized(why));
         if self.shared.failures.count(&peer.agent.key) {
             let registry = self.shared.registry.load();
             let server = head::route(uri).filter(|id| registry.server(id).is_some());
             self.turned_away(server.unwrap_or("(unknown)"), &peer.agent, &refused);
         }
-        refused.reply()
+        let mut reply = refused.reply();
+        if let Some(challenge) = challenge {
+            reply.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        reply
     }
 
     /// Answers one HTTP request of the peer's.

@@ -24,6 +24,7 @@ use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::identity::{DirectoryError, Doorman, Failures};
 use crate::limits::Limits;
+use crate::listener::{BadTls, Secured};
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::record;
@@ -86,6 +87,8 @@ pub enum StartError {
     Registry(#[source] ApplyError),
     #[error("TLS towards upstreams cannot be set up")]
     Tls(#[from] rustls::Error),
+    #[error("TLS cannot be served")]
+    Secured(#[from] BadTls),
     #[error("the audit journal cannot be opened")]
     Audit(#[from] AuditError),
     #[error("what the aggregate gives out cannot be sealed")]
@@ -135,7 +138,7 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, keeper, policies, builtins, nursery } = made;
+        let Made { shared, keeper, policies, builtins, nursery, secured } = made;
         keeper.keeps(&shared);
         let (kept, keeps) = (Arc::clone(&shared), Arc::clone(&keeper));
         let service = service(Control::new(Arc::clone(&keeper)));
@@ -145,10 +148,11 @@ impl Gateway {
             .map(|n| {
                 let listener = data.try_clone().map_err(StartError::Thread)?;
                 let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
+                let secured = secured.clone();
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
                     let pipeline = Pipeline { client: Clients::default(), shared };
-                    worker::serve(listener, pipeline, connections).await;
+                    worker::serve(listener, pipeline, connections, secured).await;
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -158,6 +162,12 @@ impl Gateway {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies), Arc::clone(&shared)));
             tokio::spawn(async move { keeps.follow().await });
+            for keeper in shared.doorman.keepers() {
+                tokio::spawn(keeper);
+            }
+            if let Some(secured) = secured {
+                tokio::spawn(secured.watch());
+            }
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             let keeping = Arc::clone(&shared);
             tokio::spawn(async move { keeping.limits.keep().await });
@@ -250,6 +260,7 @@ struct Made {
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
     nursery: Option<Nursery>,
+    secured: Option<Arc<Secured>>,
 }
 
 impl Made {
@@ -260,21 +271,22 @@ impl Made {
         draining: watch::Receiver<bool>,
     ) -> Result<Self, StartError> {
         let (here, nursery) = Here::new(config, runtime.handle().clone())?;
-        let bounds = Arc::clone(&here.bounds);
+        let (bounds, tls) = (Arc::clone(&here.bounds), here.tls.clone());
         let mut files = Files::load(config, &here)?;
         let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
-        let agents = std::mem::take(&mut files.agents);
-        if config.auth != Auth::Anonymous && agents.is_empty() {
-            tracing::warn!("no agent has a token: nobody can come in");
-        }
+        let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
+        let secured = secured.transpose()?.map(Arc::new);
         let read = read_store(config.store.url.as_ref(), runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
-        let (keeper, registry) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        let (keeper, registry, agents) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        if config.auth == Auth::Tokens && config.certificates.is_none() && agents.is_empty() {
+            tracing::warn!("no agent has a token: nobody can come in");
+        }
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
-            doorman: Doorman::new(&config.auth, agents),
+            doorman: Doorman::new(config, agents, data, &tls)?,
             failures: Failures::default(),
             registry: registry::Current::new(registry),
             standing: Standing::new(stale),
@@ -289,7 +301,7 @@ impl Made {
             draining,
             bounds,
         });
-        Ok(Self { shared, keeper: Arc::new(keeper), policies, builtins, nursery })
+        Ok(Self { shared, keeper: Arc::new(keeper), policies, builtins, nursery, secured })
     }
 }
 

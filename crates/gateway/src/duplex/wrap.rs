@@ -37,18 +37,20 @@ pub async fn wrap(
 ) -> Result<(), StartError> {
     let bounds = Arc::new(config.bounds.clone());
     let (here, nursery) = registry::Here::new(&config, Handle::current())?;
+    let tls = here.tls.clone();
     let mut files = Files::load(&config, &here)?;
     let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
-    let (_, registry) = Keeper::new(Frame::new(&config, here, files)?, None)?;
+    let (_, registry, _) = Keeper::new(Frame::new(&config, here, files)?, None)?;
     let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
     let Some(server) = registry.servers().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
     let audit = Arc::new(Audit::open(&config.audit)?);
     let limits = start::limits(&config, policies.iter())?;
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let shared = Arc::new(Shared {
-        doorman: Doorman::new(&config.auth, Directory::default()), // the same
+        doorman: Doorman::new(&config, Directory::default(), nowhere, &tls)?, // the same
         failures: Failures::default(),
-        doors: Doors::new(&config.listen, SocketAddr::from(([127, 0, 0, 1], 0))), // never asked: nobody comes by HTTP
+        doors: Doors::new(&config.listen, nowhere), // never asked: nobody comes by HTTP
         registry: registry::Current::new(registry),
         standing: Standing::new(None),
         sessions: Sessions::new(bounds.sessions.get()),

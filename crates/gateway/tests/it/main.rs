@@ -30,6 +30,7 @@ mod laws;
 mod legacy;
 mod legacy_hand;
 mod limits;
+mod listener;
 mod lists;
 mod modern;
 mod old_sse;
