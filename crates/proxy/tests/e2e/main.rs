@@ -12,6 +12,7 @@ mod drain;
 mod explain;
 mod finetuning;
 mod pages;
+mod manage;
 mod program;
 mod secrets;
 mod serve;
