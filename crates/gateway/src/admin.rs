@@ -22,7 +22,6 @@ use tokio::sync::Semaphore;
 use crate::head::Doors;
 use crate::patience::Patience;
 use crate::pipeline::Shared;
-use crate::policies::PolicyFile;
 use crate::stdio::Doing;
 use crate::worker;
 
@@ -41,7 +40,6 @@ pub(crate) struct Admin {
     pub(crate) shared: Arc<Shared>,
     pub(crate) doors: Doors,
     pub(crate) service: Option<Arc<dyn AdminService>>,
-    pub(crate) policies: Arc<[Arc<PolicyFile>]>,
 }
 
 /// Connections to the admin listener; more are closed at once.
@@ -105,17 +103,28 @@ impl Admin {
         let draining = *self.shared.draining.borrow();
         let audit = self.shared.audit.status();
         let stuck = audit.as_ref().and_then(|(status, _)| status.trouble.as_deref());
-        let (status, mut said) = match (draining, stuck) {
+        let stuck = stuck.map(|why| format!("the audit journal cannot be written: {why}\n"));
+        let stuck = stuck.or_else(|| Some(self.shared.standing.told()? + "\n"));
+        let (status, said) = match (draining, stuck) {
             (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
-            (false, Some(why)) => {
-                (StatusCode::SERVICE_UNAVAILABLE, format!("the audit journal cannot be written: {why}\n"))
-            }
+            (false, Some(why)) => (StatusCode::SERVICE_UNAVAILABLE, why),
             (false, None) => (StatusCode::OK, "ready\n".to_owned()),
         };
+        let limits = self.shared.limits.status();
+        let (status, mut said) = match limits.as_ref().and_then(|limits| limits.trouble.as_deref()) {
+            Some(why) if status == StatusCode::OK => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("limits cannot be counted: {why}\n"))
+            }
+            Some(_) | None => (status, said),
+        };
         if verbose {
+            if let Some(limits) = &limits {
+                said.push_str(&format!("limits refused {} untold {}\n", limits.refused, limits.untold));
+            }
             let registry = self.shared.registry.load();
             if let Some((status, dropped)) = &audit {
                 said.push_str(&format!("audit waiting {} lost {dropped}\n", status.waiting));
+                said.extend(self.shared.audit.shipped());
             }
             said.push_str(&format!("sessions {}\n", self.shared.sessions.len()));
             let healths = registry.servers().filter_map(|server| Some(server.way.endpoint()?.road.health.told()));
@@ -130,7 +139,7 @@ impl Admin {
             for (id, Doing { processes, restarts, noise }) in programs {
                 said.push_str(&format!("program {id} processes {processes} restarts {restarts} noise {noise}\n"));
             }
-            for policy in self.policies.iter() {
+            for policy in registry.policies().values() {
                 let hash = policy.current().hash.clone();
                 said.push_str(&format!("policy {} {hash}\n", policy.name));
                 if let Some(trouble) = policy.trouble() {
@@ -155,7 +164,9 @@ fn problem(status: StatusCode, code: &str, title: &str) -> AdminReply {
     let code_of = status.as_u16();
     let mut response = text(
         status,
-        format!(r#"{{"type":"urn:toolgate:problem:{code}","title":"{title}","status":{code_of},"detail":"{title}","code":"{code}"}}"#),
+        format!(
+            r#"{{"type":"urn:toolgate:problem:{code}","title":"{title}","status":{code_of},"detail":"{title}","code":"{code}"}}"#
+        ),
     );
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response

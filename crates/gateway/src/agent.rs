@@ -47,14 +47,28 @@ impl Agent {
     }
 
     /// What is in force for it there.
-    pub(crate) fn policy<'a>(&'a self, server: &'a Server) -> &'a Arc<PolicyFile> {
-        let own = self.identity.as_ref().and_then(|identity| identity.policies.get(&*server.id));
-        own.unwrap_or(&server.policy)
+    pub(crate) fn policy(&self, server: &Server) -> Arc<PolicyFile> {
+        self.own_policy(server).cloned().unwrap_or_else(|| server.policy.document())
+    }
+
+    /// What is in force there for this agent alone, whatever the server is bound to.
+    pub(crate) fn own_policy(&self, server: &Server) -> Option<&Arc<PolicyFile>> {
+        self.identity.as_ref()?.policies.get(&*server.id)
     }
 
     /// May it use what the other began? Nobody known may use what anybody unknown began, and the other way round.
     pub(crate) fn is_who(&self, other: &Self) -> bool {
         self.id() == other.id()
+    }
+
+    /// Is it the same, and would every judge say so? What the other asked for may be answered to it, and the other way round.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.key == other.key
+            && match (&self.identity, &other.identity) {
+                (Some(one), Some(two)) => one.is_like(two),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            }
     }
 
     /// The same in that session, as it is known now: a session keeps nobody's labels or policies.

@@ -179,6 +179,7 @@ impl Asker {
         params: &Params<'_>,
         to: Addressee,
     ) -> Result<Reply, Refused> {
+        self.pipeline.shared.standing.check().map_err(|why| to.refuse(why))?;
         match method {
             Method::ToolsList if self.aggregate().settings.discovery => Ok(search::list(self, &to)),
             Method::ToolsList => lists::list(self, Kind::Tools, request, &to).await,

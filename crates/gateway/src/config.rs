@@ -6,13 +6,17 @@ mod aggregate;
 mod client;
 mod command;
 mod credentials;
+mod document;
 mod error;
 mod headers;
+mod jwt;
 mod layers;
+mod listen_tls;
 mod origin;
 mod reach;
 mod server;
 mod settings;
+mod store;
 mod tls;
 mod value;
 
@@ -26,6 +30,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Authority;
 
+pub(crate) use self::agents::check_labels;
 pub use self::agents::{Agent, AgentId, InvalidAgentId, Token};
 pub use self::aggregate::Aggregate;
 pub use self::client::Wrapped;
@@ -33,19 +38,25 @@ pub use self::command::{Command, Environment};
 pub use self::credentials::{AgentCredentials, ClientCredentials, ClientSecretIn, Credentials};
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
+pub use self::jwt::{Issuer, Jwt, KeySource};
+pub(crate) use self::layers::read_text;
 pub use self::layers::{ConfigFile, Layers};
+pub use self::listen_tls::{Certificates, ClientCertificates, ListenTls, NameOf};
 pub use self::origin::Origin;
 pub use self::reach::{Reach, Transport};
 pub(crate) use self::server::upstream_url as server_url;
 pub use self::server::{InvalidServerId, PolicySource, Server, ServerId, Target};
 use self::settings::Settings;
+pub use self::store::{Store, StoreUrl};
 pub use self::tls::TlsOptions;
+pub(crate) use self::tls::{BadPair, authorities, pair};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -59,8 +70,14 @@ pub struct Config {
     pub auth: Auth,
     /// Those that files name; the store may know more.
     pub agents: BTreeMap<AgentId, Agent>,
+    /// Where they are described; for people.
+    pub(crate) agents_in: Box<str>,
+    pub jwt: Jwt,
+    /// Client certificates as identities.
+    pub certificates: Option<Certificates>,
     pub audit: Audit,
     pub limits: Limits,
+    pub store: Store,
     pub bounds: Bounds,
     pub aggregate: Aggregate,
     pub log: Log,
@@ -77,6 +94,9 @@ pub struct Listen {
     pub origins: Vec<WebOrigin>,
     /// None: one per core.
     pub workers: Option<NonZeroUsize>,
+    /// What clients call this gateway: the origin that comes before `/mcp`. None: its own address.
+    pub url: Option<url::Origin>,
+    pub tls: Option<ListenTls>,
 }
 
 /// An `Origin` header as browsers write it: scheme, host, port; in lower case.
@@ -116,18 +136,26 @@ pub struct Audit {
     pub segment: usize,
     pub queue: NonZeroUsize,
     pub patience: Duration,
+    pub keep: journal::Keep,
+    /// Whether records are copied to the store, to be asked there.
+    pub index: bool,
 }
 
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub store: LimitStore,
-    /// How many keys are counted at most.
+    /// How many keys are counted at most, in memory.
     pub keys: NonZeroUsize,
+    /// How long a call waits for the store.
+    pub timeout: Duration,
+    /// What our keys in the store start with.
+    pub prefix: ratelimit::Prefix,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitStore {
     Memory,
+    Redis(ratelimit::Address),
 }
 
 /// What each thing that grows or waits may reach. `docs/operations.md` says what happens then.
@@ -175,18 +203,21 @@ pub enum LogFormat {
 impl Config {
     pub fn load(layers: &Layers) -> Result<Self, ConfigErrors> {
         let mut settings = Settings::merge(layers)?;
-        later_sections(&mut settings);
         let auth = Auth::read(&mut settings);
         let listen = Listen::read(&mut settings, auth);
         let servers = server::read_all(&mut settings, layers);
         Ok(Self {
+            agents_in: settings.origin(&["agents"]).to_string().into(),
             agents: agents::read_all(&mut settings, auth, &servers),
             aggregate: Aggregate::read(&mut settings, servers.keys()),
             servers,
             audit: Audit::read(&mut settings, layers),
             limits: Limits::read(&mut settings),
+            store: Store::read(&mut settings, layers),
             bounds: Bounds::read(&mut settings),
             log: Log::read(&mut settings),
+            jwt: Jwt::read(&mut settings, auth, &listen),
+            certificates: listen_tls::certificates(&mut settings, auth, &listen),
             listen,
             auth,
             // Last: it fails if anything above was wrong, and calls unknown what nobody read.
@@ -203,6 +234,8 @@ impl Config {
             headers: UpstreamHeaders::default(),
             credentials: Credentials::default(),
             reach: Reach::default(),
+            place: "built in".into(),
+            written: serde_json::json!({ "builtin": server::FINETUNING }),
         };
         let id = server::FINETUNING.parse().map_err(|error: InvalidServerId| error.to_string())?;
         self.servers.insert(id, server);
@@ -212,14 +245,6 @@ impl Config {
     /// The effective values with where each came from, secrets masked.
     pub fn print(&self) -> &str {
         &self.printed
-    }
-}
-
-/// Sections that `docs/operations.md` announces and this version does not have.
-fn later_sections(settings: &mut Settings) {
-    let origin = settings.origin(&["store"]);
-    if !settings.take_below(&["store"]).is_empty() {
-        settings.problem(Problem::NotYet { written: "store".to_owned(), origin });
     }
 }
 
@@ -258,6 +283,13 @@ impl Listen {
                 let workers = value::count(found).filter(|&workers| workers <= 1024)?;
                 Some(NonZeroUsize::new(workers))
             }),
+            url: settings.read(
+                "listen.url",
+                None,
+                "an origin such as \"https://gateway.example.com\", or \"\"",
+                origin_of,
+            ),
+            tls: listen_tls::read(settings),
         }
     }
 }
@@ -280,6 +312,18 @@ fn exposed(key: &str, (address, origin): &(SocketAddr, Origin)) -> Option<Proble
     })
 }
 
+/// Nothing for an empty text: it is made of the listener's address then.
+fn origin_of(found: &value::Written) -> Option<Option<url::Origin>> {
+    let text = value::text(found)?;
+    if text.is_empty() {
+        return Some(None);
+    }
+    let url: url::Url = text.parse().ok()?;
+    let origin = url.origin();
+    let plain = url.as_str().trim_end_matches('/') == origin.ascii_serialization();
+    (plain && matches!(url.scheme(), "http" | "https")).then_some(Some(origin))
+}
+
 fn host(text: &str) -> Option<Authority> {
     let host: Authority = text.parse().ok()?;
     (!host.host().is_empty() && !text.contains('@')).then_some(host)
@@ -287,8 +331,8 @@ fn host(text: &str) -> Option<Authority> {
 
 impl Auth {
     fn read(settings: &mut Settings) -> Self {
-        let choices = [("anonymous", Self::Anonymous), ("tokens", Self::Tokens)];
-        choice(settings, "auth.mode", Self::Anonymous, &choices, &["jwt"])
+        let choices = [("anonymous", Self::Anonymous), ("tokens", Self::Tokens), ("jwt", Self::Jwt)];
+        choice(settings, "auth.mode", Self::Anonymous, &choices, &[])
     }
 }
 
@@ -325,16 +369,44 @@ impl Audit {
             segment: settings.bytes("audit.segment", 64 * KIB..=GIB),
             queue: settings.count("audit.queue", 1_000_000),
             patience: settings.span("audit.patience", MILLISECOND..=60 * SECOND),
+            keep: keep(settings),
+            index: settings.read("audit.index", true, "true or false", value::flag),
         }
+    }
+}
+
+/// How long records are kept; for ever where nothing is said.
+fn keep(settings: &mut Settings) -> journal::Keep {
+    journal::Keep {
+        age: settings.read("audit.keep.age", None, "\"\", or a duration such as \"90d\", from 1m to 100 years", |found| {
+            match value::text(found) {
+                Some("") => Some(None),
+                _ => value::span(found).filter(|age| (MINUTE..=36_525 * DAY).contains(age)).map(Some),
+            }
+        }),
+        bytes: settings.read("audit.keep.bytes", None, "\"\", or a size such as \"10GiB\", from 1MiB", |found| {
+            match value::text(found) {
+                Some("") => Some(None),
+                _ => value::bytes(found).filter(|bytes| *bytes >= MIB).map(|bytes| Some(bytes as u64)),
+            }
+        }),
     }
 }
 
 impl Limits {
     fn read(settings: &mut Settings) -> Self {
-        let stores = [("memory", LimitStore::Memory)];
+        let expected = "\"memory\", or a URL such as \"redis://user:password@host:6379/0\" or \"rediss://host\"";
+        let store = settings.read("limits.store", LimitStore::Memory, expected, |found| match value::text(found)? {
+            "memory" => Some(LimitStore::Memory),
+            url => url.parse().ok().map(LimitStore::Redis),
+        });
+        let prefix = "1 to 64 of `a` to `z`, `A` to `Z`, `0` to `9`, `.`, `_` and `-`";
         Self {
-            store: choice(settings, "limits.store", LimitStore::Memory, &stores, &["redis://", "rediss://"]),
+            store,
             keys: settings.count("limits.keys", 100_000_000),
+            timeout: settings.span("limits.timeout", MILLISECOND..=10 * SECOND),
+            prefix: settings
+                .read("limits.prefix", ratelimit::Prefix::default(), prefix, |found| value::text(found)?.parse().ok()),
         }
     }
 }
@@ -403,5 +475,7 @@ fn choice<T: Copy>(settings: &mut Settings, key: &str, placeholder: T, choices: 
     chosen
 }
 
+#[cfg(test)]
+mod agents_tests;
 #[cfg(test)]
 mod tests;

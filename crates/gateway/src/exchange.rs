@@ -74,7 +74,7 @@ impl Exchange {
         let call = self.call.as_ref()?;
         let refused = call.to.refuse(error);
         if let Some(recorded) = &call.recorded {
-            recorded.failed();
+            recorded.failed(&refused);
         }
         tracing::warn!(server = %self.upstream.server.id, error = %refused.detail(), "upstream failed");
         self.close(call.ours, false);
@@ -87,10 +87,15 @@ impl Exchange {
             // An error without an id can only be about the one request of this exchange.
             Some(call) if ours == Some(call.ours) || (answer.id.is_none() && is_error(&answer.verdict)) => {
                 self.close(call.ours, resumable);
-                if let Some(recorded) = &call.recorded {
-                    recorded.answered(is_error(&answer.verdict), answer.verdict.text().len());
+                let (message, withheld) = self.verdict(call.method, &call.to, answer.verdict);
+                match (&call.recorded, withheld) {
+                    (Some(recorded), Some(refused)) => recorded.failed(&refused),
+                    (Some(recorded), None) => {
+                        recorded.answered(is_error(&answer.verdict), answer.verdict.text().len());
+                    }
+                    (None, _) => {}
                 }
-                Some(self.verdict(call.method, &call.to, answer.verdict))
+                Some(message)
             }
             Some(_) => None,
             None => {
@@ -98,7 +103,7 @@ impl Exchange {
                 let call = session.call(ours)?;
                 session.close(ours, resumable);
                 let to = Addressee { id: Some(call.theirs), era: Some(self.era), ..Addressee::default() };
-                Some(self.verdict(call.method, &to, answer.verdict))
+                Some(self.verdict(call.method, &to, answer.verdict).0)
             }
         }
     }
@@ -109,20 +114,21 @@ impl Exchange {
         }
     }
 
-    fn verdict(&self, method: Method, to: &Addressee, verdict: Verdict<'_>) -> Vec<u8> {
+    /// The answer as the client gets it, and why it is not the server's.
+    fn verdict(&self, method: Method, to: &Addressee, verdict: Verdict<'_>) -> (Vec<u8>, Option<Refused>) {
         let id = to.id.as_deref().unwrap_or("null");
         let passes = match verdict {
             Verdict::Result(result) => self.result(method, result),
-            Verdict::Error(error) if method.lists().is_some() => return plain_error(id, error),
+            Verdict::Error(error) if method.lists().is_some() => return (plain_error(id, error), None),
             Verdict::Error(error) => self.error(error),
         };
         match passes {
-            Ok(None) => Writer::answer(id, verdict),
-            Ok(Some(json)) => Writer::result(id, &json),
+            Ok(None) => (Writer::answer(id, verdict), None),
+            Ok(Some(json)) => (Writer::result(id, &json), None),
             Err(why) => {
                 let refused: Refused = to.refuse(why);
                 tracing::warn!(server = %self.upstream.server.id, error = %refused.detail(), "an answer was not passed on");
-                refused.message().1
+                (refused.message().1, Some(refused))
             }
         }
     }
@@ -210,7 +216,7 @@ impl Exchange {
 
     /// Does a modern result ask the client for something that the policy denies the server?
     fn asks_too_much(&self, result: &RawValue) -> bool {
-        let now = self.upstream.policy.current(); // a request of its own, however old the stream is
+        let now = self.upstream.policy().current(); // a request of its own, however old the stream is
         let allowed = |ask| now.policy.reverse(ask);
         if allowed(Reverse::Sampling) && allowed(Reverse::Elicitation) && allowed(Reverse::Roots) {
             return false;
@@ -234,7 +240,7 @@ impl Exchange {
     fn request(&self, id: Id<'_>, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
         let session = self.session.as_ref()?;
         let known = ServerMethod::named(method);
-        let now = self.upstream.policy.current(); // a request of its own, however old the stream is
+        let now = self.upstream.policy().current(); // a request of its own, however old the stream is
         let permits = |ask| now.policy.reverse(ask) && session.offered.contains(&ask);
         let allowed = known.is_some_and(|method| asks(method).is_none_or(permits));
         let server = &self.upstream.server.id;
@@ -275,7 +281,7 @@ impl Exchange {
             ServerNotice::Cancelled => Some(self.withdrawn(params?)?),
             ServerNotice::ResourceUpdated => {
                 let uri = Object::read(params?)?.text("uri")?;
-                if !self.upstream.policy.current().policy.lists(Subject::Resource(&uri)) {
+                if !self.upstream.policy().current().policy.lists(Subject::Resource(&uri)) {
                     return None;
                 }
                 params.map(|params| self.resubscribed(params).unwrap_or_else(|| params.to_owned()))

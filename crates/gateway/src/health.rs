@@ -118,7 +118,11 @@ impl Health {
 
     /// For `/readyz?verbose`.
     pub(crate) fn told(&self) -> String {
-        format!("server {} {}", self.server, self.circuit().told(Instant::now()))
+        format!("server {} {}", self.server, self.state())
+    }
+
+    pub(crate) fn state(&self) -> String {
+        self.circuit().told(Instant::now())
     }
 }
 

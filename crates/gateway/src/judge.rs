@@ -108,7 +108,7 @@ pub(crate) fn request<'a>(
     let context = Context { agent: agent.id(), labels: agent.labels(), server, time: SystemTime::now() };
     let decide = |subject| match bound.policy.decide(Call { subject, arguments, context }) {
         Decision::Permit(permitted) => Ok(permitted),
-        Decision::Deny(denial) => Err(to.refuse(Refusal::Ruled(Ruling::Denied(denial)))),
+        Decision::Deny(denial) => Err(to.refuse(Refusal::Ruled(Ruling::Denied(bound.denial(denial))))),
     };
     match asked {
         Asked::Nothing => Ok(Cleared(None)),

@@ -144,7 +144,7 @@ impl Pipeline {
         body: Answering,
     ) -> Reply {
         let exchange = Exchange {
-            bound: upstream.policy.current(),
+            bound: upstream.policy().current(),
             era: Era::Legacy,
             agent: entry.agent.in_session_of(&session.agent),
             session: Some(session),

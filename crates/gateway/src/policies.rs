@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use policy::{Catalogue, Policy, PolicyErrors};
+use policy::{Catalogue, Denial, DenyCode, Policy, PolicyErrors, RulePointer};
 use ratelimit::{Algorithm, InvalidMeter, InvalidQuota, Meter, Quota};
 
 /// A policy as it is enforced: the rules, and a meter for each of its counters, by index.
@@ -14,16 +14,61 @@ pub(crate) struct Bound {
     pub(crate) meters: Vec<Arc<Meter>>,
     /// The policy's hash, in hexadecimal.
     pub(crate) hash: Arc<str>,
+    /// What limits call this document.
+    pub(crate) name: Arc<str>,
+    /// There is none: this stands for it, and denies everything.
+    absent: bool,
 }
 
-/// One file. All servers that name it share it, and the counts of its limits.
+impl Bound {
+    /// How a denial by this is told.
+    pub(crate) fn denial(&self, denial: Denial) -> Denial {
+        match self.absent {
+            true => Denial { code: DenyCode::Default, rule: RulePointer::NO_POLICY, reason: None, approval: None },
+            false => denial,
+        }
+    }
+}
+
+/// Which document judges a server's calls: another takes its place at once.
+pub(crate) struct Binding(ArcSwap<PolicyFile>);
+
+impl Binding {
+    pub(crate) fn to(document: Arc<PolicyFile>) -> Self {
+        Self(ArcSwap::new(document))
+    }
+
+    pub(crate) fn document(&self) -> Arc<PolicyFile> {
+        self.0.load_full()
+    }
+
+    /// The snapshot to judge a whole request by.
+    pub(crate) fn current(&self) -> Arc<Bound> {
+        self.0.load().current()
+    }
+
+    pub(crate) fn rebind(&self, document: Arc<PolicyFile>) {
+        self.0.store(document);
+    }
+}
+
+/// One document, of a file or of the store. All servers that name it share it, and the counts of its limits.
 pub(crate) struct PolicyFile {
     pub(crate) path: PathBuf,
     /// What limits call this document.
     pub(crate) name: Arc<str>,
-    watched: bool,
+    kind: Kind,
     current: ArcSwap<Bound>,
     trouble: Mutex<Option<String>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It may change while the gateway runs.
+    Watched,
+    BuiltIn,
+    Kept,
+    Absent,
 }
 
 /// Why a policy cannot be enforced.
@@ -39,18 +84,33 @@ pub enum PolicyTrouble {
 
 impl PolicyFile {
     pub(crate) fn load(path: &Path) -> Result<Self, PolicyTrouble> {
-        Ok(Self::holding(path, true, read(path)?))
+        Ok(Self::holding(path, Kind::Watched, read(path)?))
     }
 
     /// A policy that comes with the program.
     pub(crate) fn built_in(name: &str, text: &str) -> Result<Self, PolicyTrouble> {
         let path = Path::new(name);
-        Ok(Self::holding(path, false, bind(path, text, None)?))
+        Ok(Self::holding(path, Kind::BuiltIn, bind(path, text, None)?))
     }
 
-    fn holding(path: &Path, watched: bool, bound: Bound) -> Self {
+    /// One that the store has, in a version that stays as it is.
+    pub(crate) fn kept(name: &str, text: &str, catalogue: Option<&str>) -> Result<Self, PolicyTrouble> {
+        let path = Path::new(name);
+        let invalid = |source| PolicyTrouble::Invalid { path: path.into(), source };
+        let catalogue = catalogue.map(|text| Catalogue::parse(&format!("{name} (catalogue)"), text)).transpose();
+        Ok(Self::holding(path, Kind::Kept, bind(path, text, catalogue.map_err(invalid)?.as_ref())?))
+    }
+
+    /// In place of one that is missing.
+    pub(crate) fn absent() -> Result<Self, PolicyTrouble> {
+        let path = Path::new("(no policy)");
+        let bound = bind(path, r#"{ "version": "1" }"#, None)?;
+        Ok(Self::holding(path, Kind::Absent, Bound { hash: "none".into(), absent: true, ..bound }))
+    }
+
+    fn holding(path: &Path, kind: Kind, bound: Bound) -> Self {
         let name = path.display().to_string().into();
-        Self { path: path.to_owned(), name, watched, current: ArcSwap::from_pointee(bound), trouble: Mutex::new(None) }
+        Self { path: path.to_owned(), name, kind, current: ArcSwap::from_pointee(bound), trouble: Mutex::new(None) }
     }
 
     /// The snapshot to judge a whole request by.
@@ -60,7 +120,17 @@ impl PolicyFile {
 
     /// Is there a file to be watched?
     pub(crate) fn is_watched(&self) -> bool {
-        self.watched
+        self.kind == Kind::Watched
+    }
+
+    /// Is it the store's?
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kind == Kind::Kept
+    }
+
+    /// Its name, unless it stands for one that is missing.
+    pub(crate) fn named(&self) -> Option<&str> {
+        (self.kind != Kind::Absent).then_some(&*self.name)
     }
 
     /// Why the last reload was refused, if it was.
@@ -68,8 +138,8 @@ impl PolicyFile {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes the file as it is now, unless it is bad or unchanged. True when the policy changed.
-    pub(crate) fn reload(&self) -> bool {
+    /// Takes the file as it is now, unless it is bad or unchanged. The hashes of before and of now, when the policy changed.
+    pub(crate) fn reload(&self) -> Option<(Arc<str>, Arc<str>)> {
         let outcome = read(&self.path);
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
@@ -77,11 +147,12 @@ impl PolicyFile {
                 *trouble = None;
                 let before = self.current();
                 let changed = before.policy.hash() != bound.policy.hash();
-                if changed {
+                changed.then(|| {
                     tracing::info!(policy = %self.name, from = %before.hash, to = %bound.hash, "policy reloaded");
+                    let hashes = (Arc::clone(&before.hash), Arc::clone(&bound.hash));
                     self.current.store(Arc::new(bound));
-                }
-                changed
+                    hashes
+                })
             }
             Err(error) => {
                 let why = chain(&error);
@@ -89,7 +160,7 @@ impl PolicyFile {
                     tracing::error!(policy = %self.name, error = %why, "policy not reloaded: the old one stays in force");
                 }
                 *trouble = Some(why);
-                false
+                None
             }
         }
     }
@@ -126,7 +197,7 @@ pub(crate) fn bind(path: &Path, text: &str, catalogue: Option<&Catalogue>) -> Re
     let policy = policy.map_err(|source| PolicyTrouble::Invalid { path: path.into(), source })?;
     let meters = policy.counters().iter().map(meter).collect::<Result<_, _>>();
     let meters = meters.map_err(|why| PolicyTrouble::Uncountable { path: path.into(), why })?;
-    Ok(Bound { hash: policy.hash().to_string().into(), policy, meters })
+    Ok(Bound { hash: policy.hash().to_string().into(), policy, meters, name: name.into(), absent: false })
 }
 
 fn meter(counter: &policy::Counter) -> Result<Arc<Meter>, String> {

@@ -15,7 +15,7 @@ use crate::era::EraCache;
 use crate::guard::{Guard, Pinned};
 use crate::health::Health;
 use crate::old_sse::{Auto, OldSse};
-use crate::policies::PolicyFile;
+use crate::policies::{Binding, PolicyFile};
 use crate::stdio::{Doing, Stdio};
 use crate::tls::Tls;
 
@@ -24,7 +24,7 @@ pub(crate) struct Server {
     /// What nothing else in this process was ever called: what is remembered of a server is forgotten when another takes its id.
     pub(crate) key: Arc<str>,
     pub(crate) way: Way,
-    pub(crate) policy: Arc<PolicyFile>,
+    pub(crate) policy: Binding,
     pub(crate) era: EraCache,
     pub(crate) catalogue: Catalogue,
     pub(crate) doubt: Doubt,
@@ -123,7 +123,7 @@ impl Server {
             id: id.into(),
             key: format!("{id}#{}", NEXT.fetch_add(1, Ordering::Relaxed)).into(),
             way,
-            policy,
+            policy: Binding::to(policy),
             era: EraCache::default(),
             catalogue: Catalogue::default(),
             doubt: Doubt::default(),

@@ -1,38 +1,37 @@
 //! Starts the gateway: everything that can be wrong is found here, before the first connection.
 
-use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ratelimit::InvalidAddress;
+use store::{Snapshot, Store, StoreError};
 use tokio::net::TcpListener;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, AdminService};
 use crate::aggregate::{Aggregate, NoKey};
 use crate::audit::{Audit, AuditError};
-use crate::builtin;
 use crate::clients::Clients;
-use crate::config::{self, AgentId, Auth, Bounds, Config, PolicySource, Reach, Target};
-use crate::credentials::{Credentials, OAuth};
+use crate::config::{Auth, Bounds, Config, StoreUrl};
+use crate::control::{ApplyError, Control, Fault};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
+use crate::events::Events;
 use crate::exchange::session_headers;
 use crate::head::Doors;
-use crate::health;
-use crate::identity::{Directory, DirectoryError, Doorman, Failures, Member};
+use crate::identity::{DirectoryError, Doorman, Failures};
 use crate::limits::Limits;
+use crate::listener::{BadTls, Secured};
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::record;
-use crate::registry::{self, Registry};
-use crate::server::{Endpoint, Road, Server, Way};
+use crate::registry::{self, Files, Frame, Here, Keeper, Standing};
 use crate::session::Sessions;
-use crate::stdio::{Nursery, Stdio};
+use crate::stdio::Nursery;
 use crate::tasks::Tasks;
-use crate::tls::Tls;
 use crate::watch::Watch;
 use crate::worker::{self, Connections};
 
@@ -60,6 +59,7 @@ pub struct Running {
     /// Programs; they end after the workers, for the same reason.
     nursery: Option<Nursery>,
     shared: Arc<Shared>,
+    keeper: Arc<Keeper>,
 }
 
 impl std::fmt::Debug for Running {
@@ -81,19 +81,49 @@ pub enum StartError {
     Agents(#[from] DirectoryError),
     #[error("the built-in server `{server}` does not start")]
     BuiltIn { server: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the store cannot be opened")]
+    Store(#[source] StoreError),
+    #[error("what the store says cannot be put in force")]
+    Registry(#[source] ApplyError),
     #[error("TLS towards upstreams cannot be set up")]
     Tls(#[from] rustls::Error),
+    #[error("TLS cannot be served")]
+    Secured(#[from] BadTls),
     #[error("the audit journal cannot be opened")]
     Audit(#[from] AuditError),
     #[error("what the aggregate gives out cannot be sealed")]
     Seal(#[from] NoKey),
+    #[error("the store of limits cannot be used")]
+    Limits(#[from] InvalidAddress),
+    #[error("limits cannot be rebuilt from the audit journal")]
+    Rebuild(#[source] std::io::Error),
     #[error("a thread does not start")]
     Thread(#[source] std::io::Error),
+}
+
+impl From<Vec<Fault>> for StartError {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Registry(ApplyError::Refused(faults))
+    }
+}
+
+impl From<PolicyTrouble> for StartError {
+    fn from(trouble: PolicyTrouble) -> Self {
+        Self::Policy { server: String::new(), source: Box::new(trouble) }
+    }
 }
 
 impl Gateway {
     /// Binds, compiles every policy, starts the threads. Nothing is served if anything of that fails.
     pub fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_with(config, |_| None)
+    }
+
+    /// The same, with what else answers at the admin listener: `service` makes it.
+    pub fn start_with(
+        config: Config,
+        service: impl FnOnce(Control) -> Option<Arc<dyn AdminService>>,
+    ) -> Result<Running, StartError> {
         let bounds = Arc::new(config.bounds.clone());
         let (data, data_at) = bind("data", config.listen.data)?;
         let (admin, admin_at) = bind("admin", config.listen.admin)?;
@@ -101,61 +131,71 @@ impl Gateway {
         let (alive, ended) = oneshot::channel::<()>();
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
-        let here = Here { tls: Tls::of_system()?, runtime: runtime.handle().clone(), bounds: Arc::clone(&bounds) };
-        let Servers { servers, policies, agents, builtins, nursery } = servers(&config, &here)?;
-        if config.auth != Auth::Anonymous && agents.is_empty() {
-            tracing::warn!("no agent has a token: nobody can come in");
+        let made = match Made::of(&config, &runtime, data_at, draining) {
+            Ok(made) => made,
+            Err(why) => {
+                runtime.shutdown_background(); // whoever starts a gateway may be within another, where none may be dropped
+                return Err(why);
+            }
+        };
+        let Made { shared, secured, keeper, policies, builtins, nursery } = made;
+        let index = keeper.store().cloned().filter(|_| config.audit.index);
+        if index.is_some() {
+            shared.audit.ships();
         }
-        let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
-        let shared = Arc::new(Shared {
-            doors: Doors::new(&config.listen, data_at),
-            doorman: Doorman::new(&config.auth, agents),
-            failures: Failures::default(),
-            registry: registry::Current::new(Registry::new(servers, &config.aggregate.servers)),
-            sessions: Sessions::new(bounds.sessions.get()),
-            limits: Limits::new(config.limits.keys.get()),
-            tasks: Arc::new(Tasks::default()),
-            fronts: Fronts::default(),
-            aggregate,
-            to_legacy: Arc::new(ToLegacy::new()),
-            audit: Arc::new(Audit::open(&config.audit)?),
-            draining,
-            bounds: Arc::clone(&bounds),
-        });
-        let kept = Arc::clone(&shared);
+        keeper.keeps(&shared);
+        let (kept, keeps) = (Arc::clone(&shared), Arc::clone(&keeper));
+        let service = service(Control::new(Arc::clone(&keeper)));
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let workers = (0..count)
             .map(|n| {
                 let listener = data.try_clone().map_err(StartError::Thread)?;
                 let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
+                let secured = secured.clone();
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
                     let pipeline = Pipeline { client: Clients::default(), shared };
-                    worker::serve(listener, pipeline, connections).await;
+                    worker::serve(listener, pipeline, connections, secured).await;
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
         let watch = Watch::over(&policies);
-        let probed = config.servers.iter().filter_map(|(id, server)| Some((id.as_str(), server.reach.probe_interval?)));
-        let probed: Vec<(Box<str>, Duration)> = probed.map(|(id, every)| (id.into(), every)).collect();
         let admin_doors = Doors::new(&config.listen, admin_at);
         let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
-            tokio::spawn(watch.run(Arc::clone(&policies)));
-            let own = Pipeline { client: Clients::default(), shared: Arc::clone(&shared) };
-            for (id, every) in probed {
-                if let Some(server) = shared.registry.load().server(&id) {
-                    tokio::spawn(health::probe(own.clone(), Arc::clone(server), every));
-                }
+            tokio::spawn(watch.run(Arc::clone(&policies), Arc::clone(&shared)));
+            for keeper in shared.doorman.keepers() {
+                tokio::spawn(keeper);
             }
-            tokio::spawn(sweep(own));
+            if let Some(secured) = secured {
+                tokio::spawn(secured.watch());
+            }
+            tokio::spawn(async move { keeps.follow().await });
+            tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
+            let keeping = Arc::clone(&shared);
+            tokio::spawn(async move { keeping.limits.keep().await });
+            tokio::spawn(Arc::clone(&shared.audit).keep());
+            if let Some(store) = index {
+                tokio::spawn(Arc::clone(&shared.audit).ship(store));
+            }
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None, policies })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service })) => {}
                 _ = ended => {}
             }
         })?;
-        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins, nursery, shared: kept })
+        Ok(Running {
+            data: data_at,
+            admin: admin_at,
+            drain,
+            workers,
+            control,
+            alive,
+            builtins,
+            nursery,
+            shared: kept,
+            keeper,
+        })
     }
 }
 
@@ -166,6 +206,11 @@ impl Running {
 
     pub fn admin(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// What to manage it by.
+    pub fn control(&self) -> Control {
+        Control::new(Arc::clone(&self.keeper))
     }
 
     /// Accepts nothing new, lets what is under way finish, and returns; `bounds.drain` at the latest.
@@ -216,92 +261,92 @@ fn thread_on<F: Future<Output = ()>>(
     std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work())).map_err(StartError::Thread)
 }
 
-pub(crate) struct Servers {
-    pub(crate) servers: HashMap<Box<str>, Arc<Server>>,
-    pub(crate) policies: Arc<[Arc<PolicyFile>]>,
-    pub(crate) agents: Directory,
-    pub(crate) builtins: Vec<oneshot::Sender<()>>,
-    pub(crate) nursery: Option<Nursery>,
+/// All that may be wrong, found not to be.
+struct Made {
+    shared: Arc<Shared>,
+    secured: Option<Arc<Secured>>,
+    keeper: Arc<Keeper>,
+    policies: Arc<[Arc<PolicyFile>]>,
+    builtins: Vec<oneshot::Sender<()>>,
+    nursery: Option<Nursery>,
 }
 
-/// What ways to servers are made of.
-pub(crate) struct Here {
-    pub(crate) tls: Tls,
-    pub(crate) runtime: Handle,
-    pub(crate) bounds: Arc<Bounds>,
-}
-
-pub(crate) fn servers(config: &Config, here: &Here) -> Result<Servers, StartError> {
-    let mut files = Files::new();
-    let (mut servers, mut builtins, mut nursery) = (HashMap::new(), Vec::new(), None);
-    for (id, server) in &config.servers {
-        let file = file(&mut files, &server.policy)
-            .map_err(|source| StartError::Policy { server: id.as_str().into(), source: source.into() })?;
-        let server = match &server.target {
-            Target::Url(url) => {
-                let road = Road::new(id.as_str(), url, &server.reach, &here.tls)?;
-                if let Some(key) = server.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
-                    tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
-                }
-                let credentials = credentials(id.as_str(), server, here)?;
-                let endpoint = Endpoint { url: url.clone(), credentials, road };
-                let way = Way::by(server.reach.transport, endpoint, &here.runtime, &here.bounds);
-                Server::new(id.as_str(), way, file)
-            }
-            Target::Command(command) => {
-                let nursery = match &mut nursery {
-                    Some(nursery) => nursery,
-                    none => none.insert(Nursery::start()?),
-                };
-                let way = Way::Stdio(Stdio::new(id.as_str(), command, &config.bounds, nursery.place()));
-                Server::new(id.as_str(), way, file)
-            }
-            Target::Finetuning(settings) => {
-                let builtin = builtin::finetuning(id.as_str(), (**settings).clone())?;
-                builtins.push(builtin.alive);
-                let road = Road::new(id.as_str(), &builtin.url, &Reach::default(), &here.tls)?;
-                let own = Credentials::headers(&builtin.headers);
-                Server::new(id.as_str(), Way::http(builtin.url, own, road), file)
-            }
-        };
-        servers.insert(id.as_str().into(), Arc::new(server));
-    }
-    let members =
-        config.agents.iter().map(|(id, agent)| member(id, agent, &mut files)).collect::<Result<Vec<_>, _>>()?;
-    let agents = Directory::new(members)?;
-    Ok(Servers { servers, policies: files.into_values().collect(), agents, builtins, nursery })
-}
-
-type Files<'c> = BTreeMap<&'c PolicySource, Arc<PolicyFile>>;
-
-/// The same for all who name it.
-fn file<'c>(files: &mut Files<'c>, source: &'c PolicySource) -> Result<Arc<PolicyFile>, PolicyTrouble> {
-    match files.get(source) {
-        Some(file) => Ok(Arc::clone(file)),
-        None => Ok(Arc::clone(files.entry(source).or_insert(Arc::new(policy(source)?)))),
+impl Made {
+    fn of(
+        config: &Config,
+        runtime: &Runtime,
+        data: SocketAddr,
+        draining: watch::Receiver<bool>,
+    ) -> Result<Self, StartError> {
+        let (here, nursery) = Here::new(config, runtime.handle().clone())?;
+        let (bounds, tls) = (Arc::clone(&here.bounds), here.tls.clone());
+        let mut files = Files::load(config, &here)?;
+        let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
+        let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
+        let secured = secured.transpose()?.map(Arc::new);
+        let read = read_store(config.store.url.as_ref(), runtime)?;
+        let stale = read.as_ref().map(|_| config.store.stale);
+        let (keeper, registry, agents) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        if config.auth == Auth::Tokens && config.certificates.is_none() && agents.is_empty() {
+            tracing::warn!("no agent has a token: nobody can come in");
+        }
+        let audit = Arc::new(Audit::open(&config.audit)?);
+        let limits = limits(config, registry.policies().values())?;
+        let shared = Arc::new(Shared {
+            doors: Doors::new(&config.listen, data),
+            doorman: Doorman::new(config, agents, data, &tls)?,
+            failures: Failures::default(),
+            registry: registry::Current::new(registry),
+            standing: Standing::new(stale),
+            sessions: Sessions::new(bounds.sessions.get()),
+            limits,
+            tasks: Arc::new(Tasks::default()),
+            events: Events::default(),
+            fronts: Fronts::default(),
+            aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
+            to_legacy: Arc::new(ToLegacy::new()),
+            audit,
+            draining,
+            bounds,
+        });
+        Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery })
     }
 }
 
-fn member<'c>(id: &AgentId, agent: &'c config::Agent, files: &mut Files<'c>) -> Result<Member, StartError> {
-    let fails = |source: PolicyTrouble| StartError::AgentPolicy { agent: id.as_str().into(), source: source.into() };
-    let policies = agent.policies.iter().map(|(server, source)| Ok((server.as_str().into(), file(files, source)?)));
-    let policies = policies.collect::<Result<_, _>>().map_err(fails)?;
-    Ok(Member::of_file(id, agent, policies))
+/// The store, opened, and what it says now. None where there is none.
+///
+/// On a thread of its own: whoever starts a gateway may be within a runtime, where nobody may wait for another.
+fn read_store(url: Option<&StoreUrl>, runtime: &Runtime) -> Result<Option<(Store, Snapshot)>, StartError> {
+    let Some(url) = url else { return Ok(None) };
+    let read = async {
+        let store = Store::open(url.as_str()).await?;
+        let snapshot = store.snapshot().await?;
+        Ok((store, snapshot))
+    };
+    let read = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(read)).join());
+    let gone = |_| StartError::Thread(std::io::Error::other("the one that opens the store ended"));
+    read.map_err(gone)?.map(Some).map_err(StartError::Store)
 }
 
-/// Tokens are fetched where the operator says, over connections that are guarded and secured like those to servers.
-fn credentials(id: &str, server: &config::Server, here: &Here) -> Result<Credentials, rustls::Error> {
-    Credentials::new(&server.headers, &server.credentials, |settings| {
-        let road = Road::new(&format!("{id}: tokens"), &settings.token_url, &Reach::default(), &here.tls)?;
-        Ok(OAuth::new(settings, &road, &here.bounds))
-    })
-}
-
-fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
-    match source {
-        PolicySource::File(path) => PolicyFile::load(path),
-        PolicySource::BuiltIn { name, text } => PolicyFile::built_in(name, text),
+/// Where calls are counted, with what the journal says of calls before; to be called when the journal is open, and so has its end.
+pub(crate) fn limits<'p>(
+    config: &Config,
+    policies: impl Iterator<Item = &'p Arc<PolicyFile>>,
+) -> Result<Limits, StartError> {
+    let limits = Limits::new(&config.limits)?;
+    if let Some(folder) = &config.audit.dir {
+        let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
+        let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
+        if rebuilt.calls > 0 {
+            tracing::info!(
+                calls = rebuilt.calls,
+                open = rebuilt.open,
+                lost = rebuilt.lost,
+                "limits rebuilt from the journal"
+            );
+        }
     }
+    Ok(limits)
 }
 
 /// Lets go of what nobody uses, for ever.

@@ -96,14 +96,19 @@ pub(crate) struct Upstream {
     pub(crate) server: Arc<Server>,
     /// For whom: some ways keep a process or a session for each agent.
     pub(crate) agent: Arc<str>,
-    /// What is in force there for that agent.
-    pub(crate) policy: Arc<PolicyFile>,
+    /// What is in force there for that agent alone.
+    pub(crate) own_policy: Option<Arc<PolicyFile>>,
     pub(crate) bounds: Arc<Bounds>,
     /// When the call must be over, whatever it still waits for.
     pub(crate) deadline: Instant,
 }
 
 impl Upstream {
+    /// What is in force there for the agent, now: a server may be bound to another document while a stream is open.
+    pub(crate) fn policy(&self) -> Arc<PolicyFile> {
+        self.own_policy.clone().unwrap_or_else(|| self.server.policy.document())
+    }
+
     /// Posts a message that we wrote. What it holds is spent as its first byte is handed to the connection.
     pub(crate) async fn post(
         &self,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
+use crate::audit::Change;
+use crate::pipeline::Shared;
 use crate::policies::PolicyFile;
 
 /// Changes come in bursts; this long after the first one, all files are read.
@@ -50,7 +52,7 @@ impl Watch {
         Self { _watcher: watcher.ok(), changes }
     }
 
-    pub(crate) async fn run(mut self, files: Arc<[Arc<PolicyFile>]>) {
+    pub(crate) async fn run(mut self, files: Arc<[Arc<PolicyFile>]>, shared: Arc<Shared>) {
         loop {
             // A watcher that is gone leaves the rounds.
             if let Ok(None) = tokio::time::timeout(ROUND, self.changes.recv()).await {
@@ -59,7 +61,13 @@ impl Watch {
             tokio::time::sleep(DEBOUNCE).await;
             _ = self.changes.try_recv();
             for file in files.iter().filter(|file| file.is_watched()) {
-                file.reload();
+                if let Some((from, to)) = file.reload() {
+                    let change =
+                        Change { who: "file", what: "policy", id: &file.name, from: Some(&from), to: Some(&to) };
+                    shared.audit.changed(&change);
+                    shared.events.changed(&change);
+                    shared.registry.stir();
+                }
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What can be written on the command line. The texts here are what `--help` shows.
 
+pub(crate) mod manage;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -42,6 +44,14 @@ pub(crate) enum Command {
     Test(Test),
     /// Verify, read and export the journal of decisions
     Audit(Audit),
+    /// Manage who may call: agents and their tokens
+    Agents(manage::Agents),
+    /// Manage what may be called: servers
+    Servers(manage::Servers),
+    /// Manage policies and their versions
+    Policies(manage::Policies),
+    /// Manage who manages the gateway
+    Admins(manage::Admins),
     /// Say what a new policy would have done with recorded calls
     Simulate(Simulate),
     /// Move everything that the API manages to another store, such as from SQLite to PostgreSQL; stop the gateways first
@@ -369,6 +379,23 @@ pub(crate) struct Simulate {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "The token goes to the agent, who shows it as `Authorization: Bearer TOKEN`. The configuration holds its hash only: a \
+                        token that is lost is replaced, and cannot be shown again."
+)]
+pub(crate) struct NewToken {
+    /// The agent's id
+    #[arg(value_name = "AGENT")]
+    pub(crate) agent: gateway::config::AgentId,
+    /// What people call this token, such as where it is used
+    #[arg(long, default_value = "token")]
+    pub(crate) label: String,
+    /// How long it is good, such as 90d; for ever, when absent
+    #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration)]
+    pub(crate) expires: Option<std::time::Duration>,
+}
+
+#[derive(Args)]
 pub(crate) struct Audit {
     #[command(subcommand)]
     pub(crate) command: AuditCommand,
@@ -382,6 +409,54 @@ pub(crate) enum AuditCommand {
     Export(AuditExport),
     /// Show the last records
     Tail(AuditTail),
+    /// Ask the store for records, of all gateways that share it
+    Query(AuditQuery),
+    /// Read the journal into the store once more
+    Index(AuditIndex),
+}
+
+#[derive(Args)]
+pub(crate) struct AuditQuery {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) filter: AuditFilter,
+    /// Records of this kind; decisions, when absent
+    #[arg(long, default_value = "decision", value_name = "KIND")]
+    pub(crate) kind: String,
+    /// At most so many, the newest
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// For people, for programs (a line each), or a table for a spreadsheet
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub(crate) format: QueryFormat,
+}
+
+#[derive(Args)]
+pub(crate) struct AuditIndex {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Forget what the store has of this journal, and read in all of it. If that is cut short, do it again
+    #[arg(long, required = true)]
+    pub(crate) rebuild: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum QueryFormat {
+    Table,
+    Json,
+    Csv,
+}
+
+/// Where the settings are
+#[derive(Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration; `toolgate.toml` in the working directory, if there is one, when absent
+    #[arg(short, long, value_name = "FILE", env = "TOOLGATE_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Override one setting, such as `store.url=sqlite:data/toolgate.db`; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(String, String)>,
 }
 
 #[derive(Args)]

@@ -1,5 +1,6 @@
 //! The program `toolgate`: arguments in, exit code out. What happens between lies in `gateway` and `policy`.
 
+mod agents;
 mod audit;
 mod bridge;
 mod check;
@@ -15,6 +16,7 @@ mod finetuning;
 mod fmt;
 mod github;
 mod logging;
+mod manage;
 mod migrate;
 mod sarif;
 mod schema;
@@ -52,6 +54,10 @@ fn main() -> ExitCode {
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::Audit(args)) => audit::run(&args),
+        Some(Command::Agents(args)) => manage::agents(&args),
+        Some(Command::Servers(args)) => manage::servers(&args),
+        Some(Command::Policies(args)) => manage::policies(&args),
+        Some(Command::Admins(args)) => manage::admins(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Connect(args)) => connect::run(&args),
     };

@@ -131,14 +131,7 @@ impl Changes {
 
 impl Watched {
     fn new(server: &Arc<Server>, of: ListOf, policy: Arc<str>) -> Self {
-        Self {
-            server: Arc::clone(server),
-            of,
-            looking: None,
-            again: false,
-            last: None,
-            policy,
-        }
+        Self { server: Arc::clone(server), of, looking: None, again: false, last: None, policy }
     }
 
     fn start(&mut self, asker: &Asker, wanted: &Wanted) {

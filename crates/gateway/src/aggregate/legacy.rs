@@ -216,13 +216,16 @@ impl Mount {
         let closing = Box::pin(async move {
             _ = draining.wait_for(|draining| *draining).await;
         });
-        let shared = &self.pipeline.shared;
         let merged = match whole {
             false => merged,
-            true => merged.endless(closing).placed(places).following(Following::new(shared, &servers, move |server| {
-                let opener = opener(&asker, server, None);
-                Source::lasting(asker.voice(server, None), State::Opening(opener()), opener)
-            })),
+            true => {
+                let whose = asker.clone();
+                let following = Following::new(&asker, &servers, move |server| {
+                    let opener = opener(&whose, server, None);
+                    Source::lasting(whose.voice(server, None), State::Opening(opener()), opener)
+                });
+                merged.endless(closing).placed(places).following(following)
+            }
         };
         Ok(reply::events(Out::Merged(Box::new(merged))))
     }

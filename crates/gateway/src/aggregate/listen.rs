@@ -100,10 +100,10 @@ pub(super) async fn listen(asker: &Asker, request: &Request<'_>, to: Addressee) 
         return Ok(reply::events(Out::Merged(Box::new(merged))));
     }
     let out = Arc::new(outgoing(asker, request, &to, &flags, &Part::default()));
-    let asker = asker.clone();
-    let following = Following::new(&Arc::clone(&asker.pipeline.shared), &servers, move |server| {
-        let opener = opener(&asker, server, &out);
-        Source::lasting(asker.voice(server, None), State::Opening(opener()), opener)
+    let whose = asker.clone();
+    let following = Following::new(asker, &servers, move |server| {
+        let opener = opener(&whose, server, &out);
+        Source::lasting(whose.voice(server, None), State::Opening(opener()), opener)
     });
     Ok(reply::events(Out::Merged(Box::new(merged.following(following)))))
 }

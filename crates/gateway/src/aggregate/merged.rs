@@ -12,11 +12,13 @@ use mcp::{Era, sse};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
+use super::asker::Asker;
 use super::changes::Changes;
 use super::events::Events;
 use super::names::Place;
 use super::session::Joint;
 use super::voice::{Heard, Voice};
+use crate::agent::Agent;
 use crate::pipeline::Shared;
 use crate::server::Server;
 
@@ -72,6 +74,7 @@ pub(crate) struct Merged {
 /// Which servers a stream is of, as they come and go.
 pub(super) struct Following {
     shared: Arc<Shared>,
+    agent: Agent,
     present: Vec<Arc<Server>>,
     source: Box<dyn Fn(&Arc<Server>) -> Source + Send>,
     swapped: Work<watch::Receiver<u64>>,
@@ -80,21 +83,23 @@ pub(super) struct Following {
 impl Following {
     /// From those on that are in the stream already. `source` makes one of another.
     pub(super) fn new(
-        shared: &Arc<Shared>,
+        asker: &Asker,
         present: &[Arc<Server>],
         source: impl Fn(&Arc<Server>) -> Source + Send + 'static,
     ) -> Self {
+        let shared = &asker.pipeline.shared;
         let mut swaps = shared.registry.swaps();
         swaps.mark_changed(); // since these were looked up, there may have been others
         let (present, source) = (present.to_vec(), Box::new(source));
-        Self { shared: Arc::clone(shared), present, source, swapped: swap(swaps) }
+        Self { shared: Arc::clone(shared), agent: asker.agent().clone(), present, source, swapped: swap(swaps) }
     }
 
-    /// The servers of now, when there is another snapshot.
+    /// The servers of now that the agent may use, when there is another snapshot.
     fn poll(&mut self, cx: &mut Context<'_>) -> Option<Vec<Arc<Server>>> {
         let Poll::Ready(swaps) = self.swapped.as_mut().poll(cx) else { return None };
         self.swapped = swap(swaps);
-        Some(self.shared.registry.load().joined().to_vec())
+        let registry = self.shared.registry.load();
+        Some(registry.joined().iter().filter(|server| self.agent.may_use(&server.id)).cloned().collect())
     }
 }
 

@@ -76,6 +76,7 @@ pub(super) async fn call(
             let agent = &asker.agent().key;
             let about = About { server: NAME, agent, method: "tools/call", subject: Some(SEARCH), policy: "" };
             about.allowed("(gateway)", None);
+            asker.pipeline.shared.audit.own(&about, &to);
             search(asker, request, &to).await
         }
         Some(CALL) => inner(asker, request, to).await,
@@ -109,7 +110,7 @@ async fn mirrored(asker: &Asker, params: &Params<'_>) -> Asker {
     let target = target.and_then(|(server, name)| Some((Arc::clone(asker.server(server)?), name)));
     let (Who::Modern { agent, headers }, Some((server, name))) = (&mut asker.who, target) else { return asker };
     let upstream = asker.pipeline.upstream(&server, agent);
-    let listed = upstream.policy.current().policy.lists(Subject::Tool(name));
+    let listed = upstream.policy().current().policy.lists(Subject::Tool(name));
     if !listed || !server.era.is_modern(&upstream).await.unwrap_or(false) {
         return asker;
     }

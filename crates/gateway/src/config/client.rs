@@ -40,6 +40,7 @@ impl Wrapped {
         let mut lines = vec![
             // Several may run in one folder, and one journal has one writer.
             "audit.dir = \"\"".to_owned(),
+            "store.url = \"\"".to_owned(),
             format!("[servers.{}]", quoted(&self.name)),
             format!("policy = {}", quoted(&self.policy)),
             format!("command = {}", listed(&self.command)),

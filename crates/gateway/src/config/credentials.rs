@@ -22,6 +22,12 @@ pub struct Credentials {
     pub agents: BTreeMap<Box<str>, AgentCredentials>,
 }
 
+impl Credentials {
+    pub(super) fn are_any(&self) -> bool {
+        self.oauth.is_some() || !self.agents.is_empty()
+    }
+}
+
 /// In place of what the server is shown otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct AgentCredentials {
@@ -87,7 +93,12 @@ impl Reader<'_> {
             return None;
         }
         if headers.iter().any(|(name, _)| name == AUTHORIZATION) {
-            problem(settings, &self.at, "cannot be beside `headers.Authorization`: there is one way to authorize", origin.clone());
+            problem(
+                settings,
+                &self.at,
+                "cannot be beside `headers.Authorization`: there is one way to authorize",
+                origin.clone(),
+            );
         }
         let token_url = self.required("token_url", "the address of a token endpoint", settings);
         let token_url = token_url.and_then(|(text, origin)| match super::server_url(&text) {

@@ -44,7 +44,8 @@ struct Spelling {
 
 /// The table of headers at `at`, such as `servers.ID.headers`.
 pub(super) fn read(at: &[&str], settings: &mut Settings, layers: &Layers) -> UpstreamHeaders {
-    let path = |rest: &[String]| at.iter().map(|part| (*part).to_owned()).chain(rest.iter().cloned()).collect::<Vec<_>>();
+    let path =
+        |rest: &[String]| at.iter().map(|part| (*part).to_owned()).chain(rest.iter().cloned()).collect::<Vec<_>>();
     let mut by_name: BTreeMap<String, Spelling> = BTreeMap::new();
     for (rest, entry) in settings.take_below(at) {
         let mut rest = rest.into_iter();

@@ -10,6 +10,8 @@ pub enum Origin {
     File(PathBuf),
     Env(String),
     Flag(String),
+    /// What the admin API manages.
+    Store,
 }
 
 impl fmt::Display for Origin {
@@ -19,6 +21,7 @@ impl fmt::Display for Origin {
             Self::File(path) => write!(f, "file {}", path.display()),
             Self::Env(name) => write!(f, "env {name}"),
             Self::Flag(key) => write!(f, "flag {key}"),
+            Self::Store => f.write_str("the store"),
         }
     }
 }
@@ -41,6 +44,7 @@ impl Origin {
             Self::File(_) => 1,
             Self::Env(_) => 2,
             Self::Flag(_) => 3,
+            Self::Store => 4,
         }
     }
 
@@ -48,7 +52,7 @@ impl Origin {
     pub(super) fn resolve(&self, path: &str) -> io::Result<PathBuf> {
         let folder = match self {
             Self::File(file) => file.parent().unwrap_or(Path::new("")),
-            Self::Default | Self::Env(_) | Self::Flag(_) => Path::new(""),
+            Self::Default | Self::Env(_) | Self::Flag(_) | Self::Store => Path::new(""),
         };
         std::path::absolute(folder.join(path))
     }

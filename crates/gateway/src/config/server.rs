@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use http::Uri;
+use serde_json::Value;
 
 use super::command::{self, Command};
 use super::credentials::{self, Credentials};
@@ -64,6 +65,10 @@ pub struct Server {
     pub headers: UpstreamHeaders,
     pub credentials: Credentials,
     pub reach: Reach,
+    /// Where it is described; for people.
+    pub(crate) place: Box<str>,
+    /// Its description without `policy`; what may be a secret is masked.
+    pub(crate) written: Value,
 }
 
 /// Where a server is.
@@ -83,6 +88,17 @@ pub enum PolicySource {
     File(PathBuf),
     /// One that comes with the program.
     BuiltIn { name: &'static str, text: &'static str },
+    /// One that is known by its name: the store's, or a file's that some server in a file names.
+    Named(String),
+    /// None: every call is denied.
+    Missing,
+}
+
+/// What says which policy a server has.
+pub(super) enum Binds {
+    /// Its own `policy`.
+    Own,
+    To(PolicySource),
 }
 
 impl PolicySource {
@@ -122,7 +138,7 @@ pub(super) fn read_all(settings: &mut Settings, layers: &Layers) -> BTreeMap<Ser
     let mut servers = BTreeMap::new();
     for name in settings.names(&["servers"]) {
         let origin = settings.origin(&["servers", &name]);
-        let server = read_one(&name, settings, layers);
+        let server = read_one(&name, settings, layers, &Binds::Own);
         match name.parse() {
             Ok(id) => {
                 servers.extend(server.map(|server| (id, server)));
@@ -137,35 +153,51 @@ pub(super) fn read_all(settings: &mut Settings, layers: &Layers) -> BTreeMap<Ser
     servers
 }
 
-fn read_one(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Server> {
+pub(super) fn read_one(name: &str, settings: &mut Settings, layers: &Layers, binds: &Binds) -> Option<Server> {
+    let place = settings.origin(&["servers", name]).to_string().into();
+    let mut written = settings.written(&["servers", name]);
+    if let Some(written) = written.as_object_mut() {
+        written.remove("policy");
+    }
+    let headers = headers::read(&["servers", name, "headers"], settings, layers);
+    let credentials = credentials::read(name, &headers, settings, layers);
+    let (target, policy, headers, reach) = read_parts(name, settings, layers, headers, binds)?;
+    if credentials.are_any() && !matches!(target, Target::Url(_)) {
+        let reason = "is no server that is reached by `url`, which `oauth` and `agents` are for".to_owned();
+        let origin = settings.origin(&["servers", name]);
+        settings.problem(Problem::Unusable { key: format!("servers.{name}"), reason, origin });
+    }
+    Some(Server { target, policy, headers, credentials, reach, place, written })
+}
+
+type Parts = (Target, PolicySource, UpstreamHeaders, Reach);
+
+fn read_parts(
+    name: &str,
+    settings: &mut Settings,
+    layers: &Layers,
+    headers: UpstreamHeaders,
+    binds: &Binds,
+) -> Option<Parts> {
     let path = ["servers", name, "catalog"];
     let origin = settings.origin(&path);
     if !settings.take_below(&path).is_empty() {
         settings.problem(Problem::NotYet { written: path.join("."), origin });
     }
-    let headers = headers::read(&["servers", name, "headers"], settings, layers);
-    let credentials = credentials::read(name, &headers, settings, layers);
-    let has_credentials = credentials.oauth.is_some() || !credentials.agents.is_empty();
     let command = command::read(name, settings, layers);
-    if has_credentials && (command.is_some() || settings.origin(&["servers", name, "builtin"]) != Origin::Default) {
-        let reason = "are for a server that is reached by `url`".to_owned();
-        let key = format!("servers.{name}: `oauth` and `agents`");
-        settings.problem(Problem::Unusable { key, reason, origin: settings.origin(&["servers", name]) });
-    }
     match (settings.take(&["servers", name, "builtin"]), command) {
         (Some(entry), command) => {
             if let Some(command) = command {
                 exclusive(name, "command", "`builtin`", command.origin, settings);
             }
-            read_builtin(name, &entry, settings, layers, headers)
+            read_builtin(name, &entry, settings, layers, headers, binds)
         }
-        (None, Some(command)) => read_command(name, command, settings, &headers),
+        (None, Some(command)) => read_command(name, command, settings, &headers, binds),
         (None, None) => {
             let url = read_url(name, settings);
             let reach = reach::read(name, url.as_ref(), settings);
-            let policy = required(settings, name, "policy", "the path of a policy file");
-            let policy = policy.and_then(|found| policy_file(name, settings, found));
-            Some(Server { target: Target::Url(url?.0), policy: policy?, headers, credentials, reach })
+            let policy = read_policy(name, settings, binds);
+            Some((Target::Url(url?.0), policy?, headers, reach))
         }
     }
 }
@@ -180,7 +212,8 @@ fn read_command(
     command: command::Found,
     settings: &mut Settings,
     headers: &UpstreamHeaders,
-) -> Option<Server> {
+    binds: &Binds,
+) -> Option<Parts> {
     if let Some(url) = settings.take(&["servers", name, "url"]) {
         exclusive(name, "url", "`command`", url.origin, settings);
     }
@@ -189,10 +222,9 @@ fn read_command(
         let key = format!("servers.{name}.command");
         settings.problem(Problem::Unusable { key, reason, origin: command.origin });
     }
-    let policy = required(settings, name, "policy", "the path of a policy file");
-    let policy = policy.and_then(|found| policy_file(name, settings, found))?;
+    let policy = read_policy(name, settings, binds)?;
     let target = Target::Command(Box::new(command.command?));
-    Some(Server { target, policy, headers: UpstreamHeaders::default(), credentials: Credentials::default(), reach: Reach::default() })
+    Some((target, policy, UpstreamHeaders::default(), Reach::default()))
 }
 
 fn read_builtin(
@@ -201,23 +233,17 @@ fn read_builtin(
     settings: &mut Settings,
     layers: &Layers,
     headers: UpstreamHeaders,
-) -> Option<Server> {
+    binds: &Binds,
+) -> Option<Parts> {
     let key = format!("servers.{name}.builtin");
     let url = settings.take(&["servers", name, "url"]);
     if let Some(origin) = url.map(|entry| entry.origin).or(headers.iter().next().map(|_| builtin.origin.clone())) {
         let reason = "is in this process: it takes neither `url` nor `headers`".to_owned();
         settings.problem(Problem::Unusable { key: key.clone(), reason, origin });
     }
-    let policy = match settings.take(&["servers", name, "policy"]) {
-        None => Some(PolicySource::FINETUNING),
-        Some(Entry { value: Written::Text(path), origin }) if !path.is_empty() => {
-            policy_file(name, settings, (path, origin))
-        }
-        Some(entry) => {
-            let path = ["servers", name, "policy"].map(str::to_owned);
-            settings.invalid(&path, &entry.value, "the path of a policy file", entry.origin);
-            None
-        }
+    let policy = match settings.names(&["servers", name]).iter().any(|below| below == "policy") {
+        false => Some(PolicySource::FINETUNING),
+        true => read_policy(name, settings, binds),
     };
     if !matches!(&builtin.value, Written::Text(text) if text == FINETUNING) {
         let path = ["servers", name, "builtin"].map(str::to_owned);
@@ -225,9 +251,7 @@ fn read_builtin(
         return None;
     }
     match finetuning(&layers.env) {
-        Ok(target) => {
-            Some(Server { target, policy: policy?, headers: UpstreamHeaders::default(), credentials: Credentials::default(), reach: Reach::default() })
-        }
+        Ok(target) => Some((target, policy?, UpstreamHeaders::default(), Reach::default())),
         Err(reason) => {
             settings.problem(Problem::Unusable { key, reason, origin: builtin.origin.clone() });
             None
@@ -256,6 +280,25 @@ fn read_url(name: &str, settings: &mut Settings) -> Option<(Uri, Origin)> {
             None
         }
     })
+}
+
+/// `policy = "PATH"`, or `policy = { name = "NAME" }` for one that the store has.
+fn read_policy(name: &str, settings: &mut Settings, binds: &Binds) -> Option<PolicySource> {
+    if let Binds::To(source) = binds {
+        return Some(source.clone());
+    }
+    let path = ["servers", name, "policy", "name"];
+    match settings.take(&path) {
+        Some(Entry { value: Written::Text(name), .. }) if !name.is_empty() => Some(PolicySource::Named(name)),
+        Some(entry) => {
+            settings.invalid(&path.map(str::to_owned), &entry.value, "the name of a policy in the store", entry.origin);
+            None
+        }
+        None => {
+            let found = required(settings, name, "policy", "the path of a policy file");
+            found.and_then(|found| policy_file(name, settings, found))
+        }
+    }
 }
 
 fn policy_file(name: &str, settings: &mut Settings, (path, origin): (String, Origin)) -> Option<PolicySource> {

@@ -38,6 +38,22 @@ impl Settings {
         Ok(Self { printed: print(&unread), unread, known: Vec::new(), problems: Vec::new() })
     }
 
+    /// One description, which lies in no layer.
+    pub(super) fn of(unread: BTreeMap<Path, Entry>) -> Self {
+        Self { unread, known: Vec::new(), problems: Vec::new(), printed: String::new() }
+    }
+
+    /// What is written below a path, as JSON: for people, so what may be a secret is masked.
+    pub(super) fn written(&self, path: &[&str]) -> serde_json::Value {
+        let below = self.unread.iter().filter(|(key, _)| starts_with(key, path));
+        let mut tree = serde_json::Map::new();
+        for (key, entry) in below {
+            let steps = key.get(path.len()..).unwrap_or_default();
+            plant(&mut tree, steps, value::shown(key, &entry.value));
+        }
+        tree.into()
+    }
+
     /// The effective values, if nothing was wrong.
     pub(super) fn finish(mut self) -> Result<String, ConfigErrors> {
         for (path, entry) in std::mem::take(&mut self.unread) {
@@ -167,9 +183,22 @@ impl Settings {
         let nearest = nearest.filter(|known| distance(known) <= 3);
         let suggestion = nearest.map(|known| match origin {
             Origin::Env(_) => env_name(known),
-            Origin::Default | Origin::File(_) | Origin::Flag(_) => known.clone(),
+            Origin::Default | Origin::File(_) | Origin::Flag(_) | Origin::Store => known.clone(),
         });
         self.problems.push(Problem::Unknown { key, origin, suggestion });
+    }
+}
+
+fn plant(tree: &mut serde_json::Map<String, serde_json::Value>, steps: &[String], value: serde_json::Value) {
+    match steps {
+        [] => {}
+        [last] => drop(tree.insert(last.clone(), value)),
+        [first, rest @ ..] => {
+            let below = tree.entry(first.clone()).or_insert_with(|| serde_json::Map::new().into());
+            if let Some(below) = below.as_object_mut() {
+                plant(below, rest, value);
+            }
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! How a single value is written: sizes, durations, lists. Also how it is shown again, without its secrets.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use config::ValueKind;
+use ipnet::IpNet;
 
 const UNITS: [(&str, usize); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 const SHOWN: usize = 120;
@@ -41,12 +43,8 @@ impl From<ValueKind> for Written {
 
 impl Written {
     fn item(value: ValueKind) -> Self {
-        match value {
-            ValueKind::Table(members) => {
-                Self::Item(members.into_iter().map(|(key, value)| (key, Self::item(value.kind))).collect())
-            }
-            other => other.into(),
-        }
+        let ValueKind::Table(members) = value else { return value.into() };
+        Self::Item(members.into_iter().map(|(key, value)| (key, Self::item(value.kind))).collect())
     }
 }
 
@@ -101,6 +99,11 @@ pub(super) fn list<T>(value: &Written, parse: impl Fn(&str) -> Option<T>) -> Opt
     }
 }
 
+/// Networks, or single addresses.
+pub(super) fn networks(value: &Written) -> Option<Vec<IpNet>> {
+    list(value, |text| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok())
+}
+
 /// The value as TOML, for people: what may be a secret is masked.
 pub(super) fn show(path: &[String], value: &Written) -> String {
     match value {
@@ -126,6 +129,19 @@ pub(super) fn show(path: &[String], value: &Written) -> String {
     }
 }
 
+/// The same as JSON.
+pub(super) fn shown(path: &[String], value: &Written) -> serde_json::Value {
+    match value {
+        Written::Table => serde_json::Value::Object(serde_json::Map::new()),
+        _ if is_secret(path, value) => "***".into(),
+        Written::Text(text) => mask_url(text).into(),
+        Written::Number(number) => (*number).into(),
+        Written::List(items) => items.iter().map(|item| shown(path, item)).collect(),
+        Written::Other(other) => serde_json::from_str(other).unwrap_or_else(|_| other.as_str().into()),
+        Written::Item(_) => show(path, value).into(),
+    }
+}
+
 /// The value of a header, of a variable for a program or of a client's secret is a secret; the place where to find it is not. And where the
 /// hash of a token belongs, there may stand a token.
 fn is_secret(path: &[String], value: &Written) -> bool {
@@ -138,7 +154,9 @@ fn is_secret(path: &[String], value: &Written) -> bool {
         [servers, server, agents, _, rest @ ..] if servers == "servers" && agents == "agents" => {
             is_secret(&[&[servers.clone(), server.clone()], rest].concat(), value)
         }
-        [servers, _, oauth, secret, rest @ ..] if servers == "servers" && oauth == "oauth" && secret == "client_secret" => {
+        [servers, _, oauth, secret, rest @ ..]
+            if servers == "servers" && oauth == "oauth" && secret == "client_secret" =>
+        {
             !matches!(rest, [place] if place == "file" || place == "env")
         }
         [servers, _, table, rest @ ..] if servers == "servers" && (table == "headers" || table == "env") => {

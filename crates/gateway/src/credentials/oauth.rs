@@ -241,7 +241,10 @@ mod tests {
     #[test]
     fn a_token_is_not_used_to_its_very_end() {
         let used = |expires: &str| {
-            read(&format!(r#"{{"access_token":"a","token_type":"Bearer","expires_in":{expires}}}"#)).unwrap().1.as_secs()
+            read(&format!(r#"{{"access_token":"a","token_type":"Bearer","expires_in":{expires}}}"#))
+                .unwrap()
+                .1
+                .as_secs()
         };
         assert_eq!(used("600"), 570);
         assert_eq!(used("\"600\""), 570, "some write it as text");

@@ -20,7 +20,9 @@ pub struct Vault {
 
 /// A key that cannot be used. The key itself is not told.
 #[derive(Debug, thiserror::Error)]
-#[error("must be 32 random bytes, written as 64 hexadecimal digits or as base64: make one with `openssl rand -base64 32`")]
+#[error(
+    "must be 32 random bytes, written as 64 hexadecimal digits or as base64: make one with `openssl rand -base64 32`"
+)]
 pub struct BadKey;
 
 /// Why a secret cannot be had again.
@@ -130,7 +132,9 @@ mod tests {
         assert_eq!(vault.open(ABOUT, &sealed).unwrap(), b"hunter2");
         assert!(!sealed.windows(7).any(|bytes| bytes == b"hunter2"));
         assert_ne!(vault.seal(ABOUT, b"hunter2").unwrap(), sealed, "a nonce of its own");
-        for other in [&["credential", "github", ""][..], &["credential", "githubci", ""], &["credential", "gitlab", "ci"]] {
+        for other in
+            [&["credential", "github", ""][..], &["credential", "githubci", ""], &["credential", "gitlab", "ci"]]
+        {
             assert_eq!(vault.open(other, &sealed), Err(Unopened::Forged), "{other:?}");
         }
         for at in 0..sealed.len() {

@@ -16,7 +16,7 @@ use super::there::There;
 use crate::agent::Agent;
 use crate::aggregate::{self, Mount};
 use crate::config::Bounds;
-use crate::pipeline::{Entry, Peer, Pipeline};
+use crate::pipeline::{Entry, Peer, Pipeline, usable};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{Out, Reply, SESSION_ID};
 
@@ -107,12 +107,12 @@ impl Here {
 
     fn entry(&self, id: &str, headers: HeaderMap) -> Result<Entry, Refusal> {
         let registry = self.pipeline.shared.registry.load();
-        let server = Arc::clone(registry.server(id).ok_or(Refusal::NoServer)?);
-        Ok(Entry { server, headers: Arc::new(headers), agent: self.agent.clone() })
+        let server = Arc::clone(usable(&registry, id, &self.agent)?);
+        Ok(Entry { server, headers: Arc::new(headers), agent: self.agent.clone(), bytes: 0 })
     }
 
     fn mount(&self, headers: HeaderMap) -> Mount {
-        Mount::new(&self.pipeline, headers, Peer { agent: self.agent.clone() })
+        Mount::new(&self.pipeline, headers, Peer { agent: self.agent.clone(), certificate: None })
     }
 
     fn touch(&self, session: &str) {

@@ -34,7 +34,7 @@ pub(crate) struct Fronts(DashMap<Box<str>, Posting>);
 struct Posting {
     /// The name of its target.
     to: Box<str>,
-    agent: Arc<str>,
+    agent: Agent,
     queue: mpsc::Sender<Bytes>,
 }
 
@@ -95,7 +95,7 @@ impl Pipeline {
         let id = random_id()?;
         let endpoint = format!("/sse{}/message?id={id}", to.path());
         let (queue, mut posts) = mpsc::channel(POSTS);
-        let posting = Posting { to: to.name().into(), agent: Arc::clone(&peer.agent.key), queue };
+        let posting = Posting { to: to.name().into(), agent: peer.agent.clone(), queue };
         self.shared.fronts.0.insert(id.clone(), posting);
         let place = Place { shared: Arc::clone(&self.shared), id };
 
@@ -121,7 +121,7 @@ impl Pipeline {
         let id = head.uri.query().and_then(|query| query.strip_prefix("id=")).ok_or(Refusal::SessionGone)?;
         // INVARIANT: only whoever opened the stream, and only where it was opened
         let queue = match self.shared.fronts.0.get(id) {
-            Some(posting) if *posting.to == *to.name() && posting.agent == peer.agent.key => posting.queue.clone(),
+            Some(posting) if *posting.to == *to.name() && posting.agent.is_like(&peer.agent) => posting.queue.clone(),
             _ => return Err(Refusal::SessionGone.into()),
         };
         let body = body::read(body, &self.shared.bounds).await?;

@@ -21,7 +21,7 @@ pub(crate) fn upstream_of(recorder: &Recorder) -> Upstream {
     let road = Road::new("s", &url, &Reach::default(), &Tls::of_system().unwrap()).unwrap();
     let server = Arc::new(Server::new("s", Way::http(url, Credentials::default(), road), Arc::new(policy)));
     Upstream {
-        policy: Arc::clone(&server.policy),
+        own_policy: None,
         client: Clients::default(),
         server,
         agent: "ann".into(),

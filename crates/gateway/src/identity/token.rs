@@ -1,8 +1,12 @@
 //! The tokens that we give out: `tg_` and 256 random bits. Whoever keeps one keeps only its SHA-256, which tells nothing of so much randomness.
 
+use std::time::SystemTime;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
+
+use crate::config::AgentId;
 
 const PREFIX: &str = "tg_";
 const RANDOM: usize = 32;
@@ -48,6 +52,18 @@ impl NewToken {
         self.text.get(..PREFIX.len() + SHOWN).unwrap_or_default()
     }
 
+    /// What the configuration says of it.
+    pub fn toml(&self, agent: &AgentId, label: &str, expires: Option<SystemTime>) -> Result<String, InvalidLabel> {
+        if label.is_empty() || label.chars().any(char::is_control) {
+            return Err(InvalidLabel);
+        }
+        let expires = expires.map(|at| format!(", expires = \"{}\"", humantime::format_rfc3339_seconds(at)));
+        // TOML's strings are JSON's, as long as there are no control characters.
+        let (agent, label) = (mcp::string(agent.as_str()), mcp::string(label));
+        let (hash, expires) = (self.sha256_hex(), expires.unwrap_or_default());
+        Ok(format!("[agents.{agent}]\ntokens = [{{ sha256 = \"{hash}\", label = {label}{expires} }}]"))
+    }
+
     pub fn sha256(&self) -> Hash {
         Sha256::digest(&self.text).into()
     }
@@ -57,6 +73,11 @@ impl NewToken {
         self.sha256().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
+
+/// People must be able to read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a label is not empty, and has no control characters")]
+pub struct InvalidLabel;
 
 impl std::fmt::Debug for NewToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

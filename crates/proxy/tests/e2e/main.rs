@@ -1,6 +1,7 @@
 //! The built program, started and signalled as an operator would.
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod agents;
 mod arguments;
 mod audit;
 mod bridge;
@@ -10,6 +11,7 @@ mod documents;
 mod drain;
 mod explain;
 mod finetuning;
+mod limits;
 mod migrate;
 mod pages;
 mod program;

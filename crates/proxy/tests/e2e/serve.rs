@@ -57,7 +57,7 @@ fn a_bad_configuration_starts_nothing_and_says_everything() {
     let (code, stdout, stderr) = run(command.env("TOOLGATE__BOUNDS__DRAIN", "soon"));
     assert_eq!((code, stdout.as_str()), (2, ""));
     let expected = "error: `bounds.drain` is \"soon\", expected a duration such as \"500ms\", \"30s\" or \"5m\", from 0s to 1h (env TOOLGATE__BOUNDS__DRAIN)\n\
-                    error: `listen.data` is 0.0.0.0:4480, which other machines may reach, and nothing authenticates them: bind to 127.0.0.1 and put an authenticating proxy or a tunnel in front (flag listen.data)\n\
+                    error: `listen.data` is 0.0.0.0:4480, which other machines may reach, and nothing authenticates them: give agents tokens and set `auth.mode = \"tokens\"`, or bind to 127.0.0.1 (flag listen.data)\n\
                     error: there is no setting `bounds.bodi` (file toolgate.toml), did you mean `bounds.body`?\n";
     let mut lines: Vec<&str> = stderr.lines().collect();
     lines.sort_unstable();

@@ -51,7 +51,7 @@ pub(super) struct Leg {
 impl Leg {
     /// Does the policy in force let the server ask for this? A request of its own, however old the call is.
     fn lets_ask(&self, method: ServerMethod) -> bool {
-        let policy = self.upstream.policy.current();
+        let policy = self.upstream.policy().current();
         asks(method).is_none_or(|ask| policy.policy.reverse(ask))
     }
 }

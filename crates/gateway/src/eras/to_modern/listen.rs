@@ -202,7 +202,7 @@ impl Listener {
     /// What to ask for, as JSON text: what the server offers, and of the resources those that the policy of now allows.
     fn wanted(&self, uris: &Uris) -> Option<String> {
         let serves = &self.translated.serves;
-        let bound = self.upstream.policy.current();
+        let bound = self.upstream.policy().current();
         let allowed = uris.iter().filter(|uri| bound.policy.lists(Subject::Resource(uri)));
         let uris: Vec<String> = allowed.map(|uri| mcp::string(uri)).collect();
         let uris = format!("[{}]", uris.join(","));

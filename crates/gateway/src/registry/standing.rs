@@ -1,0 +1,73 @@
+//! How long ago the store was known to say what is in force. Too long, and calls are refused: a right that was taken away in the
+//! meantime must not go on for ever.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::refusal::Refusal;
+
+/// Of what is in force.
+pub(crate) struct Standing {
+    /// None where there is no store: then nothing grows old.
+    stale: Option<Duration>,
+    began: Instant,
+    /// Milliseconds after `began`.
+    confirmed: AtomicU64,
+    trouble: Mutex<Option<String>>,
+}
+
+impl Standing {
+    pub(crate) fn new(stale: Option<Duration>) -> Self {
+        Self { stale, began: Instant::now(), confirmed: AtomicU64::new(0), trouble: Mutex::default() }
+    }
+
+    /// INVARIANT: asked for every call, whether anything is known to be amiss or not.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        let Some(stale) = self.stale else { return Ok(()) };
+        let confirmed = Duration::from_millis(self.confirmed.load(Ordering::Relaxed));
+        match self.began.elapsed().saturating_sub(confirmed) > stale {
+            true => Err(Refusal::Stale),
+            false => Ok(()),
+        }
+    }
+
+    /// What is in force is what the store says, as of `when`.
+    pub(super) fn confirmed(&self, when: Instant) {
+        let since = u64::try_from((when - self.began).as_millis()).unwrap_or(u64::MAX);
+        self.confirmed.fetch_max(since, Ordering::Relaxed);
+        if self.trouble().take().is_some() {
+            tracing::info!("the store is read again");
+        }
+    }
+
+    /// The store says something else, which cannot be put in force.
+    pub(super) fn refused(&self, when: Instant, why: &str) {
+        let since = u64::try_from((when - self.began).as_millis()).unwrap_or(u64::MAX);
+        self.confirmed.fetch_max(since, Ordering::Relaxed);
+        self.note(format!("what the store says is not in force: {why}"));
+    }
+
+    pub(super) fn lost(&self, why: &str) {
+        self.note(format!("the store cannot be read: {why}"));
+    }
+
+    fn note(&self, why: String) {
+        let mut trouble = self.trouble();
+        if trouble.as_ref() != Some(&why) {
+            tracing::error!(error = %why, "what was in force stays in force");
+        }
+        *trouble = Some(why);
+    }
+
+    /// For readiness.
+    pub(crate) fn told(&self) -> Option<String> {
+        self.trouble().clone()
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,8 @@
+//! Servers, policies and bindings that come and go while calls run: what the store says is in force whole or not at all.
+
+mod aggregate;
+mod bad;
+mod gone;
+mod load;
+mod managed;
+mod refresh;
