@@ -56,6 +56,7 @@ const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -135,18 +136,26 @@ pub struct Audit {
     pub segment: usize,
     pub queue: NonZeroUsize,
     pub patience: Duration,
+    pub keep: journal::Keep,
+    /// Whether records are copied to the store, to be asked there.
+    pub index: bool,
 }
 
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub store: LimitStore,
-    /// How many keys are counted at most.
+    /// How many keys are counted at most, in memory.
     pub keys: NonZeroUsize,
+    /// How long a call waits for the store.
+    pub timeout: Duration,
+    /// What our keys in the store start with.
+    pub prefix: ratelimit::Prefix,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitStore {
     Memory,
+    Redis(ratelimit::Address),
 }
 
 /// What each thing that grows or waits may reach. `docs/operations.md` says what happens then.
@@ -360,16 +369,44 @@ impl Audit {
             segment: settings.bytes("audit.segment", 64 * KIB..=GIB),
             queue: settings.count("audit.queue", 1_000_000),
             patience: settings.span("audit.patience", MILLISECOND..=60 * SECOND),
+            keep: keep(settings),
+            index: settings.read("audit.index", true, "true or false", value::flag),
         }
+    }
+}
+
+/// How long records are kept; for ever where nothing is said.
+fn keep(settings: &mut Settings) -> journal::Keep {
+    journal::Keep {
+        age: settings.read("audit.keep.age", None, "\"\", or a duration such as \"90d\", from 1m to 100 years", |found| {
+            match value::text(found) {
+                Some("") => Some(None),
+                _ => value::span(found).filter(|age| (MINUTE..=36_525 * DAY).contains(age)).map(Some),
+            }
+        }),
+        bytes: settings.read("audit.keep.bytes", None, "\"\", or a size such as \"10GiB\", from 1MiB", |found| {
+            match value::text(found) {
+                Some("") => Some(None),
+                _ => value::bytes(found).filter(|bytes| *bytes >= MIB).map(|bytes| Some(bytes as u64)),
+            }
+        }),
     }
 }
 
 impl Limits {
     fn read(settings: &mut Settings) -> Self {
-        let stores = [("memory", LimitStore::Memory)];
+        let expected = "\"memory\", or a URL such as \"redis://user:password@host:6379/0\" or \"rediss://host\"";
+        let store = settings.read("limits.store", LimitStore::Memory, expected, |found| match value::text(found)? {
+            "memory" => Some(LimitStore::Memory),
+            url => url.parse().ok().map(LimitStore::Redis),
+        });
+        let prefix = "1 to 64 of `a` to `z`, `A` to `Z`, `0` to `9`, `.`, `_` and `-`";
         Self {
-            store: choice(settings, "limits.store", LimitStore::Memory, &stores, &["redis://", "rediss://"]),
+            store,
             keys: settings.count("limits.keys", 100_000_000),
+            timeout: settings.span("limits.timeout", MILLISECOND..=10 * SECOND),
+            prefix: settings
+                .read("limits.prefix", ratelimit::Prefix::default(), prefix, |found| value::text(found)?.parse().ok()),
         }
     }
 }

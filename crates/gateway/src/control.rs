@@ -1,5 +1,7 @@
 //! What runs, for those who manage it: the admin API stands on this.
 
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use store::{Store, StoreError};
 
+pub use self::told::{AuditStatus, NotRecorded};
 use crate::registry::Keeper;
 
 /// A running gateway's handle. Cheap to clone; outlives the gateway, and then says that it has ended.

@@ -60,6 +60,7 @@ mod issuer;
 mod mcp_client;
 mod raw_client;
 mod recorder;
+mod redis;
 mod small_mcp;
 mod sse;
 mod wire;
@@ -73,6 +74,7 @@ pub use issuer::{Issuer, SigningKey};
 pub use mcp_client::McpClient;
 pub use raw_client::{RawClient, RawResponse};
 pub use recorder::{Exchange, Recorded, Recorder};
+pub use redis::{Redis, redis_url};
 pub use sse::SseEvent;
 
 /// How long any wait lasts before it fails the test. Long, since a busy machine is slow and only a broken program gets here.

@@ -168,7 +168,9 @@ impl Keeper {
 fn record(shared: &Shared, before: &Registry, now: &Registry, binds: &[Bind], revision: i64) {
     let who = format!("store, revision {revision}");
     let say = |what, id: &str, from: Option<&str>, to: Option<&str>| {
-        shared.audit.changed(&Change { who: &who, what, id, from, to });
+        let change = Change { who: &who, what, id, from, to };
+        shared.audit.changed(&change);
+        shared.events.changed(&change);
     };
     // Two descriptions may differ in a secret only, and then look alike: it is the servers that are compared.
     let other = |a: &Registry, b: &Registry, id: &str| a.server(id).is_some_and(|server| !b.has(server));

@@ -61,7 +61,9 @@ async fn the_last_word_counts_until_it_is_stale_and_the_next_one_at_once() {
 async fn a_call_under_way_ends_though_the_store_s_word_is_stale() {
     let upstream = Recorder::by_hand().await;
     let managed = started(Plan::default().set("store.stale", "1s"));
+    let other = Recorder::mcp(["a"].map(tool)).await;
     managed.policy("p", OPEN).await;
+    managed.put_before("other", &other, "p").await;
     managed.put_before("s", &upstream, "p").await;
     managed.refresh().await;
     let client = introduced(&managed.gate, &upstream).await;
@@ -69,9 +71,7 @@ async fn a_call_under_way_ends_though_the_store_s_word_is_stale() {
         let call = next_call(&upstream).await;
         rename(&managed, "tg_meta", "tg_away").await;
         testkit::patiently("calls to be refused", async {
-            while managed.modern("s").request("tools/call", json!({ "name": "t" })).await["error"]["code"] != 1503 {
-                tokio::task::yield_now().await;
-            }
+            while managed.modern("other").call("a", json!({})).await["error"]["code"] != 1503 {}
         })
         .await;
         call.answer_with_result(&json!({ "content": [] }));
