@@ -367,7 +367,6 @@ fn a_store_is_a_file_beside_the_configuration_a_database_or_none() {
 #[test]
 fn what_is_known_but_not_there_yet_says_so() {
     for (toml, written) in [
-        ("[auth]\nmode = \"jwt\"", "auth.mode = \"jwt\""),
         ("[limits]\nstore = \"redis://h\"", "limits.store = \"redis://\""),
     ] {
         refused(toml, &[], &format!("`{written}` is not carried out yet by this version (file DIR/toolgate.toml)"));
