@@ -124,6 +124,7 @@ impl Admin {
             let registry = self.shared.registry.load();
             if let Some((status, dropped)) = &audit {
                 said.push_str(&format!("audit waiting {} lost {dropped}\n", status.waiting));
+                said.extend(self.shared.audit.shipped());
             }
             said.push_str(&format!("sessions {}\n", self.shared.sessions.len()));
             let healths = registry.servers().filter_map(|server| Some(server.way.endpoint()?.road.health.told()));

@@ -56,6 +56,7 @@ const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -135,6 +136,9 @@ pub struct Audit {
     pub segment: usize,
     pub queue: NonZeroUsize,
     pub patience: Duration,
+    pub keep: journal::Keep,
+    /// Whether records are copied to the store, to be asked there.
+    pub index: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -365,7 +369,27 @@ impl Audit {
             segment: settings.bytes("audit.segment", 64 * KIB..=GIB),
             queue: settings.count("audit.queue", 1_000_000),
             patience: settings.span("audit.patience", MILLISECOND..=60 * SECOND),
+            keep: keep(settings),
+            index: settings.read("audit.index", true, "true or false", value::flag),
         }
+    }
+}
+
+/// How long records are kept; for ever where nothing is said.
+fn keep(settings: &mut Settings) -> journal::Keep {
+    journal::Keep {
+        age: settings.read("audit.keep.age", None, "\"\", or a duration such as \"90d\", from 1m to 100 years", |found| {
+            match value::text(found) {
+                Some("") => Some(None),
+                _ => value::span(found).filter(|age| (MINUTE..=36_525 * DAY).contains(age)).map(Some),
+            }
+        }),
+        bytes: settings.read("audit.keep.bytes", None, "\"\", or a size such as \"10GiB\", from 1MiB", |found| {
+            match value::text(found) {
+                Some("") => Some(None),
+                _ => value::bytes(found).filter(|bytes| *bytes >= MIB).map(|bytes| Some(bytes as u64)),
+            }
+        }),
     }
 }
 
@@ -381,7 +405,8 @@ impl Limits {
             store,
             keys: settings.count("limits.keys", 100_000_000),
             timeout: settings.span("limits.timeout", MILLISECOND..=10 * SECOND),
-            prefix: settings.read("limits.prefix", ratelimit::Prefix::default(), prefix, |found| value::text(found)?.parse().ok()),
+            prefix: settings
+                .read("limits.prefix", ratelimit::Prefix::default(), prefix, |found| value::text(found)?.parse().ok()),
         }
     }
 }

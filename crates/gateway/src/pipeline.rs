@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::agent::Agent;
 use crate::aggregate::{self, Aggregate};
 use crate::answering::Answering;
-use crate::audit::{Audit, Recorded};
+use crate::audit::{Audit, Recorded, Told};
 use crate::catalogue::Asking;
 use crate::clients::Clients;
 use crate::config::Bounds;
@@ -36,6 +36,7 @@ use crate::refusal::{Addressee, Refusal, Refused, Unbound};
 use crate::registry::{self, Registry, Standing};
 use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
+use crate::request_id::TraceId;
 use crate::ruling::Ruling;
 use crate::server::Server;
 use crate::session::{OpenCall, Session, Sessions};
@@ -76,6 +77,8 @@ pub(crate) struct Entry {
     pub(crate) headers: Arc<HeaderMap>,
     /// Who it is; of nobody known a session may say more.
     pub(crate) agent: Agent,
+    /// Of the body that is read; 0 before.
+    pub(crate) bytes: usize,
 }
 
 /// The other end of a connection, and who that is as far as it is known.
@@ -237,7 +240,7 @@ impl Pipeline {
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
         let server = usable(registry, server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
-        let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone() };
+        let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone(), bytes: 0 };
         match *verb {
             Verb::POST => {
                 head::media(&entry.headers)?;
@@ -256,6 +259,7 @@ impl Pipeline {
         if !entry.agent.may_use(&entry.server.id) {
             return Err(Refusal::NotBound(Unbound).into());
         }
+        let entry = &Entry { bytes: body.len(), ..entry.clone() };
         match mcp::parse(body)? {
             Body::One(message) => self.message(entry, message).await,
             Body::Batch(elements) => {
@@ -304,6 +308,7 @@ impl Pipeline {
         let mut to = Addressee {
             id: Some(request.id.to_json()),
             method: request.method.as_ref().ok().copied(),
+            bytes: entry.bytes,
             ..Addressee::default()
         };
         let claim = Claim::of(&entry.headers, &request.params).map_err(|why| to.refuse(why))?;
@@ -313,6 +318,7 @@ impl Pipeline {
             let method = modern::check(&claim, &entry.headers, request, &to)?;
             let params = Params::of(method, Revision::MODERN, &request.params).map_err(|kind| to.params(kind))?;
             modern::check_name(&entry.headers, &params).map_err(|why| to.refuse(why))?;
+            to.trace = TraceId::of(&entry.headers, &params);
             let agent = entry.agent.clone();
             return Ok(Lawful { method, revision: Revision::MODERN, params, arguments, agent, session: None, to });
         }
@@ -343,6 +349,7 @@ impl Pipeline {
         }
         let params = Params::of(method, revision, &request.params).map_err(|kind| to.params(kind))?;
         to.as_task = params.get("task").is_some();
+        to.trace = TraceId::of(&entry.headers, &params);
         let agent = entry.agent.in_session_of(&session.agent);
         Ok(Lawful { method, revision, params, arguments, agent, session: Some(session), to })
     }
@@ -364,7 +371,8 @@ impl Pipeline {
             Err(refused) => return Ok(refused.reply()),
         };
         let recorded = judged.recorded;
-        let (headers, ours, place) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
+        let (headers, ours, place) =
+            self.address(entry, &lawful, judged.mirrors).map_err(|why| ended(recorded.as_ref(), to.refuse(why)))?;
         let offered = judge::offered(&lawful.params);
         let sent = match (judged.crossing, lawful.translated().cloned()) {
             (Some(crossing), _) => {
@@ -422,27 +430,33 @@ impl Pipeline {
             subject: asked.name(),
             policy: &bound.hash,
         };
-        let judged = self.judge(entry, lawful, bound, asked, upstream, to).await;
-        let mut judged = judged.inspect_err(|refused| {
-            about.refused(refused);
-            self.shared.events.refused(&about, refused);
-            self.shared.audit.refused(&about, refused, lawful.arguments);
-        })?;
+        let on_record = |refused: Refused| {
+            about.refused(&refused);
+            self.shared.events.refused(&about, &refused);
+            let definition = self.definition(entry, lawful, asked);
+            self.shared.audit.refused(&about, &refused, definition.as_deref(), lawful.arguments);
+            refused.on_record()
+        };
+        let mut judged = self.judge(entry, lawful, bound, asked, upstream, to).await.map_err(on_record)?;
+        let definition = self.definition(entry, lawful, asked);
         // INVARIANT: no record, no call
         let charge = judged.charge(bound, &place(entry, lawful, bound));
         if judged.held.as_ref().is_some_and(Held::is_uncounted) {
             about.uncounted();
         }
-        let recorded = self.shared.audit.allowed(&about, &judged.cleared, charge, lawful.arguments).await;
-        judged.recorded = recorded.map_err(|why| {
-            let refused = to.refuse(Refusal::NoRecord(why));
-            about.refused(&refused);
-            self.shared.events.refused(&about, &refused);
-            refused
-        })?;
+        let told = Told { to, definition: definition.as_deref() };
+        let recorded = self.shared.audit.allowed(&about, told, &judged.cleared, charge, lawful.arguments).await;
+        judged.recorded = recorded.map_err(|why| on_record(to.refuse(Refusal::NoRecord(why))))?;
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());
         self.shared.events.allowed(&about, judged.cleared.rule());
         Ok(judged)
+    }
+
+    /// What is known of the definition of a tool, where the gateway has read it.
+    fn definition(&self, entry: &Entry, lawful: &Lawful<'_>, asked: &Asked<'_>) -> Option<Arc<str>> {
+        let Asked::Tool(name) = asked else { return None };
+        let direct = lawful.session.as_deref().filter(|session| session.translated.is_none());
+        direct.map_or(&entry.server.catalogue, |session| &session.catalogue).definition(name)
     }
 
     /// What a translation says once more, under another id: a request of its own, judged by the policy of now.
@@ -595,13 +609,10 @@ impl Pipeline {
 
     fn undone_by(&self, exchange: Exchange, why: Refusal) -> Refused {
         let Some(call) = exchange.call else { return why.into() };
-        if let Some(recorded) = &call.recorded {
-            recorded.failed();
-        }
         if let Some(session) = &exchange.session {
             session.close(call.ours, false);
         }
-        call.to.refuse(why)
+        ended(call.recorded.as_ref(), call.to.refuse(why))
     }
 
     /// The session that the request names: ours, of this server, under a revision that exists.
@@ -642,6 +653,13 @@ impl Pipeline {
         let bounds = &self.shared.bounds;
         Times { keep_alive: bounds.keepalive, idle: deadline.map(|_| bounds.idle_timeout), deadline }
     }
+}
+
+/// A call that was allowed, and is refused after all: that is how it ended.
+fn ended(recorded: Option<&Recorded>, refused: Refused) -> Refused {
+    let Some(recorded) = recorded else { return refused };
+    recorded.failed(&refused);
+    refused.on_record()
 }
 
 /// A server that the agent may use. Any other is answered as one that does not exist.

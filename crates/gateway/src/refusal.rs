@@ -17,6 +17,7 @@ use crate::eras::to_legacy::BadState;
 use crate::identity::Unauthorized;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
+use crate::request_id::{RequestId, TraceId};
 use crate::ruling::Ruling;
 use crate::upstream::UpstreamError;
 
@@ -153,6 +154,10 @@ pub(crate) struct Addressee {
     /// A task-augmented call is owed a task, so that a denial is an error and not a result.
     pub(crate) as_task: bool,
     pub(crate) policy: Option<Arc<str>>,
+    pub(crate) request: RequestId,
+    pub(crate) trace: Option<TraceId>,
+    /// Of the HTTP body that it came in; 0 where that is not known.
+    pub(crate) bytes: usize,
 }
 
 /// A refusal on its way to the client.
@@ -160,12 +165,20 @@ pub(crate) struct Addressee {
 pub(crate) struct Refused {
     pub(crate) why: Refusal,
     pub(crate) to: Addressee,
+    /// The journal has it already.
+    pub(crate) on_record: bool,
+}
+
+impl Refused {
+    pub(crate) fn on_record(self) -> Self {
+        Self { on_record: true, ..self }
+    }
 }
 
 impl From<Refusal> for Refused {
     fn from(why: Refusal) -> Self {
         let id = if let Refusal::Fault(fault) = &why { fault.id.clone() } else { None };
-        Self { why, to: Addressee { id, ..Addressee::default() } }
+        Self { why, to: Addressee { id, ..Addressee::default() }, on_record: false }
     }
 }
 
@@ -177,7 +190,7 @@ impl From<Fault> for Refused {
 
 impl Addressee {
     pub(crate) fn refuse(&self, why: impl Into<Refusal>) -> Refused {
-        Refused { why: why.into(), to: self.clone() }
+        Refused { why: why.into(), to: self.clone(), on_record: false }
     }
 
     pub(crate) fn params(&self, kind: Kind) -> Refused {
@@ -249,7 +262,7 @@ impl Refused {
         }
         let subject = self.to.subject.as_deref().unwrap_or_default();
         let content = json!([{ "type": "text", "text": ruling.told(subject) }]);
-        let decision = ruling.decision(self.to.policy.as_deref());
+        let decision = ruling.decision(self.to.policy.as_deref(), self.to.request);
         let result = match self.to.era {
             Some(Era::Modern) => json!({ "resultType": "complete", "content": content, "isError": true, "_meta": {
                 DECISION: decision,
@@ -345,7 +358,7 @@ impl Refused {
                 Spoken { message: unknown(&self.to), ..say(StatusCode::OK, INVALID_PARAMS) }
             }
             Refusal::Ruled(ruling) => {
-                let data = json!({ DECISION: ruling.decision(self.to.policy.as_deref()) }).to_string();
+                let data = json!({ DECISION: ruling.decision(self.to.policy.as_deref(), self.to.request) }).to_string();
                 let message = ruling.told(self.to.subject.as_deref().unwrap_or_default());
                 Spoken { message, data: Some(data), ..say(StatusCode::OK, DENIED) }
             }

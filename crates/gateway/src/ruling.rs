@@ -6,6 +6,7 @@ use policy::{Denial, DenyCode, RulePointer};
 use serde_json::{Map, Value, json};
 
 use crate::limits::{OverLimit, Why};
+use crate::request_id::RequestId;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Ruling {
@@ -56,7 +57,7 @@ impl Ruling {
     }
 
     /// What the caller may know of it: code, rule, the operator's own words, and when to try again.
-    pub(crate) fn decision(&self, policy: Option<&str>) -> Value {
+    pub(crate) fn decision(&self, policy: Option<&str>, request: RequestId) -> Value {
         let members = [
             ("outcome", Some(json!("denied"))),
             ("code", Some(json!(self.code()))),
@@ -64,6 +65,7 @@ impl Ruling {
             ("reason", self.reason().map(|reason| json!(reason))),
             ("retry_after_ms", self.retry_after().map(|wait| json!(rounded_up(wait, 1_000_000)))),
             ("policy", policy.map(|hash| json!(hash))),
+            ("request_id", Some(json!(request.to_string()))),
         ];
         let members = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         Value::Object(members.collect::<Map<_, _>>())

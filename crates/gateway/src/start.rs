@@ -138,7 +138,11 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, keeper, policies, builtins, nursery, secured } = made;
+        let Made { shared, secured, keeper, policies, builtins, nursery } = made;
+        let index = keeper.store().cloned().filter(|_| config.audit.index);
+        if index.is_some() {
+            shared.audit.ships();
+        }
         keeper.keeps(&shared);
         let (kept, keeps) = (Arc::clone(&shared), Arc::clone(&keeper));
         let service = service(Control::new(Arc::clone(&keeper)));
@@ -161,16 +165,20 @@ impl Gateway {
         let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies), Arc::clone(&shared)));
-            tokio::spawn(async move { keeps.follow().await });
             for keeper in shared.doorman.keepers() {
                 tokio::spawn(keeper);
             }
             if let Some(secured) = secured {
                 tokio::spawn(secured.watch());
             }
+            tokio::spawn(async move { keeps.follow().await });
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             let keeping = Arc::clone(&shared);
             tokio::spawn(async move { keeping.limits.keep().await });
+            tokio::spawn(Arc::clone(&shared.audit).keep());
+            if let Some(store) = index {
+                tokio::spawn(Arc::clone(&shared.audit).ship(store));
+            }
             tokio::select! {
                 () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service })) => {}
                 _ = ended => {}
@@ -256,6 +264,7 @@ fn thread_on<F: Future<Output = ()>>(
 /// All that may be wrong, found not to be.
 struct Made {
     shared: Arc<Shared>,
+    secured: Option<Arc<Secured>>,
     keeper: Arc<Keeper>,
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
@@ -301,7 +310,7 @@ impl Made {
             draining,
             bounds,
         });
-        Ok(Self { shared, keeper: Arc::new(keeper), policies, builtins, nursery, secured })
+        Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery })
     }
 }
 
@@ -330,7 +339,12 @@ pub(crate) fn limits<'p>(
         let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
         let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
         if rebuilt.calls > 0 {
-            tracing::info!(calls = rebuilt.calls, open = rebuilt.open, lost = rebuilt.lost, "limits rebuilt from the journal");
+            tracing::info!(
+                calls = rebuilt.calls,
+                open = rebuilt.open,
+                lost = rebuilt.lost,
+                "limits rebuilt from the journal"
+            );
         }
     }
     Ok(limits)

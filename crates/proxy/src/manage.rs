@@ -10,7 +10,7 @@ use gateway::config::{Config, ConfigFile, Layers};
 use serde_json::{Value, json};
 
 use crate::cli::manage::{
-    AddAgent, Admins, AdminsCommand, Agents, AgentsCommand, At, Policies, PoliciesCommand, Role, Servers,
+    AddAgent, Admins, AdminsCommand, Agents, AgentsCommand, AgentsCommandOfGateway, At, Policies, PoliciesCommand, Role, Servers,
     ServersCommand,
 };
 use crate::cli::Format;
@@ -20,13 +20,17 @@ use crate::exit;
 const MAX_DOCUMENT: u64 = 1 << 20;
 
 pub(crate) fn agents(args: &Agents) -> anyhow::Result<ExitCode> {
-    run(&args.at, async |client| match &args.command {
-        AgentsCommand::Add(add) => client.add_agent(&new_agent(add)).await,
-        AgentsCommand::List => client.agents().await,
-        AgentsCommand::Show { id } => client.agent(id).await,
-        AgentsCommand::Rotate { id, token, overlap } => client.rotate(id, token.as_deref(), overlap).await,
-        AgentsCommand::Revoke { id, token } => client.revoke(id, token.as_deref()).await,
-        AgentsCommand::Remove { id } => client.remove_agent(id).await,
+    let command = match &args.command {
+        AgentsCommand::NewToken(new) => return crate::agents::new_token(new, args.at.format),
+        AgentsCommand::Running(command) => command,
+    };
+    run(&args.at, async |client| match command {
+        AgentsCommandOfGateway::Add(add) => client.add_agent(&new_agent(add)).await,
+        AgentsCommandOfGateway::List => client.agents().await,
+        AgentsCommandOfGateway::Show { id } => client.agent(id).await,
+        AgentsCommandOfGateway::Rotate { id, token, overlap } => client.rotate(id, token.as_deref(), overlap).await,
+        AgentsCommandOfGateway::Revoke { id, token } => client.revoke(id, token.as_deref()).await,
+        AgentsCommandOfGateway::Remove { id } => client.remove_agent(id).await,
     })
 }
 

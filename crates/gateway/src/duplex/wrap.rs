@@ -48,7 +48,7 @@ pub async fn wrap(
     let limits = start::limits(&config, policies.iter())?;
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let shared = Arc::new(Shared {
-        doorman: Doorman::new(&config, Directory::default(), nowhere, &tls)?, // the same
+        doorman: Doorman::new(&config, Directory::default(), nowhere, &tls)?, // who comes is the client, and nobody asks
         failures: Failures::default(),
         doors: Doors::new(&config.listen, nowhere), // never asked: nobody comes by HTTP
         registry: registry::Current::new(registry),
@@ -69,6 +69,7 @@ pub async fn wrap(
     let keeping = Arc::clone(&shared);
     let keeping = tokio::spawn(async move { keeping.limits.keep().await });
     let audit = Arc::clone(&shared.audit);
+    let keeping = tokio::spawn(Arc::clone(&audit).keep());
     let pipeline = Pipeline { client: Clients::default(), shared };
     stdio::run(Service::Here(Here::local(pipeline, server)), bounds, reader, writer, stop).await;
     _ = drain.send(true);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use journal::Reader;
-use ratelimit::Meter;
+use ratelimit::{Clock, Meter};
 use serde::Deserialize;
 
 use super::charge::Charged;
@@ -62,7 +62,7 @@ impl Limits {
     }
 }
 
-impl Counts {
+impl<C: Clock> Counts<C> {
     fn rebuild(&self, folder: &Path, policies: &Policies, now: SystemTime) -> io::Result<Rebuilt> {
         let meters = policies.values().flat_map(|bound| &bound.meters);
         let Some(longest) = meters.flat_map(|meter| meter.quotas()).map(ratelimit::Quota::window).max() else {
@@ -73,7 +73,10 @@ impl Counts {
             Some(now.duration_since(time).unwrap_or_default())
         };
         let begins_too_early = |first: &str| {
-            serde_json::from_str::<Record<'_>>(first).ok().and_then(|record| age(&record.time)).is_some_and(|age| age > longest)
+            serde_json::from_str::<Record<'_>>(first)
+                .ok()
+                .and_then(|record| age(&record.time))
+                .is_some_and(|age| age > longest)
         };
         let mut reader = Reader::from_last(folder, begins_too_early)?;
         let (mut open, mut rebuilt) = (HashMap::<u64, Vec<(LimitKey, u64)>>::new(), Rebuilt::default());
@@ -119,3 +122,6 @@ fn meter<'p>(policies: &'p Policies, key: &LimitKey) -> Option<&'p Arc<Meter>> {
     let is_it = |counter: &policy::Counter| counter.name.as_str() == &*key.counter && key.per.is(counter.per);
     bound.meters.get(bound.policy.counters().iter().position(is_it)?)
 }
+
+#[cfg(test)]
+mod tests;

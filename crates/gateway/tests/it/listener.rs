@@ -4,12 +4,17 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use gateway::NewToken;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
-use testkit::{Recorder, patiently};
+use testkit::{Issuer, Recorder, SigningKey, patiently};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -83,9 +88,15 @@ impl Files {
 
 /// Calls `a`: the status of the answer, or nothing if the connection ended before there was one.
 async fn call(stream: &mut TlsStream<TcpStream>) -> Option<u16> {
+    call_at(stream, "s", None).await
+}
+
+/// The same of a server, with a token.
+async fn call_at(stream: &mut TlsStream<TcpStream>, server: &str, token: Option<&str>) -> Option<u16> {
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let body = modern_call(1, "a", json!({})).to_string();
     let head = format!(
-        "POST /mcp/s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\n\
+        "POST /mcp/{server} HTTP/1.1\r\nHost: localhost\r\n{token}Content-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\n\
          Mcp-Method: tools/call\r\nMcp-Name: a\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -208,23 +219,129 @@ async fn a_client_authority_can_be_replaced_too() {
     patiently("the new authority", async { while said().await.is_none() {} }).await;
 }
 
+/// A gateway before servers `s` and `t` that asks for certificates, and who they make their holders.
+async fn knowing_clients(files: &Files, clients: &Authority, upstream: &Recorder, mode: &str, toml: &str) -> Gate {
+    files.put("clients.pem", &clients.1.pem());
+    let tls = format!(
+        "[listen.tls]\ncert = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\nclient = \"optional\"\n",
+        files.path("cert.pem"),
+        files.path("key.pem"),
+        files.path("clients.pem")
+    );
+    let plan = Plan::default().set("auth.mode", mode).server("s", upstream.url("/mcp"), "p.json");
+    let policy = r#"{ "version": "1", "tools": { "a": { "deny_if": [{ "conditions": [{ "path": "agent.id", "op": "eq", "value": "cert:mallory" }] }] } } }"#;
+    plan.server("t", upstream.url("/mcp"), "p.json").toml(&(tls + toml)).policy("p.json", policy).start()
+}
+
+fn agent(id: &str, token: &NewToken, more: &str) -> String {
+    format!("[agents.{id}]\ntokens = [{{ sha256 = \"{}\", label = \"t\" }}]\n{more}", token.sha256_hex())
+}
+
+fn named(params: &mut rcgen::CertificateParams, name: &str) {
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+}
+
+#[tokio::test]
+async fn a_certificate_can_be_all_that_an_agent_shows() {
+    let (files, upstream, clients) = (Files::new(), upstream().await, Authority::new());
+    let rules = "[auth.certificates]\nagent = \"cn\"\n";
+    let gate = knowing_clients(&files, &clients, &upstream, "tokens", rules).await;
+    let issue = |name: &str| clients.issue("x", |params| named(params, name));
+    for (name, expected) in [("alice", 1), ("mallory", 0)] {
+        let before = called(&upstream).len();
+        let mut stream = files.connect(gate.data, Some(&issue(name)), &[]).await.unwrap();
+        assert_eq!(call(&mut stream).await, Some(200), "a denial is an answer too");
+        assert_eq!(called(&upstream).len() - before, expected, "{name}");
+    }
+    let nameless = clients.issue("x", |params| params.distinguished_name = rcgen::DistinguishedName::new());
+    for own in [None, Some(&nameless)] {
+        let mut stream = files.connect(gate.data, own, &[]).await.unwrap();
+        assert_eq!(call(&mut stream).await, Some(401));
+    }
+    let mut stream = files.connect(gate.data, Some(&issue("alice")), &[]).await.unwrap();
+    assert_eq!(
+        call_at(&mut stream, "s", Some("tg_bad")).await,
+        Some(401),
+        "a bad token is not made good by a certificate"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_agent_that_is_known_is_that_agents() {
+    let (files, upstream, clients) = (Files::new(), upstream().await, Authority::new());
+    let token = NewToken::generate().unwrap();
+    let rules = format!(
+        "[auth.certificates]\nagent = \"san_dns\"\nprefix = \"\"\n{}",
+        agent("bot", &token, "servers = [\"t\"]\n")
+    );
+    let gate = knowing_clients(&files, &clients, &upstream, "tokens", &rules).await;
+    let mut stream = files.connect(gate.data, Some(&clients.issue("bot", |_| {})), &[]).await.unwrap();
+    assert_eq!((call_at(&mut stream, "t", None).await, call_at(&mut stream, "s", None).await), (Some(200), Some(404)));
+}
+
+#[tokio::test]
+async fn a_token_that_was_stolen_is_of_no_use_without_the_certificate() {
+    let (files, upstream, clients) = (Files::new(), upstream().await, Authority::new());
+    let (bots, others) = (NewToken::generate().unwrap(), NewToken::generate().unwrap());
+    for (bind, expected) in [("false", [200, 200, 200, 200]), ("true", [200, 401, 401, 401])] {
+        let rules = format!(
+            "[auth.certificates]\nagent = \"cn\"\nprefix = \"\"\nbind = {bind}\n{}{}",
+            agent("bot", &bots, ""),
+            agent("other", &others, "")
+        );
+        let gate = knowing_clients(&files, &clients, &upstream, "tokens", &rules).await;
+        let [bot, nobody] = ["bot", "nobody"].map(|name| clients.issue("x", |params| named(params, name)));
+        let mut said = Vec::new();
+        for (own, token) in [(Some(&bot), &bots), (Some(&bot), &others), (Some(&nobody), &bots), (None, &bots)] {
+            let mut stream = files.connect(gate.data, own, &[]).await.unwrap();
+            said.extend(call_at(&mut stream, "s", Some(token.text())).await);
+        }
+        assert_eq!(said, expected, "bind = {bind}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_names_its_certificate_wants_to_see_it() {
+    let (files, upstream, clients) = (Files::new(), upstream().await, Authority::new());
+    let (issuer, key) = (Issuer::start().await, SigningKey::ed("e"));
+    issuer.publish([&key]);
+    let trust =
+        format!("[listen]\nurl = \"https://gate.example\"\n[auth.jwt.issuers.corp]\nissuer = \"{}\"\n", issuer.url());
+    let gate = knowing_clients(&files, &clients, &upstream, "jwt", &trust).await;
+    let (own, other) = (clients.issue("x", |_| {}), clients.issue("x", |_| {}));
+    let mut claims = issuer.claims("https://gate.example/mcp/s");
+    claims["cnf"] = json!({ "x5t#S256": BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(own.0.der())) });
+    let token = key.sign(&claims);
+    for (shown, expected) in [(Some(&own), 200), (Some(&other), 401), (None, 401)] {
+        let mut stream = files.connect(gate.data, shown, &[]).await.unwrap();
+        assert_eq!(call_at(&mut stream, "s", Some(&token)).await, Some(expected));
+    }
+}
+
 #[tokio::test]
 async fn handshakes_are_few_and_do_not_take_for_ever() {
     let (files, upstream) = (Files::new(), upstream().await);
     let gate = files.gate(&upstream, "handshakes = 1\nhandshake_timeout = \"1s\"");
-    let mut silent = TcpStream::connect(gate.data).await.unwrap();
-    let mut end = Vec::new();
-    // Whichever of the two was accepted first has the only place: the other one is closed at once.
-    let mut more = TcpStream::connect(gate.data).await.unwrap();
-    let mut end_of_more = Vec::new();
-    let first = tokio::select! {
-        _ = silent.read_to_end(&mut end) => "silent",
-        _ = more.read_to_end(&mut end_of_more) => "more",
+    let silent = async || {
+        let mut end = Vec::new();
+        let read = TcpStream::connect(gate.data).await.unwrap().read_to_end(&mut end).await;
+        (tokio::time::Instant::now(), read)
     };
-    assert_eq!(first, "more");
-    _ = patiently("the end of the silent one", silent.read_to_end(&mut end)).await;
-    let mut stream = files.connect(gate.data, None, &[]).await.unwrap();
-    assert_eq!(call(&mut stream).await, Some(200), "there is a place again");
+    let begun = tokio::time::Instant::now();
+    // Whichever was accepted first has the only place; the other is closed at once.
+    let (one, other) = patiently("the end of both", async { tokio::join!(silent(), silent()) }).await;
+    let (first, last) = (one.0.min(other.0) - begun, one.0.max(other.0) - begun);
+    assert!(first < Duration::from_secs(1) && last >= Duration::from_secs(1), "{first:?} {last:?}");
+    let mut stream = patiently("a place", async {
+        loop {
+            if let Ok(stream) = files.connect(gate.data, None, &[]).await {
+                return stream;
+            }
+        }
+    })
+    .await;
+    assert_eq!(call(&mut stream).await, Some(200));
 }
 
 #[tokio::test]

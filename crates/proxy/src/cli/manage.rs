@@ -37,6 +37,15 @@ pub(crate) struct Agents {
 
 #[derive(Subcommand)]
 pub(crate) enum AgentsCommand {
+    /// Make a token, and show it once, with what toolgate.toml says of it; needs no running gateway
+    NewToken(super::NewToken),
+    #[command(flatten)]
+    Running(AgentsCommandOfGateway),
+}
+
+/// What only a running gateway can do.
+#[derive(Subcommand)]
+pub(crate) enum AgentsCommandOfGateway {
     /// Make an agent, and give it a token
     Add(AddAgent),
     /// Show all agents

@@ -107,8 +107,7 @@ impl Remote {
             command
         };
         let mut connection = connection.clone();
-        let by_hash: Result<Vec<i64>, _> =
-            command("EVALSHA", &self.hash).query_async(&mut connection).await;
+        let by_hash: Result<Vec<i64>, _> = command("EVALSHA", &self.hash).query_async(&mut connection).await;
         let numbers = match by_hash {
             Err(error) if error.kind() == ServerErrorKind::NoScript.into() => {
                 command("EVAL", &self.script).query_async(&mut connection).await?

@@ -43,7 +43,10 @@ fn member(key: &str) -> Value {
                 false => "They are denied. Meant when absent.",
                 true => "They pass, uncounted, and on record as such.",
             };
-            described(one_of(&STORE_FAILURES, about), "What becomes of calls while the store of the rule's limits does not answer.")
+            described(
+                one_of(&STORE_FAILURES, about),
+                "What becomes of calls while the store of the rule's limits does not answer.",
+            )
         }
         "rate_limit" => json!({
             "description": "How often an agent may call: one rate, or a list of them.",
