@@ -269,7 +269,6 @@ struct Made {
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
     nursery: Option<Nursery>,
-    secured: Option<Arc<Secured>>,
 }
 
 impl Made {
