@@ -383,16 +383,18 @@ impl Pipeline {
             subject: asked.name(),
             policy: &bound.hash,
         };
+        let record = asked.subject().map(|subject| bound.policy.recorded(subject)).unwrap_or_default();
         let on_record = |refused: Refused| {
             about.refused(&refused);
             let definition = self.definition(entry, lawful, asked);
-            self.shared.audit.refused(&about, &refused, definition.as_deref(), lawful.arguments);
+            let told = Told { to: &refused.to, definition: definition.as_deref(), record: &record };
+            self.shared.audit.refused(&about, &refused, told, lawful.arguments);
             refused.on_record()
         };
         let mut judged = self.judge(entry, lawful, bound, asked, upstream, to).await.map_err(on_record)?;
         let definition = self.definition(entry, lawful, asked);
         // INVARIANT: no record, no call
-        let told = Told { to, definition: definition.as_deref() };
+        let told = Told { to, definition: definition.as_deref(), record: &record };
         let recorded = self.shared.audit.allowed(&about, told, &judged.cleared, lawful.arguments).await;
         judged.recorded = recorded.map_err(|why| on_record(to.refuse(Refusal::NoRecord(why))))?;
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());

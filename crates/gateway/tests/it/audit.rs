@@ -160,6 +160,29 @@ async fn whatever_is_refused_is_on_record_once() {
     assert!(called(&upstream).is_empty());
 }
 
+/// Only what a matching rule wants, allowed or denied; and never a secret.
+#[tokio::test]
+async fn values_are_on_record_where_the_policy_wants_them() {
+    let upstream = Recorder::mcp([r#"{"name":"pay","inputSchema":{"type":"object"}}"#]).await;
+    let policy = r#"{ "version": "1", "tools": {
+        "p*": { "record": ["args.to", "args.items"] }, "pay": { "record": ["args.amount", "args.card"],
+        "deny_if": [{ "conditions": [{ "path": "args.amount", "op": "gt", "value": 10 }] }] } } }"#;
+    let gate = Gate::before(&upstream, policy);
+    let client = gate.modern();
+    for amount in [7, 70] {
+        let card = json!({ "token": "canary-secret", "name": "n" });
+        client.call("pay", json!({ "amount": amount, "to": "ann", "card": card, "note": "canary-other" })).await;
+    }
+    let records = recorded(&gate, "decision", 2).await;
+    let [allowed, denied] = &records[records.len() - 2..] else { panic!("{records:?}") };
+    assert_eq!((&allowed["outcome"], &denied["outcome"]), (&json!("allowed"), &json!("denied")));
+    let values = |amount: u32| {
+        json!({ "args.amount": amount, "args.card": { "token": "[redacted]", "name": "n" }, "args.to": "ann" })
+    };
+    assert_eq!((&allowed["args"]["values"], &denied["args"]["values"]), (&values(7), &values(70)));
+    assert!(!records.iter().any(|record| record.to_string().contains("canary")));
+}
+
 /// What the model is told of a denial finds its record; and the definition that was in force is named, where it was read.
 #[tokio::test]
 async fn a_denial_names_its_record() {
