@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::hmac;
 use journal::{Journal, NotWritten, OpenError, Opened, SigningKey};
 use mcp::Object;
-use policy::Recorded;
+use policy::Recorded as Wanted;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -76,7 +76,7 @@ pub(crate) struct Told<'a> {
     /// The hash of the tool's definition.
     pub(crate) definition: Option<&'a str>,
     /// The arguments whose values the policy wants on record.
-    pub(crate) record: &'a [&'a Recorded],
+    pub(crate) record: &'a [&'a Wanted],
 }
 
 /// A call whose decision is recorded. However it ends is recorded as well, once.
@@ -151,13 +151,7 @@ impl Audit {
     }
 
     /// A request that was refused after it was read.
-    pub(crate) fn refused(
-        &self,
-        about: &About<'_>,
-        refused: &Refused,
-        told: Told<'_>,
-        arguments: Option<&RawValue>,
-    ) {
+    pub(crate) fn refused(&self, about: &About<'_>, refused: &Refused, told: Told<'_>, arguments: Option<&RawValue>) {
         let Some(open) = &self.open else { return };
         let outcome = if refused.ruling().is_some() { "denied" } else { "refused" };
         let mut record = Text::decision(about, outcome, refused.code(), refused.rule());
@@ -306,7 +300,7 @@ impl Text {
     }
 
     /// All arguments as one number, and their names; and the values that the policy wants.
-    fn arguments(&mut self, open: &Open, arguments: Option<&RawValue>, wanted: &[&Recorded]) {
+    fn arguments(&mut self, open: &Open, arguments: Option<&RawValue>, wanted: &[&Wanted]) {
         let Some(arguments) = arguments else { return };
         let mut compact = Vec::with_capacity(arguments.get().len());
         mcp::compact(arguments.get(), &mut compact);

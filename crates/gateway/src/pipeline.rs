@@ -193,7 +193,8 @@ impl Pipeline {
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
         let server = usable(registry, server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
-        let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone(), bytes: 0 };
+        let entry =
+            Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone(), bytes: 0 };
         match *verb {
             Verb::POST => {
                 head::media(&entry.headers)?;

@@ -65,6 +65,6 @@ pub use needs::Needs;
 pub use pointer::RulePointer;
 pub use policy::Policy;
 pub use print::native;
-pub use recorded::Recorded;
 pub use read::schema::{catalogue_schema, schema};
+pub use recorded::Recorded;
 pub use tools::{NoToolList, ToolList};

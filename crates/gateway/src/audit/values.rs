@@ -111,9 +111,14 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_told_and_nothing_else() {
-        let arguments = json!({ "model": "m", "to": { "name": "n", "age": 7 }, "odd.key": [1, true, null], "other": "canary" });
+        let arguments =
+            json!({ "model": "m", "to": { "name": "n", "age": 7 }, "odd.key": [1, true, null], "other": "canary" });
         let told = json!({ "args.model": "m", "args.to.name": "n", "args[\"odd.key\"]": [1, true, null] });
-        check(json!(["args.model", "args.to.name", "args[\"odd.key\"]", "args.none", "args.model.deeper"]), &arguments, told);
+        check(
+            json!(["args.model", "args.to.name", "args[\"odd.key\"]", "args.none", "args.model.deeper"]),
+            &arguments,
+            told,
+        );
     }
 
     #[test]
@@ -122,21 +127,29 @@ mod tests {
             "password": "canary", "API-Key": "canary", "x": { "clientSecret": "canary", "name": "n", "auth": 1 },
             "list": [{ "access_token": "canary" }, "Bearer canary", "sk-canary"],
         });
-        check(json!(["args.password", "args[\"API-Key\"]", "args.x", "args.list", "args.x.clientSecret"]), &secrets, json!({
-            "args.password": "[redacted]", "args[\"API-Key\"]": "[redacted]", "args.x.clientSecret": "[redacted]",
-            "args.x": { "clientSecret": "[redacted]", "name": "n", "auth": "[redacted]" },
-            "args.list": [{ "access_token": "[redacted]" }, "[redacted]", "[redacted]"],
-        }));
+        check(
+            json!(["args.password", "args[\"API-Key\"]", "args.x", "args.list", "args.x.clientSecret"]),
+            &secrets,
+            json!({
+                "args.password": "[redacted]", "args.API-Key": "[redacted]", "args.x.clientSecret": "[redacted]",
+                "args.x": { "clientSecret": "[redacted]", "name": "n", "auth": "[redacted]" },
+                "args.list": [{ "access_token": "[redacted]" }, "[redacted]", "[redacted]"],
+            }),
+        );
     }
 
     #[test]
     fn a_record_stays_short() {
         let long = "ä".repeat(700);
         let arguments = json!({ "text": long, "list": vec![1; 2000], "huge": "x".repeat(70_000) });
-        check(json!(["args.text", "args.list", "args.huge"]), &arguments, json!({
-            "args.text": format!("{}…", "ä".repeat(512)),
-            "args.list": format!("[{}…", "1,".repeat(600)).get(..1024).unwrap().to_owned() + "…",
-            "args.huge": "[70002 bytes]",
-        }));
+        check(
+            json!(["args.text", "args.list", "args.huge"]),
+            &arguments,
+            json!({
+                "args.text": format!("{}…", "ä".repeat(512)),
+                "args.list": format!("[{}…", "1,".repeat(600)).get(..1024).unwrap().to_owned() + "…",
+                "args.huge": "[70002 bytes]",
+            }),
+        );
     }
 }

@@ -111,7 +111,8 @@ async fn whatever_is_refused_is_on_record_once() {
         .start();
     let call = modern_call(1, "forbidden", json!({})).to_string();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let legacy: &[(&str, &str)] = &[("MCP-Protocol-Version", "(none)"), ("Mcp-Method", "(none)"), ("Mcp-Name", "(none)")];
+    let legacy: &[(&str, &str)] =
+        &[("MCP-Protocol-Version", "(none)"), ("Mcp-Method", "(none)"), ("Mcp-Name", "(none)")];
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     let large = format!("[{}]", "1,".repeat(4096));
     let with = |lines: &[(&'static str, &'static str)]| post("/mcp/s", lines, &call);
@@ -176,9 +177,7 @@ async fn values_are_on_record_where_the_policy_wants_them() {
     let records = recorded(&gate, "decision", 2).await;
     let [allowed, denied] = &records[records.len() - 2..] else { panic!("{records:?}") };
     assert_eq!((&allowed["outcome"], &denied["outcome"]), (&json!("allowed"), &json!("denied")));
-    let values = |amount: u32| {
-        json!({ "args.amount": amount, "args.card": { "token": "[redacted]", "name": "n" }, "args.to": "ann" })
-    };
+    let values = |amount: u32| json!({ "args.amount": amount, "args.card": { "token": "[redacted]", "name": "n" }, "args.to": "ann" });
     assert_eq!((&allowed["args"]["values"], &denied["args"]["values"]), (&values(7), &values(70)));
     assert!(!records.iter().any(|record| record.to_string().contains("canary")));
 }

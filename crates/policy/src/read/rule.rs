@@ -7,13 +7,13 @@ use super::approval::approval;
 use super::condition::predicates;
 use super::dialect;
 use super::limit::{limits, rate_limits};
-use super::path::path;
 use super::object::{Keys, expect_array, expect_string, kind, members, one_of, opening, span};
-use crate::{Code, Recorded};
+use super::path::path;
 use crate::diagnostics::{Findings, quoted};
 use crate::path::Path;
 use crate::pattern::Pattern;
 use crate::source::{Action, RuleEntry, Spanned};
+use crate::{Code, Recorded};
 
 pub(super) const RULE: Keys = Keys {
     of: "a rule",

@@ -253,11 +253,13 @@ fn what_is_recorded_is_what_any_matching_rule_wants() {
         "pay": { "action": "deny", "record": ["args.amount", "args.who"] }, "p*": { "except": ["pick"], "record": ["args.to.name"] },
         "other": {} }, "resources": { "x": {} } }"#;
     let policy = Policy::parse("policy.json", policy).unwrap();
-    let recorded = |subject| policy.recorded(subject).iter().map(|recorded| recorded.path().to_owned()).collect::<Vec<_>>();
+    let recorded =
+        |subject| policy.recorded(subject).iter().map(|recorded| recorded.path().to_owned()).collect::<Vec<_>>();
     assert_eq!(recorded(Subject::Tool("pay")), ["args.amount", "args.who", "args.to.name"]);
     assert_eq!(recorded(Subject::Tool("pick")), ["args.who"]);
     assert_eq!(recorded(Subject::Tool("unlisted")), ["args.who"]);
     assert!(recorded(Subject::Resource("x")).is_empty());
-    let printed = policy::native("policy.json", r#"{ "version": "1", "tools": { "a": { "record": ["args[\"b\"].c"] } } }"#);
+    let printed =
+        policy::native("policy.json", r#"{ "version": "1", "tools": { "a": { "record": ["args[\"b\"].c"] } } }"#);
     assert!(printed.unwrap().contains(r#""record": ["args.b.c"]"#));
 }

@@ -377,10 +377,8 @@ fn recorded_values() {
     in_rule(r#"["args.a", "args.a.b", "args[\"odd.key\"]"]"#, &[]);
     in_rule(r#""args.a""#, &["wrong_type \"args.a\""]);
     in_rule("[1]", &["wrong_type 1"]);
-    in_rule(r#"["args", "args.a[*]", "agent.id", "a"]"#, &[
-        "bad_path \"args\"",
-        "bad_path \"args.a[*]\"",
-        "bad_path \"agent.id\"",
-        "bad_path \"a\"",
-    ]);
+    in_rule(
+        r#"["args", "args.a[*]", "agent.id", "a"]"#,
+        &["bad_path \"args\"", "bad_path \"args.a[*]\"", "bad_path \"agent.id\"", "bad_path \"a\""],
+    );
 }
