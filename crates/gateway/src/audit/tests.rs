@@ -159,7 +159,8 @@ fn every_refusal_is_on_record_once() {
         audit.turned_away("s", &agent, &refused.on_record());
     }
     audit.close();
-    let found: Vec<_> = decisions(folder.path()).iter().map(|record| record["request"].as_str().unwrap().to_owned()).collect();
+    let found: Vec<_> =
+        decisions(folder.path()).iter().map(|record| record["request"].as_str().unwrap().to_owned()).collect();
     assert_eq!(found, expected);
 }
 
