@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use store::{Snapshot, Store, StoreError};
 use tokio::net::TcpListener;
+use store::{Snapshot, Store, StoreError};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -177,18 +177,7 @@ impl Gateway {
                 _ = ended => {}
             }
         })?;
-        Ok(Running {
-            data: data_at,
-            admin: admin_at,
-            drain,
-            workers,
-            control,
-            alive,
-            builtins,
-            nursery,
-            shared: kept,
-            keeper,
-        })
+        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins, nursery, shared: kept, keeper })
     }
 }
 
