@@ -20,6 +20,7 @@ use crate::act::Act;
 use crate::agent::Agent;
 use crate::config;
 use crate::judge::Cleared;
+use crate::limits::{Charge, Fate};
 use crate::record::{About, visible};
 use crate::refusal::{Addressee, Refused};
 use crate::ruling::Ruling;
@@ -86,6 +87,8 @@ pub(crate) struct Recorded {
     of: u64,
     began: Instant,
     ended: AtomicBool,
+    /// Of a call that was charged.
+    fate: Option<Arc<Fate>>,
 }
 
 /// A server, a policy or a binding that came, went or became another.
@@ -136,6 +139,7 @@ impl Audit {
         about: &About<'_>,
         told: Told<'_>,
         cleared: &Cleared<'_>,
+        charge: Option<Charge>,
         arguments: Option<&RawValue>,
     ) -> Result<Option<Recorded>, NotWritten> {
         let Some(open) = &self.open else { return Ok(None) };
@@ -144,10 +148,14 @@ impl Audit {
         if let Some(shadow) = cleared.shadow() {
             record.raw("shadow", &json!({ "code": shadow.code.as_str(), "rule": shadow.rule.as_str() }).to_string());
         }
+        if let Some(charge) = &charge {
+            record.raw("charged", charge.json());
+        }
         record.told(told);
         record.arguments(open, arguments, told.record);
         let of = open.opened.journal.append(record.end()).await?;
-        Ok(Some(Recorded { audit: Arc::clone(self), of, began, ended: AtomicBool::new(false) }))
+        let fate = charge.map(Charge::fate);
+        Ok(Some(Recorded { audit: Arc::clone(self), of, began, ended: AtomicBool::new(false), fate }))
     }
 
     /// A request that was refused after it was read.
@@ -396,6 +404,9 @@ impl Recorded {
         record.raw("of", &self.of.to_string());
         record.text("outcome", outcome);
         record.raw("latency_ms", &millis(self.began.elapsed()));
+        if self.fate.as_ref().is_some_and(|fate| fate.stayed()) {
+            record.raw("sent", "false");
+        }
         if let Some(bytes) = bytes {
             record.raw("bytes", &bytes.to_string());
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -20,11 +21,14 @@ use crate::config::Bounds;
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
+use crate::events::Events;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
+use crate::identity::metadata::Mount;
 use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
 use crate::judge::{self, Asked, Cleared};
-use crate::limits::{Held, Limits, Place};
+use crate::limits::{Charge, Held, Limits, Place};
+use crate::listener::Certificate;
 use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
@@ -52,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) events: Events,
     pub(crate) fronts: Fronts,
     pub(crate) aggregate: Aggregate,
     pub(crate) to_legacy: Arc<ToLegacy>,
@@ -80,6 +85,8 @@ pub(crate) struct Entry {
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) agent: Agent,
+    /// The one that it showed, verified.
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 /// A request that is lawful: what is left is to judge it and to send it.
@@ -113,15 +120,27 @@ struct Judged<'a> {
     recorded: Option<Recorded>,
 }
 
+impl Judged<'_> {
+    /// What it is charged, for the record.
+    fn charge(&self, bound: &Bound, place: &Place<'_>) -> Option<Charge> {
+        Some(Charge::new(self.held.as_ref()?, bound, self.cleared.permitted()?, place))
+    }
+}
+
 impl Pipeline {
     /// Answers one HTTP request of somebody who is let in, as long as that holds.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if let Some(reply) = self.metadata(&head) {
+            return reply;
+        }
         let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer).await {
             Ok(admitted) => admitted,
             Err(why) => return self.unauthorized(&head.uri, peer, why),
         };
-        let known = Peer { agent };
+        // INVARIANT: nobody behind this has what was shown
+        head.headers.remove(AUTHORIZATION);
+        let known = Peer { agent, certificate: None };
         let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
         let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known).await };
         let uri = head.uri.clone();
@@ -136,15 +155,40 @@ impl Pipeline {
         }
     }
 
+    /// The metadata of a mount are for everybody. None for what asks about none, and where there is nothing to say.
+    fn metadata(&self, head: &Parts) -> Option<Reply> {
+        let resources = self.shared.doorman.resources()?;
+        let about = Mount::asked_about(&head.uri)?;
+        let refuse = |why| Some(Refused::from(why).reply());
+        if let Err(why) = self.shared.doors.check(&head.headers) {
+            return refuse(why);
+        }
+        let registry = self.shared.registry.load();
+        let is_there = |mount: &Mount<'_>| match mount.server {
+            Some(server) => registry.server(server).is_some(),
+            None => self.shared.aggregate.settings.enabled,
+        };
+        match about.filter(is_there) {
+            None => refuse(Refusal::NoMetadata),
+            Some(_) if head.method != Verb::GET && head.method != Verb::HEAD => refuse(Refusal::OtherVerb(Verb::GET)),
+            Some(mount) => Some(reply::json(StatusCode::OK, resources.document(mount))),
+        }
+    }
+
     /// Nothing of the request was looked at, or it is no longer of anybody who may ask.
     fn unauthorized(&self, uri: &Uri, peer: &Peer, why: Unauthorized) -> Reply {
+        let challenge = self.shared.doorman.challenge(uri, &why);
         let refused = Refused::from(Refusal::Unauthorized(why));
         if self.shared.failures.count(&peer.agent.key) {
             let registry = self.shared.registry.load();
             let server = head::route(uri).filter(|id| registry.server(id).is_some());
             self.turned_away(server.unwrap_or("(unknown)"), &peer.agent, &refused);
         }
-        refused.reply()
+        let mut reply = refused.reply();
+        if let Some(challenge) = challenge {
+            reply.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        reply
     }
 
     /// Answers one HTTP request of the peer's.
@@ -179,6 +223,9 @@ impl Pipeline {
     /// A request that was refused before there was anything to judge, or that the upstream failed: logged, and on record.
     pub(crate) fn turned_away(&self, server: &str, agent: &Agent, refused: &Refused) {
         record::refused(server, agent, refused);
+        let method = refused.to.method.map_or("(unknown)", Method::as_str);
+        let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
+        self.shared.events.refused(&about, refused);
         self.shared.audit.turned_away(server, agent, refused);
     }
 
@@ -387,6 +434,7 @@ impl Pipeline {
         let record = asked.subject().map(|subject| bound.policy.recorded(subject)).unwrap_or_default();
         let on_record = |refused: Refused| {
             about.refused(&refused);
+            self.shared.events.refused(&about, &refused);
             let definition = self.definition(entry, lawful, asked);
             let told = Told { to: &refused.to, definition: definition.as_deref(), record: &record };
             self.shared.audit.refused(&about, &refused, told, lawful.arguments);
@@ -395,10 +443,15 @@ impl Pipeline {
         let mut judged = self.judge(entry, lawful, bound, asked, upstream, to).await.map_err(on_record)?;
         let definition = self.definition(entry, lawful, asked);
         // INVARIANT: no record, no call
+        let charge = judged.charge(bound, &place(entry, lawful, bound));
+        if judged.held.as_ref().is_some_and(Held::is_uncounted) {
+            about.uncounted();
+        }
         let told = Told { to, definition: definition.as_deref(), record: &record };
-        let recorded = self.shared.audit.allowed(&about, told, &judged.cleared, lawful.arguments).await;
+        let recorded = self.shared.audit.allowed(&about, told, &judged.cleared, charge, lawful.arguments).await;
         judged.recorded = recorded.map_err(|why| on_record(to.refuse(Refusal::NoRecord(why))))?;
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());
+        self.shared.events.allowed(&about, judged.cleared.rule());
         Ok(judged)
     }
 
@@ -453,11 +506,10 @@ impl Pipeline {
         };
         let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
         let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
-        let place = Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
             Some(permitted) => {
-                let held = self.shared.limits.reserve(bound, permitted, &place);
+                let held = self.shared.limits.reserve(bound, permitted, &place(entry, lawful, bound)).await;
                 held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?
             }
         };
@@ -620,6 +672,10 @@ pub(crate) fn usable<'r>(registry: &'r Registry, id: &str, agent: &Agent) -> Res
         true => Ok(server),
         false => Err(Refusal::NotBound(Unbound)),
     }
+}
+
+fn place<'a>(entry: &'a Entry, lawful: &'a Lawful<'_>, bound: &'a Bound) -> Place<'a> {
+    Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent }
 }
 
 /// 7. Forward: a freshly written message. It takes the clearance, so that what was not judged is not written.

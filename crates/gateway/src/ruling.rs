@@ -5,7 +5,7 @@ use std::time::Duration;
 use policy::{Denial, DenyCode, RulePointer};
 use serde_json::{Map, Value, json};
 
-use crate::limits::OverLimit;
+use crate::limits::{OverLimit, Why};
 use crate::request_id::RequestId;
 
 #[derive(Clone, Debug)]
@@ -27,7 +27,11 @@ impl Ruling {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Denied(denial) => denial.code.as_str(),
-            Self::Limited(_) => "limited",
+            Self::Limited(over) => match over.why {
+                Why::Reached => "limited",
+                Why::Lost => "limits.lost",
+                Why::Unavailable => "unavailable.limits",
+            },
         }
     }
 
@@ -82,6 +86,16 @@ impl Ruling {
             Self::Denied(_) => {
                 format!("toolgate: `{subject}` is denied.{reason} Rule: {rule}. Repeating the call will not help.")
             }
+            Self::Limited(OverLimit { why: Why::Unavailable, retry_after, .. }) => format!(
+                "toolgate: the limits of `{subject}` cannot be counted now, since their store does not answer, so it is refused. Rule: {rule}. \
+                 Retry after {} s.",
+                rounded_up(retry_after.unwrap_or_default(), 1_000_000_000)
+            ),
+            Self::Limited(OverLimit { why: Why::Lost, retry_after, .. }) => format!(
+                "toolgate: the counts for the limits of `{subject}` were lost, so it is refused until one window is over. Rule: {rule}. \
+                 Retry after {} s.",
+                rounded_up(retry_after.unwrap_or_default(), 1_000_000_000)
+            ),
             Self::Limited(OverLimit { retry_after: Some(wait), .. }) => format!(
                 "toolgate: the rate limit for `{subject}` is reached. Rule: {rule}. Retry after {} s.",
                 rounded_up(*wait, 1_000_000_000)

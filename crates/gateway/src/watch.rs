@@ -64,6 +64,7 @@ impl Watch {
                 if let Some((from, to)) = file.reload() {
                     let change = Change { who: "file", what: "policy", id: &file.name, from: Some(&from), to: Some(&to) };
                     shared.audit.changed(&change);
+                    shared.events.changed(&change);
                     shared.registry.stir();
                 }
             }

@@ -21,6 +21,18 @@ impl Reader {
         Self { folder: folder.into(), at: None, lines: Vec::new().into_iter() }
     }
 
+    /// From the first record of the last segment whose first line `is_early` says is early enough; else from the first that is there.
+    pub fn from_last(folder: &Path, is_early: impl Fn(&str) -> bool) -> io::Result<Self> {
+        for segment in folder::segments(folder)?.into_iter().rev() {
+            let mut line = String::new();
+            BufReader::new(File::open(&segment.path)?).read_line(&mut line)?;
+            if is_early(line.trim_end()) {
+                return Ok(Self { at: Some((segment.path, 0)), ..Self::from_start(folder) });
+            }
+        }
+        Ok(Self::from_start(folder))
+    }
+
     /// From the segment on that has this record, or should have.
     pub fn from_record(folder: &Path, seq: u64) -> io::Result<Self> {
         let segments = folder::segments(folder)?;

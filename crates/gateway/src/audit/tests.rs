@@ -64,6 +64,7 @@ fn number(why: &Refusal) -> usize {
         Refusal::Upstream(_) => 43,
         Refusal::Front(_) => 44,
         Refusal::Stale => 45,
+        Refusal::NoMetadata => 46,
     }
 }
 
@@ -71,6 +72,7 @@ fn all() -> Vec<Refusal> {
     vec![
         Refusal::NoRoute,
         Refusal::NoServer,
+        Refusal::NoMetadata,
         Refusal::NotBound(Unbound),
         Refusal::Unauthorized(Unauthorized::Missing),
         Refusal::Host,

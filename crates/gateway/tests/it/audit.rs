@@ -7,12 +7,7 @@ use crate::gate::{Gate, OPEN, Plan, STRICT, called, introduced, modern_call, mod
 
 /// All records there are, in their order.
 pub(crate) fn records(gate: &Gate) -> Vec<Value> {
-    let folder = gate.folder.path().join("data/audit");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-    files.sort();
-    let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    gate.journal()
 }
 
 fn of_kind(gate: &Gate, kind: &str) -> Vec<Value> {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use gateway::config::{Config, ConfigFile, Layers};
-use gateway::{Gateway, Running};
+use gateway::{Control, Gateway, Running, StartError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::{
@@ -25,6 +25,7 @@ pub(crate) struct Plan {
     policies: Vec<(String, String)>,
     settings: Vec<(String, String)>,
     env: Vec<(OsString, OsString)>,
+    store: bool,
 }
 
 /// A running gateway. It stops when it is dropped, without waiting for anything.
@@ -63,8 +64,30 @@ impl Plan {
         self
     }
 
+    /// With the store that a gateway has unless it is told otherwise.
+    pub(crate) fn with_store(mut self) -> Self {
+        self.store = true;
+        self
+    }
+
     #[track_caller]
     pub(crate) fn start(self) -> Gate {
+        let (running, folder) = self.started();
+        let running = running.unwrap();
+        Gate { data: running.data(), admin: running.admin(), running: Some(running), folder }
+    }
+
+    /// Why it does not start.
+    #[track_caller]
+    pub(crate) fn fails(self) -> StartError {
+        self.started().0.unwrap_err()
+    }
+
+    #[track_caller]
+    fn started(mut self) -> (Result<Running, StartError>, TempDir) {
+        if !self.store {
+            self.settings.insert(0, ("store.url".to_owned(), String::new()));
+        }
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("toolgate.toml");
         std::fs::write(&file, &self.toml).unwrap();
@@ -81,8 +104,7 @@ impl Plan {
         let flags = ours.into_iter().chain(self.settings).collect();
         let layers = Layers { file: ConfigFile::Required(file), env: self.env, flags };
         let config = Config::load(&layers).unwrap_or_else(|errors| panic!("{errors}"));
-        let running = Gateway::start(config).unwrap();
-        Gate { data: running.data(), admin: running.admin(), running: Some(running), folder }
+        (Gateway::start(config), folder)
     }
 }
 
@@ -98,6 +120,25 @@ impl Gate {
     pub(crate) fn bounded(upstream: &Recorder, policy: &str, settings: &[(&str, &str)]) -> Self {
         let plan = Plan::default().server("s", upstream.url("/mcp"), "policy.json").policy("policy.json", policy);
         settings.iter().fold(plan, |plan, (key, value)| plan.set(key, value)).start()
+    }
+
+    pub(crate) fn control(&self) -> Control {
+        self.running.as_ref().unwrap().control()
+    }
+
+    /// All records of the audit journal, in their order.
+    pub(crate) fn journal(&self) -> Vec<Value> {
+        let folder = self.folder.path().join("data/audit");
+        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        files.sort();
+        let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The file of its store.
+    pub(crate) fn store_file(&self) -> PathBuf {
+        self.folder.path().join("data/toolgate.db")
     }
 
     pub(crate) fn url(&self, server: &str) -> String {
@@ -175,7 +216,7 @@ impl Drop for Gate {
     }
 }
 
-fn policy_lines(ready: &str) -> Vec<&str> {
+pub(crate) fn policy_lines(ready: &str) -> Vec<&str> {
     ready.lines().filter(|line| line.starts_with("policy ")).collect()
 }
 

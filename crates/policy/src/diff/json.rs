@@ -27,7 +27,7 @@ impl Diff {
     /// patterns for all other names; `kind` is `tool`, `resource` or `prompt`. In `unknown`, NAMES is null where classes of names
     /// are missing. `arguments` is JSON as text, so that no number is rounded, and null for a call without any; a witness
     /// also has `agent`, `labels`, `server` and `time` where they matter. LIMIT is `{ "counter", "per", "max", "window", "algorithm",
-    /// "cost", "is_priced", "rule" }`, `max` and `cost` in millionths, `window` in seconds; APPROVAL is `{ "approvers", "quorum",
+    /// "passes_uncounted", "cost", "is_priced", "rule" }`, `max` and `cost` in millionths, `window` in seconds; APPROVAL is `{ "approvers", "quorum",
     /// "self_approval", "timeout", "hold" }`.
     pub fn to_json(&self) -> Value {
         json!({
@@ -110,7 +110,7 @@ fn limit(limit: &LimitTerms) -> Value {
     };
     json!({
         "counter": limit.counter.as_str(), "per": limit.per.as_str(), "max": limit.max, "window": limit.window.as_secs_f64(),
-        "algorithm": algorithm, "cost": limit.cost, "is_priced": limit.is_priced, "rule": limit.pointer.as_str(),
+        "algorithm": algorithm, "passes_uncounted": limit.passes_uncounted, "cost": limit.cost, "is_priced": limit.is_priced, "rule": limit.pointer.as_str(),
     })
 }
 

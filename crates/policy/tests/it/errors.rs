@@ -328,6 +328,10 @@ fn warns(members: &str, expected: &[&str]) {
 fn warnings() {
     warns(r#""tools": { "list_*": { "except": ["list_x"], "rate_limit": "1/minute" } }"#, &[]);
     warns(r#""hide": ["a"]"#, &["hides_only \"a\""]);
+    let open = r#""tools": { "a": { "rate_limit": "1/minute", "on_store_failure": "allow" } }"#;
+    warns(open, &["passes_uncounted \"allow\""]);
+    warns(r#""tools": { "a": { "on_store_failure": "allow" } }"#, &["passes_uncounted \"allow\""]);
+    warns(r#""tools": { "a": { "rate_limit": "1/minute", "on_store_failure": "deny" } }"#, &[]);
     warns(r#""hide": ["a"], "default": "allow""#, &[]);
     warns(r#""hide": ["a"], "tools": { "b": {} }"#, &[]);
     warns(r#""hide": ["a*"], "tools": { "b": {}, "ab": {} }"#, &["never_applies \"ab\""]);
