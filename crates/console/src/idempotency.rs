@@ -27,7 +27,7 @@ const MAX_KEY: usize = 128;
 /// How long an answer is kept.
 pub(crate) const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// A request under way for so long is never heard of again: its node died. Its key is refused until it is swept.
+/// What is kept of an answer beside its body.
 const HEADERS: [HeaderName; 3] = [CONTENT_TYPE, ETAG, LOCATION];
 
 pub(crate) async fn once(here: &Here, caller: &Caller, request: Request, next: Next) -> Result<Response, Problem> {

@@ -22,6 +22,5 @@ mod span;
 mod throttle;
 
 pub use console::{Console, ConsoleError, FirstLoginError, Options};
-pub use control::Control;
 pub use here::{Clock, system_clock};
 pub use roles::Role;

@@ -1,11 +1,15 @@
 //! What runs, for those who manage it: the admin API stands on this.
 
+mod told;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 use store::{Store, StoreError};
 
+pub use self::told::{AuditStatus, NotRecorded};
 use crate::registry::Keeper;
 
 /// A running gateway's handle. Cheap to clone; outlives the gateway, and then says that it has ended.
@@ -47,10 +51,24 @@ pub struct PolicyView {
     pub servers: Vec<String>,
 }
 
+/// An agent that is known by name.
+#[derive(Clone, Debug)]
+pub struct AgentView {
+    pub id: String,
+    pub managed: Managed,
+    pub enabled: bool,
+    pub labels: BTreeMap<String, String>,
+    /// None: all.
+    pub servers: Option<BTreeSet<String>>,
+    /// By server, the name of what judges its calls there instead of the server's own.
+    pub policies: BTreeMap<String, String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Server,
     Policy,
+    Agent,
 }
 
 /// One thing that cannot be put in force.
@@ -104,6 +122,26 @@ impl Control {
     /// Would `refresh` take it? It need not be in the store.
     pub fn check_policy(&self, name: &str, text: &str, catalogue: Option<&str>) -> Result<(), Fault> {
         self.0.check_policy(name, text, catalogue)
+    }
+
+    /// Would `refresh` take it? It need not be in the store. Beyond that, what it names must be there.
+    pub fn check_agent(&self, id: &str, agent: &store::Agent) -> Result<(), Fault> {
+        let fault = |why: String| Fault { what: What::Agent, id: id.to_owned(), why };
+        self.0.check_agent(id, agent)?;
+        let registry = self.0.shared().ok_or_else(|| fault("the gateway has ended".to_owned()))?.registry.load();
+        let named = agent.servers.iter().flatten().chain(agent.policies.keys());
+        if let Some(server) = named.into_iter().find(|server| registry.server(server).is_none()) {
+            return Err(fault(format!("names the server `{server}`, and there is none of that id in force")));
+        }
+        match agent.policies.values().find(|name| !registry.policies().contains_key(name.as_str())) {
+            Some(name) => Err(fault(format!("names the policy `{name}`, and there is none of that name in force"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The agents that are known by name, by id.
+    pub fn agents(&self) -> Vec<AgentView> {
+        self.0.agents()
     }
 
     /// The servers that are in force, by id.
@@ -167,6 +205,7 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::Server => "server",
             Self::Policy => "policy",
+            Self::Agent => "agent",
         })
     }
 }

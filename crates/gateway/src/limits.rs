@@ -55,9 +55,7 @@ pub(crate) enum Why {
 impl Limits {
     pub(crate) fn new(settings: &config::Limits) -> Result<Self, ratelimit::InvalidAddress> {
         match &settings.store {
-            LimitStore::Memory => {
-                Ok(Self::Memory(Counts::by(settings.keys.get(), MonotonicClock::ahead_by(PAST))))
-            }
+            LimitStore::Memory => Ok(Self::Memory(Counts::by(settings.keys.get(), MonotonicClock::ahead_by(PAST)))),
             LimitStore::Redis(address) => {
                 let (address, prefix, timeout) = (address.clone(), settings.prefix.clone(), settings.timeout);
                 let settings = ratelimit::Settings { address, prefix, timeout, settle: SETTLE };
@@ -141,9 +139,7 @@ async fn elsewhere(
         Err(Refused::Limited(limited)) => Err(over(bound, owed, &limited)),
         Err(Refused::Unavailable { retry_after, .. }) => match refusing(bound, owed) {
             None => Ok(Some(Held::uncounted())),
-            Some(rule) => {
-                Err(OverLimit { why: Why::Unavailable, rule: Some(rule), retry_after: Some(retry_after) })
-            }
+            Some(rule) => Err(OverLimit { why: Why::Unavailable, rule: Some(rule), retry_after: Some(retry_after) }),
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -21,11 +21,14 @@ use crate::config::Bounds;
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
+use crate::events::Events;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
+use crate::identity::metadata::Mount;
 use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
 use crate::judge::{self, Asked, Cleared};
 use crate::limits::{Charge, Held, Limits, Place};
+use crate::listener::Certificate;
 use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
@@ -53,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) events: Events,
     pub(crate) fronts: Fronts,
     pub(crate) aggregate: Aggregate,
     pub(crate) to_legacy: Arc<ToLegacy>,
@@ -81,6 +85,8 @@ pub(crate) struct Entry {
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) agent: Agent,
+    /// The one that it showed, verified.
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 /// A request that is lawful: what is left is to judge it and to send it.
@@ -125,13 +131,16 @@ impl Pipeline {
     /// Answers one HTTP request of somebody who is let in, as long as that holds.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
         let (mut head, body) = request.into_parts();
+        if let Some(reply) = self.metadata(&head) {
+            return reply;
+        }
         let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer).await {
             Ok(admitted) => admitted,
             Err(why) => return self.unauthorized(&head.uri, peer, why),
         };
         // INVARIANT: nobody behind this has what was shown
         head.headers.remove(AUTHORIZATION);
-        let known = Peer { agent };
+        let known = Peer { agent, certificate: None };
         let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
         let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known).await };
         let uri = head.uri.clone();
@@ -146,15 +155,40 @@ impl Pipeline {
         }
     }
 
+    /// The metadata of a mount are for everybody. None for what asks about none, and where there is nothing to say.
+    fn metadata(&self, head: &Parts) -> Option<Reply> {
+        let resources = self.shared.doorman.resources()?;
+        let about = Mount::asked_about(&head.uri)?;
+        let refuse = |why| Some(Refused::from(why).reply());
+        if let Err(why) = self.shared.doors.check(&head.headers) {
+            return refuse(why);
+        }
+        let registry = self.shared.registry.load();
+        let is_there = |mount: &Mount<'_>| match mount.server {
+            Some(server) => registry.server(server).is_some(),
+            None => self.shared.aggregate.settings.enabled,
+        };
+        match about.filter(is_there) {
+            None => refuse(Refusal::NoMetadata),
+            Some(_) if head.method != Verb::GET && head.method != Verb::HEAD => refuse(Refusal::OtherVerb(Verb::GET)),
+            Some(mount) => Some(reply::json(StatusCode::OK, resources.document(mount))),
+        }
+    }
+
     /// Nothing of the request was looked at, or it is no longer of anybody who may ask.
     fn unauthorized(&self, uri: &Uri, peer: &Peer, why: Unauthorized) -> Reply {
+        let challenge = self.shared.doorman.challenge(uri, &why);
         let refused = Refused::from(Refusal::Unauthorized(why));
         if self.shared.failures.count(&peer.agent.key) {
             let registry = self.shared.registry.load();
             let server = head::route(uri).filter(|id| registry.server(id).is_some());
             self.turned_away(server.unwrap_or("(unknown)"), &peer.agent, &refused);
         }
-        refused.reply()
+        let mut reply = refused.reply();
+        if let Some(challenge) = challenge {
+            reply.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        reply
     }
 
     /// Answers one HTTP request of the peer's.
@@ -189,6 +223,9 @@ impl Pipeline {
     /// A request that was refused before there was anything to judge, or that the upstream failed: logged, and on record.
     pub(crate) fn turned_away(&self, server: &str, agent: &Agent, refused: &Refused) {
         record::refused(server, agent, refused);
+        let method = refused.to.method.map_or("(unknown)", Method::as_str);
+        let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
+        self.shared.events.refused(&about, refused);
         self.shared.audit.turned_away(server, agent, refused);
     }
 
@@ -203,7 +240,8 @@ impl Pipeline {
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
         let server = usable(registry, server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
-        let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone(), bytes: 0 };
+        let entry =
+            Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone(), bytes: 0 };
         match *verb {
             Verb::POST => {
                 head::media(&entry.headers)?;
@@ -393,10 +431,13 @@ impl Pipeline {
             subject: asked.name(),
             policy: &bound.hash,
         };
+        let record = asked.subject().map(|subject| bound.policy.recorded(subject)).unwrap_or_default();
         let on_record = |refused: Refused| {
             about.refused(&refused);
+            self.shared.events.refused(&about, &refused);
             let definition = self.definition(entry, lawful, asked);
-            self.shared.audit.refused(&about, &refused, definition.as_deref(), lawful.arguments);
+            let told = Told { to: &refused.to, definition: definition.as_deref(), record: &record };
+            self.shared.audit.refused(&about, &refused, told, lawful.arguments);
             refused.on_record()
         };
         let mut judged = self.judge(entry, lawful, bound, asked, upstream, to).await.map_err(on_record)?;
@@ -406,10 +447,11 @@ impl Pipeline {
         if judged.held.as_ref().is_some_and(Held::is_uncounted) {
             about.uncounted();
         }
-        let told = Told { to, definition: definition.as_deref() };
+        let told = Told { to, definition: definition.as_deref(), record: &record };
         let recorded = self.shared.audit.allowed(&about, told, &judged.cleared, charge, lawful.arguments).await;
         judged.recorded = recorded.map_err(|why| on_record(to.refuse(Refusal::NoRecord(why))))?;
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());
+        self.shared.events.allowed(&about, judged.cleared.rule());
         Ok(judged)
     }
 

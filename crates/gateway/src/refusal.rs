@@ -42,6 +42,8 @@ const BUSY: i32 = 1503;
 pub(crate) enum Refusal {
     #[error("there is nothing at this path: the endpoint of a server is `/mcp/{{server}}`, that of all `/mcp`")]
     NoRoute,
+    #[error("there is no such endpoint here, and so no metadata of it")]
+    NoMetadata,
     #[error("this gateway has no such server")]
     NoServer,
     /// To the byte like one that is not there.
@@ -219,7 +221,10 @@ impl Refused {
             headers.insert(ALLOW, verb);
         }
         if let Refusal::Unauthorized(why) = &self.why {
-            headers.insert(WWW_AUTHENTICATE, why.challenge());
+            match why.challenge() {
+                Some(challenge) => headers.insert(WWW_AUTHENTICATE, challenge),
+                None => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
+            };
         }
         if matches!(self.why, Refusal::NoStream) {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
@@ -311,7 +316,9 @@ impl Refused {
         let modern = self.to.era == Some(Era::Modern);
         let say = |status, code| Spoken { status, code, message: self.why.to_string(), data: None };
         match &self.why {
-            Refusal::NoRoute | Refusal::NoServer | Refusal::NotBound(_) => say(StatusCode::NOT_FOUND, INVALID_REQUEST),
+            Refusal::NoRoute | Refusal::NoMetadata | Refusal::NoServer | Refusal::NotBound(_) => {
+                say(StatusCode::NOT_FOUND, INVALID_REQUEST)
+            }
             Refusal::Unauthorized(why) => say(why.status(), INVALID_REQUEST),
             Refusal::Host | Refusal::Origin => say(StatusCode::FORBIDDEN, INVALID_REQUEST),
             Refusal::Verb | Refusal::OtherVerb(_) | Refusal::NoStream => {

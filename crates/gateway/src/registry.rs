@@ -1,5 +1,6 @@
 //! What there is to call: an immutable snapshot, swapped whole. A request takes one at its beginning and keeps it.
 
+mod agents;
 mod draft;
 mod files;
 mod keeper;

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, AdminService};
 use crate::aggregate::{Aggregate, NoKey};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
@@ -19,10 +19,12 @@ use crate::config::{Auth, Bounds, Config, StoreUrl};
 use crate::control::{ApplyError, Control, Fault};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
+use crate::events::Events;
 use crate::exchange::session_headers;
 use crate::head::Doors;
 use crate::identity::{DirectoryError, Doorman, Failures};
 use crate::limits::Limits;
+use crate::listener::{BadTls, Secured};
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::record;
@@ -85,6 +87,8 @@ pub enum StartError {
     Registry(#[source] ApplyError),
     #[error("TLS towards upstreams cannot be set up")]
     Tls(#[from] rustls::Error),
+    #[error("TLS cannot be served")]
+    Secured(#[from] BadTls),
     #[error("the audit journal cannot be opened")]
     Audit(#[from] AuditError),
     #[error("what the aggregate gives out cannot be sealed")]
@@ -112,6 +116,14 @@ impl From<PolicyTrouble> for StartError {
 impl Gateway {
     /// Binds, compiles every policy, starts the threads. Nothing is served if anything of that fails.
     pub fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_with(config, |_| None)
+    }
+
+    /// The same, with what else answers at the admin listener: `service` makes it.
+    pub fn start_with(
+        config: Config,
+        service: impl FnOnce(Control) -> Option<Arc<dyn AdminService>>,
+    ) -> Result<Running, StartError> {
         let bounds = Arc::new(config.bounds.clone());
         let (data, data_at) = bind("data", config.listen.data)?;
         let (admin, admin_at) = bind("admin", config.listen.admin)?;
@@ -126,23 +138,25 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, keeper, policies, builtins, nursery } = made;
+        let Made { shared, secured, keeper, policies, builtins, nursery } = made;
         let index = keeper.store().cloned().filter(|_| config.audit.index);
         if index.is_some() {
             shared.audit.ships();
         }
         keeper.keeps(&shared);
         let (kept, keeps) = (Arc::clone(&shared), Arc::clone(&keeper));
+        let service = service(Control::new(Arc::clone(&keeper)));
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let workers = (0..count)
             .map(|n| {
                 let listener = data.try_clone().map_err(StartError::Thread)?;
                 let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
+                let secured = secured.clone();
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
                     let pipeline = Pipeline { client: Clients::default(), shared };
-                    worker::serve(listener, pipeline, connections).await;
+                    worker::serve(listener, pipeline, connections, secured).await;
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -151,6 +165,12 @@ impl Gateway {
         let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies), Arc::clone(&shared)));
+            for keeper in shared.doorman.keepers() {
+                tokio::spawn(keeper);
+            }
+            if let Some(secured) = secured {
+                tokio::spawn(secured.watch());
+            }
             tokio::spawn(async move { keeps.follow().await });
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             let keeping = Arc::clone(&shared);
@@ -160,7 +180,7 @@ impl Gateway {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
             }
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service })) => {}
                 _ = ended => {}
             }
         })?;
@@ -244,6 +264,7 @@ fn thread_on<F: Future<Output = ()>>(
 /// All that may be wrong, found not to be.
 struct Made {
     shared: Arc<Shared>,
+    secured: Option<Arc<Secured>>,
     keeper: Arc<Keeper>,
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
@@ -258,27 +279,29 @@ impl Made {
         draining: watch::Receiver<bool>,
     ) -> Result<Self, StartError> {
         let (here, nursery) = Here::new(config, runtime.handle().clone())?;
-        let bounds = Arc::clone(&here.bounds);
+        let (bounds, tls) = (Arc::clone(&here.bounds), here.tls.clone());
         let mut files = Files::load(config, &here)?;
         let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
-        let agents = std::mem::take(&mut files.agents);
-        if config.auth != Auth::Anonymous && agents.is_empty() {
-            tracing::warn!("no agent has a token: nobody can come in");
-        }
+        let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
+        let secured = secured.transpose()?.map(Arc::new);
         let read = read_store(config.store.url.as_ref(), runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
-        let (keeper, registry) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        let (keeper, registry, agents) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        if config.auth == Auth::Tokens && config.certificates.is_none() && agents.is_empty() {
+            tracing::warn!("no agent has a token: nobody can come in");
+        }
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
-            doorman: Doorman::new(&config.auth, agents),
+            doorman: Doorman::new(config, agents, data, &tls)?,
             failures: Failures::default(),
             registry: registry::Current::new(registry),
             standing: Standing::new(stale),
             sessions: Sessions::new(bounds.sessions.get()),
             limits,
             tasks: Arc::new(Tasks::default()),
+            events: Events::default(),
             fronts: Fronts::default(),
             aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
             to_legacy: Arc::new(ToLegacy::new()),
@@ -286,7 +309,7 @@ impl Made {
             draining,
             bounds,
         });
-        Ok(Self { shared, keeper: Arc::new(keeper), policies, builtins, nursery })
+        Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery })
     }
 }
 
@@ -315,7 +338,12 @@ pub(crate) fn limits<'p>(
         let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
         let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
         if rebuilt.calls > 0 {
-            tracing::info!(calls = rebuilt.calls, open = rebuilt.open, lost = rebuilt.lost, "limits rebuilt from the journal");
+            tracing::info!(
+                calls = rebuilt.calls,
+                open = rebuilt.open,
+                lost = rebuilt.lost,
+                "limits rebuilt from the journal"
+            );
         }
     }
     Ok(limits)

@@ -66,7 +66,8 @@ fn run(tasks: usize, sync: Option<Sync>, span: Duration) -> Measured {
     let mut ends = Vec::new();
     let mut theirs = Vec::new();
     for _ in 0..WORKERS {
-        let (ours, other): (Vec<_>, Vec<_>) = (0..tasks.div_ceil(WORKERS)).map(|_| std::os::unix::net::UnixStream::pair().unwrap()).unzip();
+        let (ours, other): (Vec<_>, Vec<_>) =
+            (0..tasks.div_ceil(WORKERS)).map(|_| std::os::unix::net::UnixStream::pair().unwrap()).unzip();
         ends.push(ours);
         theirs.extend(other);
     }
@@ -83,7 +84,8 @@ fn run(tasks: usize, sync: Option<Sync>, span: Duration) -> Measured {
             let journal = opened.as_ref().map(|opened| opened.journal.clone());
             std::thread::spawn(move || {
                 let (calls, switched) = on_a_runtime(async move {
-                    let calls: Vec<_> = ends.into_iter().map(|end| tokio::spawn(call(end, journal.clone(), until))).collect();
+                    let calls: Vec<_> =
+                        ends.into_iter().map(|end| tokio::spawn(call(end, journal.clone(), until))).collect();
                     let mut took = Vec::new();
                     for task in calls {
                         took.extend(task.await.unwrap());

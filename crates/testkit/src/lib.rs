@@ -55,6 +55,8 @@ mod answer;
 #[allow(deprecated, reason = "the suite still tests logging, sampling and roots, which rmcp marks as going")]
 pub mod fixture;
 mod http_client;
+#[cfg(feature = "issuer")]
+mod issuer;
 mod mcp_client;
 mod raw_client;
 mod recorder;
@@ -67,6 +69,8 @@ use std::time::Duration;
 
 pub use answer::{Answer, AnswerStream};
 pub use http_client::{HttpClient, Reply};
+#[cfg(feature = "issuer")]
+pub use issuer::{Issuer, SigningKey};
 pub use mcp_client::McpClient;
 pub use raw_client::{RawClient, RawResponse};
 pub use recorder::{Exchange, Recorded, Recorder};

@@ -25,10 +25,14 @@ async fn decisions_and_changes_come_as_they_happen() {
     // The first beat says that from here on nothing is missed.
     stream.next_piece().await.unwrap().unwrap();
     stack.api().make("/api/v1/agents/a", &agent()).await;
-    let (name, change) = next(&mut stream).await;
-    assert_eq!((name.as_str(), &change["action"], &change["id"]), ("change", &json!("agent.create"), &json!("a")));
+    for outcome in ["begun", "done"] {
+        let (name, act) = next(&mut stream).await;
+        let told = (name.as_str(), &act["action"], &act["id"], &act["outcome"]);
+        assert_eq!(told, ("act", &json!("agent.create"), &json!("a"), &json!(outcome)));
+    }
     let token = stack.api().post("/api/v1/agents/a/tokens", &json!({})).await.json()["token"].as_str().unwrap().to_owned();
     assert_eq!(next(&mut stream).await.1["action"], "token.create");
+    assert_eq!(next(&mut stream).await.1["outcome"], "done");
     stack.call("s", &token, "other_tool").await;
     let (name, decision) = next(&mut stream).await;
     assert_eq!((name.as_str(), &decision["agent"], &decision["outcome"]), ("decision", &json!("a"), &json!("denied")), "{decision}");

@@ -13,6 +13,7 @@ const MEANT: &[(&str, &[&str])] = &[
         &[
             "POST /api/v1/logout",
             "GET /api/v1/me",
+            "POST /api/v1/me/tokens",
             "GET /api/v1/servers",
             "GET /api/v1/servers/{id}",
             "GET /api/v1/servers/{id}/health",

@@ -128,6 +128,19 @@ fn labels(name: &str, settings: &mut Settings) -> BTreeMap<String, String> {
     labels
 }
 
+/// The same of labels that are said elsewhere. The error is the reason.
+pub(crate) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), String> {
+    if labels.len() > MAX_LABELS {
+        return Err(format!("has more than {MAX_LABELS} labels"));
+    }
+    match labels.iter().find(|(key, value)| !is_key(key) || !is_short(value)) {
+        Some((key, _)) => Err(format!(
+            "has a label `{key}` that is none: its name is 1 to {MAX_KEY} of `a-z`, `0-9`, `_` and `-`, its value a text of at most {MAX_VALUE} characters"
+        )),
+        None => Ok(()),
+    }
+}
+
 fn is_key(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }

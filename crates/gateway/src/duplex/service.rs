@@ -112,7 +112,7 @@ impl Here {
     }
 
     fn mount(&self, headers: HeaderMap) -> Mount {
-        Mount::new(&self.pipeline, headers, Peer { agent: self.agent.clone() })
+        Mount::new(&self.pipeline, headers, Peer { agent: self.agent.clone(), certificate: None })
     }
 
     fn touch(&self, session: &str) {

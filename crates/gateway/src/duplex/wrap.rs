@@ -15,6 +15,7 @@ use crate::audit::Audit;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::eras::to_legacy::ToLegacy;
+use crate::events::Events;
 use crate::head::Doors;
 use crate::identity::{Directory, Doorman, Failures};
 use crate::pipeline::{Pipeline, Shared};
@@ -36,18 +37,20 @@ pub async fn wrap(
 ) -> Result<(), StartError> {
     let bounds = Arc::new(config.bounds.clone());
     let (here, nursery) = registry::Here::new(&config, Handle::current())?;
+    let tls = here.tls.clone();
     let mut files = Files::load(&config, &here)?;
     let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
-    let (_, registry) = Keeper::new(Frame::new(&config, here, files)?, None)?;
+    let (_, registry, _) = Keeper::new(Frame::new(&config, here, files)?, None)?;
     let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
     let Some(server) = registry.servers().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
     let audit = Arc::new(Audit::open(&config.audit)?);
     let limits = start::limits(&config, policies.iter())?;
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let shared = Arc::new(Shared {
-        doorman: Doorman::new(&config.auth, Directory::default()), // the same
+        doorman: Doorman::new(&config, Directory::default(), nowhere, &tls)?, // who comes is the client, and nobody asks
         failures: Failures::default(),
-        doors: Doors::new(&config.listen, SocketAddr::from(([127, 0, 0, 1], 0))), // never asked: nobody comes by HTTP
+        doors: Doors::new(&config.listen, nowhere), // never asked: nobody comes by HTTP
         registry: registry::Current::new(registry),
         standing: Standing::new(None),
         sessions: Sessions::new(bounds.sessions.get()),
@@ -55,6 +58,7 @@ pub async fn wrap(
         tasks: Arc::new(Tasks::default()),
         fronts: super::sse::Fronts::default(),
         aggregate,
+        events: Events::default(),
         audit,
         to_legacy: Arc::new(ToLegacy::new()),
         draining,
@@ -62,8 +66,8 @@ pub async fn wrap(
     });
     let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies), Arc::clone(&shared)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&shared)));
-    let keeping = Arc::clone(&shared);
-    let keeping = tokio::spawn(async move { keeping.limits.keep().await });
+    let counts = Arc::clone(&shared);
+    let counting = tokio::spawn(async move { counts.limits.keep().await });
     let audit = Arc::clone(&shared.audit);
     let keeping = tokio::spawn(Arc::clone(&audit).keep());
     let pipeline = Pipeline { client: Clients::default(), shared };
@@ -73,6 +77,7 @@ pub async fn wrap(
     watching.abort();
     sweeping.abort();
     keeping.abort();
+    counting.abort();
     drop(builtins);
     if let Some(nursery) = nursery {
         // Programs are ended in the order of the specification, and with all that they started.

@@ -73,7 +73,10 @@ impl<C: Clock> Counts<C> {
             Some(now.duration_since(time).unwrap_or_default())
         };
         let begins_too_early = |first: &str| {
-            serde_json::from_str::<Record<'_>>(first).ok().and_then(|record| age(&record.time)).is_some_and(|age| age > longest)
+            serde_json::from_str::<Record<'_>>(first)
+                .ok()
+                .and_then(|record| age(&record.time))
+                .is_some_and(|age| age > longest)
         };
         let mut reader = Reader::from_last(folder, begins_too_early)?;
         let (mut open, mut rebuilt) = (HashMap::<u64, Vec<(LimitKey, u64)>>::new(), Rebuilt::default());

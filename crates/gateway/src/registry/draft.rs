@@ -10,6 +10,7 @@ use super::files::{Files, Here, Member};
 use super::{About, Registry};
 use crate::config::{self, PolicySource, ServerId};
 use crate::control::{Fault, Managed, What};
+use crate::identity::Directory;
 use crate::policies::{PolicyFile, chain};
 use crate::server::Server;
 
@@ -26,6 +27,7 @@ pub(super) type Bind = (Arc<Server>, Arc<PolicyFile>);
 
 pub(super) struct Draft {
     pub(super) registry: Registry,
+    pub(super) agents: Directory,
     pub(super) binds: Vec<Bind>,
     pub(super) memory: Memory,
 }
@@ -67,13 +69,14 @@ impl Frame {
                 Err(fault) => faults.push(fault),
             }
         }
-        match faults.is_empty() {
-            true => Ok(self.assembled(memory)),
-            false => Err(faults),
+        let agents = self.agents(snapshot, &memory).map_err(|more| faults.extend(more));
+        match (agents, faults.is_empty()) {
+            (Ok(agents), true) => Ok(self.assembled(memory, agents)),
+            _ => Err(faults),
         }
     }
 
-    fn assembled(&self, memory: Memory) -> Draft {
+    fn assembled(&self, memory: Memory, agents: Directory) -> Draft {
         let kept = memory.members.values().map(|(_, member)| member);
         let members: Vec<&Member> = self.files.members.iter().chain(kept).collect();
         let bind = |member: &&Member| (Arc::clone(&member.server), self.found(&member.policy, &memory));
@@ -84,11 +87,11 @@ impl Frame {
         let files = self.files.policies.iter().cloned();
         let policies = files.chain(memory.policies.values().map(|(_, policy)| Arc::clone(policy)));
         let policies = policies.map(|policy| (policy.name.as_ref().into(), policy)).collect();
-        Draft { registry: Registry::new(servers, &self.joined).with(about, policies), binds, memory }
+        Draft { registry: Registry::new(servers, &self.joined).with(about, policies), agents, binds, memory }
     }
 
     /// INVARIANT: what is not found denies everything.
-    fn found(&self, source: &PolicySource, memory: &Memory) -> Arc<PolicyFile> {
+    pub(super) fn found(&self, source: &PolicySource, memory: &Memory) -> Arc<PolicyFile> {
         let kept = match source {
             PolicySource::Named(name) => memory.policies.get(name).map(|(_, policy)| policy),
             PolicySource::File(_) | PolicySource::BuiltIn { .. } | PolicySource::Missing => None,

@@ -11,7 +11,7 @@ use crate::builtin;
 use crate::config::{self, Bounds, Config, PolicySource, Reach, Target};
 use crate::control::Managed;
 use crate::credentials::{Credentials, OAuth};
-use crate::identity::{self, Directory};
+use crate::identity;
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::server::{Endpoint, Road, Server, Way};
 use crate::start::StartError;
@@ -43,7 +43,9 @@ pub(crate) struct Files {
     sources: BTreeMap<PolicySource, Arc<PolicyFile>>,
     /// Servers of our own; they end when these are dropped.
     pub(crate) builtins: Vec<oneshot::Sender<()>>,
-    pub(crate) agents: Directory,
+    pub(super) agents: Vec<identity::Member>,
+    /// Where they are described; for people.
+    pub(super) agents_in: String,
 }
 
 impl Here {
@@ -121,8 +123,9 @@ impl Files {
             let policies = policies.map(|(server, source)| Ok((server.as_str().into(), shared(&mut sources, source)?)));
             Ok(identity::Member::of_file(id, agent, policies.collect::<Result<_, _>>().map_err(unguarded)?))
         });
-        let agents = Directory::new(agents.collect::<Result<Vec<_>, StartError>>()?)?;
-        Ok(Self { members, policies: sources.values().cloned().collect(), sources, builtins, agents })
+        let agents = agents.collect::<Result<Vec<_>, StartError>>()?;
+        let agents_in = config.agents_in.to_string();
+        Ok(Self { members, policies: sources.values().cloned().collect(), sources, builtins, agents, agents_in })
     }
 
     /// A policy that some server in a file names.

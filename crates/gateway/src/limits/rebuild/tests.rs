@@ -25,7 +25,9 @@ fn journal(segments: &[(u64, String)]) -> TempDir {
 
 fn decision(seq: u64, time: &str, agent: &str, more: &str) -> String {
     let charged = format!(r#""charged":{{"policy":"p","of":[["c","agent",1000000],["s","server",1000000]]{more}}}"#);
-    format!(r#"{{"seq":{seq},"kind":"decision","time":"2026-11-27T{time}Z","agent":"{agent}","server":"v","outcome":"allowed",{charged}}}"#) + "\n"
+    format!(
+        r#"{{"seq":{seq},"kind":"decision","time":"2026-11-27T{time}Z","agent":"{agent}","server":"v","outcome":"allowed",{charged}}}"#
+    ) + "\n"
 }
 
 fn outcome(seq: u64, of: u64, time: &str, rest: &str) -> String {
@@ -51,7 +53,8 @@ impl World {
 
     /// How many more calls of an agent pass.
     fn left(&self, agent: &str) -> usize {
-        let (name, server, agent) = ("p".into(), "v".into(), Agent { key: agent.into(), session: None, identity: None });
+        let (name, server, agent) =
+            ("p".into(), "v".into(), Agent { key: agent.into(), session: None, identity: None });
         let place = Place { policy: &name, server: &server, agent: &agent };
         let bound = &self.policies["p"];
         let context = Context { agent: None, labels: &[], server: "v", time: SystemTime::UNIX_EPOCH };
