@@ -5,6 +5,7 @@
 
 mod contract;
 mod matrix;
+mod oidc;
 mod python;
 mod real;
 pub(crate) mod stand;
@@ -58,7 +59,7 @@ const PAIRS: [Pair; 19] = [
     (Client::TypeScript("v2"), "modern", "finetuning", 0),
 ];
 
-const USAGE: &str = "usage: cargo xtask e2e [--smoke] [--release], cargo xtask e2e --contract [--smoke] [--release], \
+const USAGE: &str = "usage: cargo xtask e2e [--smoke] [--release], cargo xtask e2e --contract [--smoke] [--release], cargo xtask e2e --oidc [--release], \
                      cargo xtask e2e --real [--direct] [--only TEXT] [--release], \
                      or cargo xtask e2e --matrix [--check] [--smoke] [--only TEXT] [--release]";
 
@@ -82,6 +83,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             "--real" => is_real = true,
             "--direct" => direct = true,
             "--contract" => is_contract = true,
+            "--oidc" => return oidc::check(profile),
             "--only" => only = Some(arguments.next().context(USAGE)?.clone()),
             other => bail!("unknown argument `{other}`; {USAGE}"),
         }
@@ -91,6 +93,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     }
     if is_contract {
         return contract::check(profile, divisor == SMOKE);
+    }
+    if !is_real {
+        oidc::check(profile)?;
     }
     let mut failures = if is_real { 0 } else { pairs(profile, divisor)? + matrix::smoke(profile)? };
     let real = real::look(profile, direct, only.as_deref())?;

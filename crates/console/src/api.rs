@@ -38,6 +38,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<Here>> {
         .routes(routes!(login::login))
         .routes(routes!(login::logout))
         .routes(routes!(me::me))
+        .routes(routes!(admins::create_own_token))
         .routes(routes!(servers::list))
         .routes(routes!(servers::get, servers::put, servers::delete))
         .routes(routes!(servers::health))

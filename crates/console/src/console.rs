@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use gateway::{AdminReply, AdminRequest, AdminService};
+use gateway::{AdminReply, AdminRequest, AdminService, Control};
 use http_body_util::BodyExt as _;
-use store::{Admin, Store};
+use store::Admin;
 use tower_service::Service as _;
 
-use crate::control::Control;
 use crate::guard::Peer;
 use crate::here::{Clock, Here, system_clock};
 use crate::links::{self, FIRST};
@@ -54,12 +53,14 @@ pub enum FirstLoginError {
 }
 
 impl Console {
-    pub fn new(control: Control, store: Store, options: Options) -> Result<Self, ConsoleError> {
+    /// None for a gateway without a store: there is nothing to manage, and nobody to do it.
+    pub fn new(control: Control, options: Options) -> Result<Option<Self>, ConsoleError> {
+        let Some(store) = control.store().cloned() else { return Ok(None) };
         let here = Arc::new(Here::new(control, store, options.clock, options.secure));
         let (router, described) = api::router(&here);
         let document = openapi::document(&described)?;
         here.openapi.get_or_init(|| document.to_string());
-        Ok(Self { here, router })
+        Ok(Some(Self { here, router }))
     }
 
     /// While there is no admin at all: the path of a link that makes its user the first one. It is for whoever started the gateway, so it

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use gateway::Act;
+use gateway::{Act, Control};
 use store::{Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
-use crate::control::Control;
+use crate::control::Gate;
 use crate::guard::Caller;
 use crate::problem::{Code, Problem, chain};
 use crate::throttle::Throttle;
@@ -27,7 +27,7 @@ pub fn system_clock() -> Clock {
 pub(crate) const MAX_STREAMS: usize = 32;
 
 pub(crate) struct Here {
-    pub(crate) control: Control,
+    pub(crate) control: Gate,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) throttle: Throttle,
@@ -60,7 +60,7 @@ pub(crate) struct Deed<'a> {
 impl Here {
     pub(crate) fn new(control: Control, store: Store, clock: Clock, secure: bool) -> Self {
         Self {
-            control,
+            control: Gate::new(control),
             store,
             clock,
             throttle: Throttle::default(),

@@ -1,6 +1,7 @@
 //! The admin API, on the services of the gateway. `api.rs` has the routes, `roles.rs` who may use them, `here.rs` how anything is changed.
 
 mod api;
+pub mod client;
 mod console;
 mod control;
 mod etag;
@@ -21,6 +22,5 @@ mod span;
 mod throttle;
 
 pub use console::{Console, ConsoleError, FirstLoginError, Options};
-pub use control::Control;
 pub use here::{Clock, system_clock};
 pub use roles::Role;

@@ -25,8 +25,8 @@ pub(crate) fn document(described: &OpenApi) -> Result<Value, serde_json::Error> 
     });
     for rule in RULES {
         let method = rule.method.as_str().to_ascii_lowercase();
-        let operation = &mut document["paths"][rule.path][&method];
-        if operation.is_object() {
+        let item = document.get_mut("paths").and_then(|paths| paths.get_mut(rule.path));
+        if let Some(operation) = item.and_then(|item| item.get_mut(&method)) {
             complete(operation, rule);
         }
     }

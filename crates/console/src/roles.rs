@@ -123,6 +123,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule(POST,   "/api/v1/login",                                   Anyone,   Plain),
     rule(POST,   "/api/v1/logout",                                  SignedIn, Plain),
     rule(GET,    "/api/v1/me",                                      SignedIn, Plain),
+    rule(POST,   "/api/v1/me/tokens",                               SignedIn, Key),
 
     rule(GET,    "/api/v1/servers",                                 SignedIn, Plain),
     rule(GET,    "/api/v1/servers/{id}",                            SignedIn, Plain),

@@ -105,15 +105,26 @@ impl Admin {
         let stuck = audit.as_ref().and_then(|(status, _)| status.trouble.as_deref());
         let stuck = stuck.map(|why| format!("the audit journal cannot be written: {why}\n"));
         let stuck = stuck.or_else(|| Some(self.shared.standing.told()? + "\n"));
-        let (status, mut said) = match (draining, stuck) {
+        let (status, said) = match (draining, stuck) {
             (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
             (false, Some(why)) => (StatusCode::SERVICE_UNAVAILABLE, why),
             (false, None) => (StatusCode::OK, "ready\n".to_owned()),
         };
+        let limits = self.shared.limits.status();
+        let (status, mut said) = match limits.as_ref().and_then(|limits| limits.trouble.as_deref()) {
+            Some(why) if status == StatusCode::OK => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("limits cannot be counted: {why}\n"))
+            }
+            Some(_) | None => (status, said),
+        };
         if verbose {
+            if let Some(limits) = &limits {
+                said.push_str(&format!("limits refused {} untold {}\n", limits.refused, limits.untold));
+            }
             let registry = self.shared.registry.load();
             if let Some((status, dropped)) = &audit {
                 said.push_str(&format!("audit waiting {} lost {dropped}\n", status.waiting));
+                said.extend(self.shared.audit.shipped());
             }
             said.push_str(&format!("sessions {}\n", self.shared.sessions.len()));
             let healths = registry.servers().filter_map(|server| Some(server.way.endpoint()?.road.health.told()));

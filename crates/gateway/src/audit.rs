@@ -2,7 +2,8 @@
 //!
 //! Never an argument's value: a keyed digest of all of them, and their names. Names and URIs are as in the log.
 
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -18,12 +19,22 @@ use crate::act::Act;
 use crate::agent::Agent;
 use crate::config;
 use crate::judge::Cleared;
+use crate::limits::{Charge, Fate};
 use crate::record::{About, visible};
-use crate::refusal::Refused;
+use crate::refusal::{Addressee, Refused};
 use crate::ruling::Ruling;
+
+mod keep;
+mod ship;
+
+use self::ship::Shipping;
+pub(crate) use self::ship::Source;
 
 /// Names of arguments that are recorded of one call.
 const MAX_KEYS: usize = 64;
+
+/// Bytes of one of them.
+const MAX_NAME: usize = 128;
 
 /// Where records go; nowhere, when the operator turned it off.
 pub(crate) struct Audit {
@@ -34,6 +45,12 @@ pub(crate) struct Audit {
 
 struct Open {
     opened: Opened,
+    folder: PathBuf,
+    /// What this journal is called where there are those of others: no two are called the same.
+    node: String,
+    /// Whether anything is ever dropped.
+    keeps_some: bool,
+    shipping: Shipping,
     /// Of digests: without it nobody can try out arguments against a digest.
     key: hmac::Key,
 }
@@ -51,6 +68,14 @@ pub enum AuditError {
     Random(#[from] getrandom::Error),
 }
 
+/// What is known of a request beside what it is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) to: &'a Addressee,
+    /// The hash of the tool's definition.
+    pub(crate) definition: Option<&'a str>,
+}
+
 /// A call whose decision is recorded. However it ends is recorded as well, once.
 pub(crate) struct Recorded {
     audit: Arc<Audit>,
@@ -58,6 +83,8 @@ pub(crate) struct Recorded {
     of: u64,
     began: Instant,
     ended: AtomicBool,
+    /// Of a call that was charged.
+    fate: Option<Arc<Fate>>,
 }
 
 /// A server, a policy or a binding that came, went or became another.
@@ -76,27 +103,33 @@ impl Audit {
         let Some(folder) = &settings.dir else { return Ok(Self { open: None, dropped: AtomicU64::new(0) }) };
         std::fs::create_dir_all(folder)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &digest_key(&folder.join("digest.key"))?);
+        let node = node(&settings.node, folder)?;
         let opened = Journal::open(journal::Settings {
             folder: folder.clone(),
-            node: settings.node.clone(),
+            node: node.clone(),
             sync: settings.sync,
             segment: settings.segment as u64,
             queue: settings.queue.get(),
             patience: settings.patience,
             key: Arc::new(SigningKey::load_or_make(&folder.join("signing.key"))?),
-            stamp: Arc::new(now),
+            keep: settings.keep,
+            stamp: Arc::new(|ago| stamp(SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH))),
         })?;
         if opened.torn > 0 {
             tracing::warn!(bytes = opened.torn, "the audit journal ended in the middle of a record: it was set aside");
         }
-        Ok(Self { open: Some(Open { opened, key }), dropped: AtomicU64::new(0) })
+        let keeps_some = settings.keep != journal::Keep::default();
+        let open = Open { opened, folder: folder.clone(), node, keeps_some, shipping: Shipping::default(), key };
+        Ok(Self { open: Some(open), dropped: AtomicU64::new(0) })
     }
 
     /// The decision to let a call through, on record. The call may leave when this returns, and not before.
     pub(crate) async fn allowed(
         self: &Arc<Self>,
         about: &About<'_>,
+        told: Told<'_>,
         cleared: &Cleared<'_>,
+        charge: Option<Charge>,
         arguments: Option<&RawValue>,
     ) -> Result<Option<Recorded>, NotWritten> {
         let Some(open) = &self.open else { return Ok(None) };
@@ -105,13 +138,24 @@ impl Audit {
         if let Some(shadow) = cleared.shadow() {
             record.raw("shadow", &json!({ "code": shadow.code.as_str(), "rule": shadow.rule.as_str() }).to_string());
         }
+        if let Some(charge) = &charge {
+            record.raw("charged", charge.json());
+        }
+        record.told(told);
         record.arguments(open, arguments);
-        let of = open.opened.journal.append(&record.end()).await?;
-        Ok(Some(Recorded { audit: Arc::clone(self), of, began, ended: AtomicBool::new(false) }))
+        let of = open.opened.journal.append(record.end()).await?;
+        let fate = charge.map(Charge::fate);
+        Ok(Some(Recorded { audit: Arc::clone(self), of, began, ended: AtomicBool::new(false), fate }))
     }
 
     /// A request that was refused after it was read.
-    pub(crate) fn refused(&self, about: &About<'_>, refused: &Refused, arguments: Option<&RawValue>) {
+    pub(crate) fn refused(
+        &self,
+        about: &About<'_>,
+        refused: &Refused,
+        definition: Option<&str>,
+        arguments: Option<&RawValue>,
+    ) {
         let Some(open) = &self.open else { return };
         let outcome = if refused.ruling().is_some() { "denied" } else { "refused" };
         let mut record = Text::decision(about, outcome, refused.code(), refused.rule());
@@ -121,18 +165,28 @@ impl Audit {
         if let Some(fault) = refused.fault() {
             record.text("error", &visible(&fault));
         }
+        record.told(Told { to: &refused.to, definition });
         record.arguments(open, arguments);
-        self.later(&record.end());
+        self.later(record.end());
     }
 
     /// A request that was refused before there was anything to judge: malformed, from a wrong origin, without a session.
     pub(crate) fn turned_away(&self, server: &str, agent: &Agent, refused: &Refused) {
-        if self.open.is_none() || refused.is_upstream() {
-            return; // what failed upstream is on record already
+        if refused.on_record || refused.is_upstream() {
+            return; // what failed upstream is how an allowed call ended
         }
         let method = refused.to.method.map_or("(unknown)", mcp::Method::as_str);
         let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
-        self.refused(&about, refused, None);
+        self.refused(&about, refused, None, None);
+    }
+
+    /// What the gateway answers itself, and by no rule.
+    pub(crate) fn own(&self, about: &About<'_>, to: &Addressee) {
+        if self.open.is_some() {
+            let mut record = Text::decision(about, "allowed", "allowed", "(gateway)");
+            record.told(Told { to, definition: None });
+            self.later(record.end());
+        }
     }
 
     /// So many more of a peer's requests were refused since the last of these, for want of a token that is good.
@@ -140,7 +194,7 @@ impl Audit {
         let about = About { server: "(unknown)", agent: peer, method: "(unknown)", subject: None, policy: "" };
         let mut record = Text::decision(&about, "refused", "unauthorized", "(protocol)");
         record.raw("more", &more.to_string());
-        self.later(&record.end());
+        self.later(record.end());
     }
 
     /// What an admin does, on record. It may be done when this returns, and not before.
@@ -153,7 +207,7 @@ impl Audit {
         for (key, value) in act.numbers() {
             record.raw(key, &value.to_string());
         }
-        open.opened.journal.append(&record.end()).await.map(drop)
+        open.opened.journal.append(record.end()).await.map(drop)
     }
 
     /// What calls are judged by is not as it was.
@@ -170,7 +224,7 @@ impl Audit {
                 record.text(key, &visible(hash));
             }
         }
-        self.later(&record.end());
+        self.later(record.end());
     }
 
     /// Writes what waits, and closes the journal.
@@ -193,7 +247,13 @@ impl Audit {
         Some((open.opened.journal.status(), self.dropped.load(Ordering::Relaxed)))
     }
 
-    fn later(&self, record: &str) {
+    /// For readiness: how far the store has what is recorded.
+    pub(crate) fn shipped(&self) -> Option<String> {
+        let open = self.open.as_ref()?;
+        open.shipping.told(open.opened.journal.durable())
+    }
+
+    fn later(&self, record: String) {
         let Some(open) = &self.open else { return };
         if let Err(error) = open.opened.journal.append_later(record) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -228,6 +288,21 @@ impl Text {
         record
     }
 
+    /// What a request is called elsewhere, and how large it was.
+    fn told(&mut self, Told { to, definition }: Told<'_>) {
+        if let Some(hash) = definition {
+            self.text("definition", hash);
+        }
+        self.key("request");
+        _ = write!(self.0, "\"{}\"", to.request);
+        if let Some(trace) = &to.trace {
+            self.text("trace", trace.as_str());
+        }
+        if to.bytes > 0 {
+            self.raw("bytes", &to.bytes.to_string());
+        }
+    }
+
     /// All arguments as one number, and their names.
     fn arguments(&mut self, open: &Open, arguments: Option<&RawValue>) {
         let Some(arguments) = arguments else { return };
@@ -237,7 +312,7 @@ impl Text {
         let keys = Object::read(arguments.get()).unwrap_or_default();
         self.key("args");
         self.0.push_str("{\"digest\":\"");
-        self.0.extend(digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex));
+        self.0.push_str(&journal::hex(digest.as_ref()));
         self.0.push_str("\",\"bytes\":");
         self.0.push_str(&compact.len().to_string());
         self.0.push_str(",\"keys\":[");
@@ -245,7 +320,7 @@ impl Text {
             if place > 0 {
                 self.0.push(',');
             }
-            self.quoted(&visible(key));
+            self.quoted(&visible(short(key)));
         }
         self.0.push_str("]}");
     }
@@ -288,26 +363,28 @@ impl Text {
     }
 }
 
-fn hex(nibble: u8) -> char {
-    char::from_digit(nibble.into(), 16).unwrap_or('0')
+/// The beginning of a name, as far as a record bears.
+fn short(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or_default()
 }
 
 impl Recorded {
     /// The answer is on its way.
     pub(crate) fn answered(&self, is_error: bool, bytes: usize) {
-        self.end(if is_error { "error" } else { "result" }, Some(bytes));
+        self.end(if is_error { "error" } else { "result" }, Some(bytes), None);
     }
 
     /// A further round of a call: how that ends is told by the call's first record.
     pub(crate) fn is_a_round(&self) {
-        self.end("round", None);
+        self.end("round", None, None);
     }
 
-    pub(crate) fn failed(&self) {
-        self.end("failed", None);
+    /// There was no answer, or none that may be passed on.
+    pub(crate) fn failed(&self, why: &Refused) {
+        self.end("failed", None, Some(why));
     }
 
-    fn end(&self, outcome: &str, bytes: Option<usize>) {
+    fn end(&self, outcome: &str, bytes: Option<usize>, why: Option<&Refused>) {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -315,17 +392,24 @@ impl Recorded {
         record.raw("of", &self.of.to_string());
         record.text("outcome", outcome);
         record.raw("latency_ms", &millis(self.began.elapsed()));
+        if self.fate.as_ref().is_some_and(|fate| fate.stayed()) {
+            record.raw("sent", "false");
+        }
         if let Some(bytes) = bytes {
             record.raw("bytes", &bytes.to_string());
         }
-        self.audit.later(&record.end());
+        if let Some(why) = why {
+            record.text("code", why.code());
+            record.text("error", &visible(&why.detail()));
+        }
+        self.audit.later(record.end());
     }
 }
 
 impl Drop for Recorded {
     /// Nobody waited for the end, or there was none.
     fn drop(&mut self) {
-        self.end("abandoned", None);
+        self.end("abandoned", None, None);
     }
 }
 
@@ -334,7 +418,11 @@ fn millis(span: Duration) -> String {
 }
 
 fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+    stamp(SystemTime::now())
+}
+
+fn stamp(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 /// 256 bits in a file that only its owner may read; made where there is none.
@@ -355,3 +443,32 @@ fn digest_key(path: &Path) -> Result<Vec<u8>, AuditError> {
         Err(error) => Err(error.into()),
     }
 }
+
+/// Bytes of what makes a journal's name its own.
+const INSTANCE: usize = 6;
+
+/// The operator's name for it, and what makes it its own: random, and kept in the folder.
+pub(crate) fn node(name: &str, folder: &Path) -> Result<String, AuditError> {
+    let path = folder.join("instance");
+    let lawful = |text: &str| text.len() == 2 * INSTANCE && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let instance = match std::fs::read_to_string(&path) {
+        Ok(text) if lawful(text.trim_end()) => text.trim_end().to_owned(),
+        Ok(_) => return Err(std::io::Error::other(format!("`{}` does not say what it should", path.display())).into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut random = [0; INSTANCE];
+            getrandom::fill(&mut random)?;
+            let instance = journal::hex(&random);
+            let mut file = std::fs::File::options().write(true).create_new(true).open(&path)?;
+            std::io::Write::write_all(&mut file, format!("{instance}\n").as_bytes())?;
+            file.sync_all()?;
+            instance
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(format!("{name}.{instance}"))
+}
+
+#[cfg(test)]
+mod ship_tests;
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use mcp::{ListOf, Method, Mirror, Object, Params, ServerMessage, Verdict, Writer};
 use serde_json::value::RawValue;
@@ -24,8 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const MAX_PAGES: usize = 100;
 const MAX_TOOLS: usize = 20_000;
 
-/// Tools by name, with the arguments that headers mirror.
-type Tools = HashMap<Box<str>, Vec<Mirror>>;
+/// Tools by name.
+type Tools = HashMap<Box<str>, Tool>;
+
+struct Tool {
+    /// The arguments that headers mirror.
+    mirrors: Vec<Mirror>,
+    /// The SHA-256 of its definition without whitespace, in hexadecimal.
+    definition: Arc<str>,
+}
 
 #[derive(Default)]
 pub(crate) struct Catalogue {
@@ -70,7 +78,13 @@ impl Catalogue {
     fn known(&self, name: &str, younger: Duration) -> Option<Vec<Mirror>> {
         let current = self.current.load();
         let (at, tools) = &**current.as_ref()?;
-        (at.elapsed() < younger).then(|| tools.get(name).cloned()).flatten()
+        (at.elapsed() < younger).then(|| Some(tools.get(name)?.mirrors.clone())).flatten()
+    }
+
+    /// The hash of a tool's definition as it was last listed, if the gateway read that list.
+    pub(crate) fn definition(&self, name: &str) -> Option<Arc<str>> {
+        let current = self.current.load();
+        Some(Arc::clone(&current.as_ref()?.1.get(name)?.definition))
     }
 }
 
@@ -89,7 +103,8 @@ async fn fetch(asking: &Asking<'_>) -> Result<Tools, UpstreamError> {
         let items: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| UpstreamError::Unfilterable)?;
         for item in items.into_iter().take(MAX_TOOLS.saturating_sub(tools.len())) {
             if let Some(name) = Object::read(item.get()).and_then(|tool| tool.text("name")) {
-                tools.insert(name.as_ref().into(), mcp::mirrors(item).unwrap_or_default());
+                let mirrors = mcp::mirrors(item).unwrap_or_default();
+                tools.insert(name.as_ref().into(), Tool { mirrors, definition: hash(item) });
             }
         }
         cursor = result.get("nextCursor").filter(|cursor| cursor.get() != "null").map(|cursor| cursor.get().to_owned());
@@ -98,6 +113,12 @@ async fn fetch(asking: &Asking<'_>) -> Result<Tools, UpstreamError> {
         }
     }
     Ok(tools)
+}
+
+fn hash(definition: &RawValue) -> Arc<str> {
+    let mut compact = Vec::with_capacity(definition.get().len());
+    mcp::compact(definition.get(), &mut compact);
+    journal::hex(digest(&SHA256, &compact).as_ref()).into()
 }
 
 /// One page; `cursor` is JSON text.

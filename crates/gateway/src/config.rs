@@ -9,7 +9,9 @@ mod credentials;
 mod document;
 mod error;
 mod headers;
+mod jwt;
 mod layers;
+mod listen_tls;
 mod origin;
 mod reach;
 mod server;
@@ -36,7 +38,10 @@ pub use self::command::{Command, Environment};
 pub use self::credentials::{AgentCredentials, ClientCredentials, ClientSecretIn, Credentials};
 pub use self::error::{ConfigErrors, Problem};
 pub use self::headers::UpstreamHeaders;
+pub use self::jwt::{Issuer, Jwt, KeySource};
+pub(crate) use self::layers::read_text;
 pub use self::layers::{ConfigFile, Layers};
+pub use self::listen_tls::{Certificates, ClientCertificates, ListenTls, NameOf};
 pub use self::origin::Origin;
 pub use self::reach::{Reach, Transport};
 pub(crate) use self::server::upstream_url as server_url;
@@ -44,12 +49,14 @@ pub use self::server::{InvalidServerId, PolicySource, Server, ServerId, Target};
 use self::settings::Settings;
 pub use self::store::{Store, StoreUrl};
 pub use self::tls::TlsOptions;
+pub(crate) use self::tls::{BadPair, authorities, pair};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -63,6 +70,11 @@ pub struct Config {
     pub auth: Auth,
     /// Those that files name; the store may know more.
     pub agents: BTreeMap<AgentId, Agent>,
+    /// Where they are described; for people.
+    pub(crate) agents_in: Box<str>,
+    pub jwt: Jwt,
+    /// Client certificates as identities.
+    pub certificates: Option<Certificates>,
     pub audit: Audit,
     pub limits: Limits,
     pub store: Store,
@@ -82,6 +94,9 @@ pub struct Listen {
     pub origins: Vec<WebOrigin>,
     /// None: one per core.
     pub workers: Option<NonZeroUsize>,
+    /// What clients call this gateway: the origin that comes before `/mcp`. None: its own address.
+    pub url: Option<url::Origin>,
+    pub tls: Option<ListenTls>,
 }
 
 /// An `Origin` header as browsers write it: scheme, host, port; in lower case.
@@ -121,18 +136,26 @@ pub struct Audit {
     pub segment: usize,
     pub queue: NonZeroUsize,
     pub patience: Duration,
+    pub keep: journal::Keep,
+    /// Whether records are copied to the store, to be asked there.
+    pub index: bool,
 }
 
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub store: LimitStore,
-    /// How many keys are counted at most.
+    /// How many keys are counted at most, in memory.
     pub keys: NonZeroUsize,
+    /// How long a call waits for the store.
+    pub timeout: Duration,
+    /// What our keys in the store start with.
+    pub prefix: ratelimit::Prefix,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitStore {
     Memory,
+    Redis(ratelimit::Address),
 }
 
 /// What each thing that grows or waits may reach. `docs/operations.md` says what happens then.
@@ -184,6 +207,7 @@ impl Config {
         let listen = Listen::read(&mut settings, auth);
         let servers = server::read_all(&mut settings, layers);
         Ok(Self {
+            agents_in: settings.origin(&["agents"]).to_string().into(),
             agents: agents::read_all(&mut settings, auth, &servers),
             aggregate: Aggregate::read(&mut settings, servers.keys()),
             servers,
@@ -192,6 +216,8 @@ impl Config {
             store: Store::read(&mut settings, layers),
             bounds: Bounds::read(&mut settings),
             log: Log::read(&mut settings),
+            jwt: Jwt::read(&mut settings, auth, &listen),
+            certificates: listen_tls::certificates(&mut settings, auth, &listen),
             listen,
             auth,
             // Last: it fails if anything above was wrong, and calls unknown what nobody read.
@@ -257,6 +283,13 @@ impl Listen {
                 let workers = value::count(found).filter(|&workers| workers <= 1024)?;
                 Some(NonZeroUsize::new(workers))
             }),
+            url: settings.read(
+                "listen.url",
+                None,
+                "an origin such as \"https://gateway.example.com\", or \"\"",
+                origin_of,
+            ),
+            tls: listen_tls::read(settings),
         }
     }
 }
@@ -279,6 +312,18 @@ fn exposed(key: &str, (address, origin): &(SocketAddr, Origin)) -> Option<Proble
     })
 }
 
+/// Nothing for an empty text: it is made of the listener's address then.
+fn origin_of(found: &value::Written) -> Option<Option<url::Origin>> {
+    let text = value::text(found)?;
+    if text.is_empty() {
+        return Some(None);
+    }
+    let url: url::Url = text.parse().ok()?;
+    let origin = url.origin();
+    let plain = url.as_str().trim_end_matches('/') == origin.ascii_serialization();
+    (plain && matches!(url.scheme(), "http" | "https")).then_some(Some(origin))
+}
+
 fn host(text: &str) -> Option<Authority> {
     let host: Authority = text.parse().ok()?;
     (!host.host().is_empty() && !text.contains('@')).then_some(host)
@@ -286,8 +331,8 @@ fn host(text: &str) -> Option<Authority> {
 
 impl Auth {
     fn read(settings: &mut Settings) -> Self {
-        let choices = [("anonymous", Self::Anonymous), ("tokens", Self::Tokens)];
-        choice(settings, "auth.mode", Self::Anonymous, &choices, &["jwt"])
+        let choices = [("anonymous", Self::Anonymous), ("tokens", Self::Tokens), ("jwt", Self::Jwt)];
+        choice(settings, "auth.mode", Self::Anonymous, &choices, &[])
     }
 }
 
@@ -324,16 +369,44 @@ impl Audit {
             segment: settings.bytes("audit.segment", 64 * KIB..=GIB),
             queue: settings.count("audit.queue", 1_000_000),
             patience: settings.span("audit.patience", MILLISECOND..=60 * SECOND),
+            keep: keep(settings),
+            index: settings.read("audit.index", true, "true or false", value::flag),
         }
+    }
+}
+
+/// How long records are kept; for ever where nothing is said.
+fn keep(settings: &mut Settings) -> journal::Keep {
+    journal::Keep {
+        age: settings.read("audit.keep.age", None, "\"\", or a duration such as \"90d\", from 1m to 100 years", |found| {
+            match value::text(found) {
+                Some("") => Some(None),
+                _ => value::span(found).filter(|age| (MINUTE..=36_525 * DAY).contains(age)).map(Some),
+            }
+        }),
+        bytes: settings.read("audit.keep.bytes", None, "\"\", or a size such as \"10GiB\", from 1MiB", |found| {
+            match value::text(found) {
+                Some("") => Some(None),
+                _ => value::bytes(found).filter(|bytes| *bytes >= MIB).map(|bytes| Some(bytes as u64)),
+            }
+        }),
     }
 }
 
 impl Limits {
     fn read(settings: &mut Settings) -> Self {
-        let stores = [("memory", LimitStore::Memory)];
+        let expected = "\"memory\", or a URL such as \"redis://user:password@host:6379/0\" or \"rediss://host\"";
+        let store = settings.read("limits.store", LimitStore::Memory, expected, |found| match value::text(found)? {
+            "memory" => Some(LimitStore::Memory),
+            url => url.parse().ok().map(LimitStore::Redis),
+        });
+        let prefix = "1 to 64 of `a` to `z`, `A` to `Z`, `0` to `9`, `.`, `_` and `-`";
         Self {
-            store: choice(settings, "limits.store", LimitStore::Memory, &stores, &["redis://", "rediss://"]),
+            store,
             keys: settings.count("limits.keys", 100_000_000),
+            timeout: settings.span("limits.timeout", MILLISECOND..=10 * SECOND),
+            prefix: settings
+                .read("limits.prefix", ratelimit::Prefix::default(), prefix, |found| value::text(found)?.parse().ok()),
         }
     }
 }

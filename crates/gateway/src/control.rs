@@ -1,14 +1,15 @@
 //! What runs, for those who manage it: the admin API stands on this.
 
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use journal::NotWritten;
 use serde_json::Value;
 use store::{Store, StoreError};
 
-use crate::act::Act;
+pub use self::told::{AuditStatus, NotRecorded};
 use crate::registry::Keeper;
 
 /// A running gateway's handle. Cheap to clone; outlives the gateway, and then says that it has ended.
@@ -38,19 +39,6 @@ pub struct ServerView {
     pub health: Option<String>,
 }
 
-/// An agent, without its tokens.
-#[derive(Clone, Debug)]
-pub struct AgentView {
-    pub id: String,
-    pub managed: Managed,
-    pub enabled: bool,
-    pub labels: BTreeMap<String, String>,
-    /// None: all.
-    pub servers: Option<BTreeSet<String>>,
-    /// Server to policy: instead of the server's own.
-    pub policies: BTreeMap<String, String>,
-}
-
 /// A policy that is in force.
 #[derive(Clone, Debug)]
 pub struct PolicyView {
@@ -61,6 +49,19 @@ pub struct PolicyView {
     pub trouble: Option<String>,
     /// The servers that it judges the calls of, by id.
     pub servers: Vec<String>,
+}
+
+/// An agent that is known by name.
+#[derive(Clone, Debug)]
+pub struct AgentView {
+    pub id: String,
+    pub managed: Managed,
+    pub enabled: bool,
+    pub labels: BTreeMap<String, String>,
+    /// None: all.
+    pub servers: Option<BTreeSet<String>>,
+    /// By server, the name of what judges its calls there instead of the server's own.
+    pub policies: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,14 +106,6 @@ impl Control {
         self.0.refresh().await
     }
 
-    /// What an admin does, on record. It may be done when this returns, and not before.
-    pub async fn record(&self, act: Act<'_>) -> Result<(), NotWritten> {
-        match self.0.shared() {
-            Some(shared) => shared.audit.act(&act).await,
-            None => Err(NotWritten::Closed),
-        }
-    }
-
     /// Would `refresh` take it? It need not be in the store.
     pub async fn check_server(&self, id: &str, server: &store::Server) -> Result<(), Fault> {
         let fault = |why: &str| Fault { what: What::Server, id: id.to_owned(), why: why.to_owned() };
@@ -127,20 +120,28 @@ impl Control {
     }
 
     /// Would `refresh` take it? It need not be in the store.
-    pub async fn check_agent(&self, id: &str, agent: &store::Agent) -> Result<(), Fault> {
-        let fault = |why| Fault { what: What::Agent, id: id.to_owned(), why };
+    pub fn check_policy(&self, name: &str, text: &str, catalogue: Option<&str>) -> Result<(), Fault> {
+        self.0.check_policy(name, text, catalogue)
+    }
+
+    /// Would `refresh` take it? It need not be in the store. Beyond that, what it names must be there.
+    pub fn check_agent(&self, id: &str, agent: &store::Agent) -> Result<(), Fault> {
+        let fault = |why: String| Fault { what: What::Agent, id: id.to_owned(), why };
         self.0.check_agent(id, agent)?;
-        let shared = self.0.shared().ok_or_else(|| fault("cannot be checked: the gateway has ended".to_owned()))?;
-        let registry = shared.registry.load();
+        let registry = self.0.shared().ok_or_else(|| fault("the gateway has ended".to_owned()))?.registry.load();
+        let named = agent.servers.iter().flatten().chain(agent.policies.keys());
+        if let Some(server) = named.into_iter().find(|server| registry.server(server).is_none()) {
+            return Err(fault(format!("names the server `{server}`, and there is none of that id in force")));
+        }
         match agent.policies.values().find(|name| !registry.policies().contains_key(name.as_str())) {
             Some(name) => Err(fault(format!("names the policy `{name}`, and there is none of that name in force"))),
             None => Ok(()),
         }
     }
 
-    /// Would `refresh` take it? It need not be in the store.
-    pub fn check_policy(&self, name: &str, text: &str, catalogue: Option<&str>) -> Result<(), Fault> {
-        self.0.check_policy(name, text, catalogue)
+    /// The agents that are known by name, by id.
+    pub fn agents(&self) -> Vec<AgentView> {
+        self.0.agents()
     }
 
     /// The servers that are in force, by id.
@@ -157,19 +158,6 @@ impl Control {
         let mut views: Vec<_> = views.collect();
         views.sort_by(|a, b| a.id.cmp(&b.id));
         views
-    }
-
-    /// The agents that are described in files, by id. Those of the store are what the store says.
-    pub fn agents(&self) -> Vec<AgentView> {
-        let views = self.0.file_agents().map(|(id, agent)| AgentView {
-            id: id.as_str().to_owned(),
-            managed: Managed::File { path: agent.place.as_ref().to_owned() },
-            enabled: true,
-            labels: agent.labels.clone(),
-            servers: agent.servers.as_ref().map(|ids| ids.iter().map(|id| id.as_str().to_owned()).collect()),
-            policies: agent.policies.iter().map(|(id, source)| (id.as_str().to_owned(), source.to_string())).collect(),
-        });
-        views.collect()
     }
 
     /// The policies that are in force, by name.

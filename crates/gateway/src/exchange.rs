@@ -74,7 +74,7 @@ impl Exchange {
         let call = self.call.as_ref()?;
         let refused = call.to.refuse(error);
         if let Some(recorded) = &call.recorded {
-            recorded.failed();
+            recorded.failed(&refused);
         }
         tracing::warn!(server = %self.upstream.server.id, error = %refused.detail(), "upstream failed");
         self.close(call.ours, false);
@@ -87,10 +87,15 @@ impl Exchange {
             // An error without an id can only be about the one request of this exchange.
             Some(call) if ours == Some(call.ours) || (answer.id.is_none() && is_error(&answer.verdict)) => {
                 self.close(call.ours, resumable);
-                if let Some(recorded) = &call.recorded {
-                    recorded.answered(is_error(&answer.verdict), answer.verdict.text().len());
+                let (message, withheld) = self.verdict(call.method, &call.to, answer.verdict);
+                match (&call.recorded, withheld) {
+                    (Some(recorded), Some(refused)) => recorded.failed(&refused),
+                    (Some(recorded), None) => {
+                        recorded.answered(is_error(&answer.verdict), answer.verdict.text().len());
+                    }
+                    (None, _) => {}
                 }
-                Some(self.verdict(call.method, &call.to, answer.verdict))
+                Some(message)
             }
             Some(_) => None,
             None => {
@@ -98,7 +103,7 @@ impl Exchange {
                 let call = session.call(ours)?;
                 session.close(ours, resumable);
                 let to = Addressee { id: Some(call.theirs), era: Some(self.era), ..Addressee::default() };
-                Some(self.verdict(call.method, &to, answer.verdict))
+                Some(self.verdict(call.method, &to, answer.verdict).0)
             }
         }
     }
@@ -109,20 +114,21 @@ impl Exchange {
         }
     }
 
-    fn verdict(&self, method: Method, to: &Addressee, verdict: Verdict<'_>) -> Vec<u8> {
+    /// The answer as the client gets it, and why it is not the server's.
+    fn verdict(&self, method: Method, to: &Addressee, verdict: Verdict<'_>) -> (Vec<u8>, Option<Refused>) {
         let id = to.id.as_deref().unwrap_or("null");
         let passes = match verdict {
             Verdict::Result(result) => self.result(method, result),
-            Verdict::Error(error) if method.lists().is_some() => return plain_error(id, error),
+            Verdict::Error(error) if method.lists().is_some() => return (plain_error(id, error), None),
             Verdict::Error(error) => self.error(error),
         };
         match passes {
-            Ok(None) => Writer::answer(id, verdict),
-            Ok(Some(json)) => Writer::result(id, &json),
+            Ok(None) => (Writer::answer(id, verdict), None),
+            Ok(Some(json)) => (Writer::result(id, &json), None),
             Err(why) => {
                 let refused: Refused = to.refuse(why);
                 tracing::warn!(server = %self.upstream.server.id, error = %refused.detail(), "an answer was not passed on");
-                refused.message().1
+                (refused.message().1, Some(refused))
             }
         }
     }

@@ -18,6 +18,8 @@ pub(crate) struct Doors {
 impl Doors {
     pub(crate) fn new(listen: &Listen, bound: std::net::SocketAddr) -> Self {
         let mut hosts = listen.hosts.clone();
+        let own = listen.url.as_ref().map(url::Origin::ascii_serialization);
+        hosts.extend(own.and_then(|own| own.split_once("://").and_then(|(_, host)| host.parse().ok())));
         hosts.extend(bound.to_string().parse());
         Self { hosts, origins: listen.origins.clone() }
     }

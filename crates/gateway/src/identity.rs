@@ -4,10 +4,13 @@ mod bearer;
 mod directory;
 mod doorman;
 mod failures;
-mod jwt;
+mod foreign;
+pub(crate) mod jwt;
+pub(crate) mod metadata;
 mod pass;
 mod token;
 mod unauthorized;
+mod vouched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,37 +24,35 @@ pub use self::token::{InvalidLabel, NewToken};
 pub(crate) use self::unauthorized::Unauthorized;
 use crate::policies::PolicyFile;
 
+/// What `agent.labels.KEY` is, by key, sorted.
+pub(crate) type Labels = Box<[(Box<str>, Box<str>)]>;
+
 /// An agent that is known by name, and what it may use.
-#[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) id: Arc<str>,
-    /// What `agent.labels.KEY` is, by key, sorted.
-    pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
+    pub(crate) labels: Labels,
     /// None: all.
     pub(crate) servers: Option<BTreeSet<Box<str>>>,
     /// By server: what is in force for this agent instead of the server's own policy.
     pub(crate) policies: BTreeMap<Box<str>, Arc<PolicyFile>>,
+    /// Servers that it may not use for want of scopes.
+    pub(crate) lacks: BTreeSet<Box<str>>,
 }
 
 impl Identity {
     pub(crate) fn may_use(&self, server: &str) -> bool {
-        self.servers.as_ref().is_none_or(|servers| servers.contains(server))
+        self.servers.as_ref().is_none_or(|servers| servers.contains(server)) && !self.lacks.contains(server)
     }
 
-    /// Does it mean the same to every judge? What a policy file says is a matter of the file's; a version of the store's stays what it is.
+    /// Does it mean the same to every judge? A file says something else by itself; another version of the store's is another document.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.id == other.id
             && self.labels == other.labels
             && self.servers == other.servers
+            && self.lacks == other.lacks
             && self.policies.len() == other.policies.len()
-            && self.policies.iter().zip(&other.policies).all(same)
+            && self.policies.iter().zip(&other.policies).all(|(one, two)| one.0 == two.0 && Arc::ptr_eq(one.1, two.1))
     }
-}
-
-type Bound<'a> = (&'a Box<str>, &'a Arc<PolicyFile>);
-
-fn same(((server, policy), (other, others)): (Bound<'_>, Bound<'_>)) -> bool {
-    server == other && Arc::ptr_eq(policy, others)
 }
 
 impl std::fmt::Debug for Identity {

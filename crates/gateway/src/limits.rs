@@ -1,113 +1,184 @@
-//! Adapts what a permit owes to what the limiter counts.
+//! Adapts what a permit owes to what a limiter counts: in memory, or in a store that many gateways share.
+
+mod charge;
+mod held;
+mod key;
+mod rebuild;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Per, Permitted, RulePointer};
-use ratelimit::{Clock, Demand, Limited, Limiter, MonotonicClock, Reservation};
+use policy::{Owed, Permitted, RulePointer};
+use ratelimit::{Clock, Demand, Limited, Limiter, MonotonicClock, Refused, Remote, Reservation};
 
-use crate::agent::Agent;
+pub(crate) use self::charge::Charge;
+pub(crate) use self::held::{Fate, Held};
+use self::key::LimitKey;
+pub(crate) use self::key::Place;
+use crate::config::{self, LimitStore};
 use crate::policies::Bound;
 
-/// Whose count: a counter of one policy document, for one caller, session, server, or for all.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct LimitKey {
-    policy: Arc<str>,
-    counter: Box<str>,
-    per: PerKey,
+/// The time before the gateway started, for counts that are older than it: longer than any window.
+const PAST: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
+
+/// How long a store that nobody knows grants nothing: longer than it takes every other gateway to say that it knew another.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Where calls are counted.
+pub(crate) enum Limits {
+    Memory(Counts),
+    Redis(Arc<Remote>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum PerKey {
-    Agent(Arc<str>),
-    Session(Arc<str>),
-    Server(Arc<str>),
-    Gateway,
-}
+/// Counts in memory.
+pub(crate) struct Counts<C: Clock = MonotonicClock>(Limiter<LimitKey, C>);
 
 /// A limit that refused a call.
 #[derive(Clone, Debug)]
 pub(crate) struct OverLimit {
+    pub(crate) why: Why,
     /// None where the table of counts is full.
     pub(crate) rule: Option<RulePointer>,
     pub(crate) retry_after: Option<Duration>,
 }
 
-pub(crate) struct Limits<C: Clock = MonotonicClock>(Limiter<LimitKey, C>);
-
-/// What a call holds until it leaves.
-pub(crate) type Held<C = MonotonicClock> = Reservation<C>;
-
-/// Who and where a call is, as far as limits ask.
-pub(crate) struct Place<'a> {
-    pub(crate) policy: &'a Arc<str>,
-    pub(crate) server: &'a Arc<str>,
-    pub(crate) agent: &'a Agent,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It is used up, or can never be enough; or there is no room to count.
+    Reached,
+    /// The store lost counts: until a window is over, nobody knows what is left.
+    Lost,
+    /// The store does not answer as it should.
+    Unavailable,
 }
 
 impl Limits {
-    pub(crate) fn new(keys: usize) -> Self {
-        Self::by(keys, MonotonicClock::default())
+    pub(crate) fn new(settings: &config::Limits) -> Result<Self, ratelimit::InvalidAddress> {
+        match &settings.store {
+            LimitStore::Memory => Ok(Self::Memory(Counts::by(settings.keys.get(), MonotonicClock::ahead_by(PAST)))),
+            LimitStore::Redis(address) => {
+                let (address, prefix, timeout) = (address.clone(), settings.prefix.clone(), settings.timeout);
+                let settings = ratelimit::Settings { address, prefix, timeout, settle: SETTLE };
+                Remote::new(settings).map(|remote| Self::Redis(Arc::new(remote)))
+            }
+        }
+    }
+
+    /// All that the call owes, in one step, or nothing. None when it owes nothing.
+    pub(crate) async fn reserve(
+        &self,
+        bound: &Bound,
+        permitted: &Permitted<'_>,
+        place: &Place<'_>,
+    ) -> Result<Option<Held>, OverLimit> {
+        match self {
+            Self::Memory(counts) => Ok(counts.reserve(bound, permitted, place)?.map(Held::memory)),
+            // Boxed, so that what most calls wait in does not grow with what few wait for.
+            Self::Redis(remote) => Box::pin(elsewhere(remote, bound, permitted, place)).await,
+        }
+    }
+
+    pub(crate) fn evict_idle(&self) {
+        match self {
+            Self::Memory(counts) => drop(counts.0.evict_idle()),
+            Self::Redis(_) => {} // the store forgets by itself
+        }
+    }
+
+    /// Keeps the store reached, for ever.
+    pub(crate) async fn keep(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Redis(remote) => remote.keep().await,
+        }
+    }
+
+    /// None where there is no store that could fail.
+    pub(crate) fn status(&self) -> Option<ratelimit::Status> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Redis(remote) => Some(remote.status()),
+        }
     }
 }
 
-impl<C: Clock> Limits<C> {
+impl<C: Clock> Counts<C> {
     /// By a clock of the caller's.
     pub(crate) fn by(keys: usize, clock: C) -> Self {
         Self(Limiter::new(keys, clock))
     }
 
-    /// All that the call owes, in one step, or nothing. None when it owes nothing.
     pub(crate) fn reserve(
         &self,
         bound: &Bound,
         permitted: &Permitted<'_>,
         place: &Place<'_>,
-    ) -> Result<Option<Held<C>>, OverLimit> {
+    ) -> Result<Option<Reservation<C>>, OverLimit> {
         let owed = permitted.owed();
         if owed.is_empty() {
             return Ok(None);
         }
-        let missing = || OverLimit { rule: None, retry_after: None };
-        let mut demands = Vec::with_capacity(owed.len());
-        for owed in owed {
-            let counter = bound.policy.counters().get(owed.counter).ok_or_else(missing)?;
-            let meter = bound.meters.get(owed.counter).ok_or_else(missing)?;
-            let key = LimitKey {
-                policy: Arc::clone(place.policy),
-                counter: counter.name.as_str().into(),
-                per: place.key(counter.per),
-            };
-            demands.push(Demand { key, meter, enforced: owed.enforced.iter().copied().collect(), cost: owed.cost });
-        }
-        self.0.reserve(&demands).map(Some).map_err(|limited| over(bound, permitted, &limited))
-    }
-
-    pub(crate) fn evict_idle(&self) -> usize {
-        self.0.evict_idle()
+        let demands = demands(bound, owed, place)?;
+        self.0.reserve(&demands).map(Some).map_err(|limited| over(bound, owed, &limited))
     }
 }
 
-impl Place<'_> {
-    fn key(&self, per: Per) -> PerKey {
-        match per {
-            Per::Agent => PerKey::Agent(Arc::clone(&self.agent.key)),
-            Per::Session => PerKey::Session(Arc::clone(self.agent.session.as_ref().unwrap_or(&self.agent.key))),
-            Per::Server => PerKey::Server(Arc::clone(self.server)),
-            Per::Gateway => PerKey::Gateway,
-        }
+async fn elsewhere(
+    remote: &Arc<Remote>,
+    bound: &Bound,
+    permitted: &Permitted<'_>,
+    place: &Place<'_>,
+) -> Result<Option<Held>, OverLimit> {
+    let owed = permitted.owed();
+    if owed.is_empty() {
+        return Ok(None);
+    }
+    let demands = demands(bound, owed, place)?;
+    match remote.reserve(&demands).await {
+        Ok(reservation) => Ok(Some(Held::remote(reservation))),
+        Err(Refused::Limited(limited)) => Err(over(bound, owed, &limited)),
+        Err(Refused::Unavailable { retry_after, .. }) => match refusing(bound, owed) {
+            None => Ok(Some(Held::uncounted())),
+            Some(rule) => Err(OverLimit { why: Why::Unavailable, rule: Some(rule), retry_after: Some(retry_after) }),
+        },
     }
 }
 
-fn over(bound: &Bound, permitted: &Permitted<'_>, limited: &Limited) -> OverLimit {
-    let place = match *limited {
-        Limited::Exhausted { demand, quota, .. } | Limited::TooCostly { demand, quota } => Some((demand, quota)),
-        Limited::NoSuchQuota { demand, quota } => Some((demand, quota)),
-        Limited::Full { .. } => None,
+/// The limit that refuses what cannot be counted: the first one in force whose rule does not let it pass.
+///
+/// INVARIANT: nothing but the operator's own word in each of the rules makes a call pass that is not counted.
+fn refusing(bound: &Bound, owed: &[Owed]) -> Option<RulePointer> {
+    let limits = owed.iter().flat_map(|owed| {
+        let limits = bound.policy.counters().get(owed.counter).map(|counter| counter.limits.as_slice());
+        owed.enforced.iter().filter_map(move |index| limits?.get(*index))
+    });
+    limits.into_iter().find(|limit| !limit.passes_uncounted).map(|limit| limit.pointer.clone())
+}
+
+fn demands<'b>(bound: &'b Bound, owed: &[Owed], place: &Place<'_>) -> Result<Vec<Demand<'b, LimitKey>>, OverLimit> {
+    let missing = || OverLimit { why: Why::Reached, rule: None, retry_after: None };
+    let mut demands = Vec::with_capacity(owed.len());
+    for owed in owed {
+        let counter = bound.policy.counters().get(owed.counter).ok_or_else(missing)?;
+        let meter = bound.meters.get(owed.counter).ok_or_else(missing)?;
+        let key = place.key(counter);
+        demands.push(Demand { key, meter, enforced: owed.enforced.iter().copied().collect(), cost: owed.cost });
+    }
+    Ok(demands)
+}
+
+fn over(bound: &Bound, owed: &[Owed], limited: &Limited) -> OverLimit {
+    let (why, place) = match *limited {
+        Limited::Exhausted { demand, quota, .. } | Limited::TooCostly { demand, quota } => {
+            (Why::Reached, Some((demand, quota)))
+        }
+        Limited::NoSuchQuota { demand, quota } => (Why::Reached, Some((demand, quota))),
+        Limited::Lost { demand, quota, .. } => (Why::Lost, Some((demand, quota))),
+        Limited::Full { .. } => (Why::Reached, None),
     };
     let rule = place.and_then(|(demand, quota)| {
-        let counter = bound.policy.counters().get(permitted.owed().get(demand)?.counter)?;
+        let counter = bound.policy.counters().get(owed.get(demand)?.counter)?;
         Some(counter.limits.get(quota)?.pointer.clone())
     });
-    OverLimit { rule, retry_after: limited.retry_after() }
+    OverLimit { why, rule, retry_after: limited.retry_after() }
 }

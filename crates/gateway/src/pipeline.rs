@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request as HttpRequest, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -13,18 +14,21 @@ use tokio::time::Instant;
 use crate::agent::Agent;
 use crate::aggregate::{self, Aggregate};
 use crate::answering::Answering;
-use crate::audit::{Audit, Recorded};
+use crate::audit::{Audit, Recorded, Told};
 use crate::catalogue::Asking;
 use crate::clients::Clients;
 use crate::config::Bounds;
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
+use crate::events::Events;
 use crate::exchange::{Exchange, Open, Passed, session_headers};
 use crate::head::{self, Doors, one};
+use crate::identity::metadata::Mount;
 use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
 use crate::judge::{self, Asked, Cleared};
-use crate::limits::{Held, Limits, Place};
+use crate::limits::{Charge, Held, Limits, Place};
+use crate::listener::Certificate;
 use crate::modern::{self, Claim};
 use crate::policies::Bound;
 use crate::record::{self, About};
@@ -32,6 +36,7 @@ use crate::refusal::{Addressee, Refusal, Refused, Unbound};
 use crate::registry::{self, Registry, Standing};
 use crate::relay::{Relay, Times};
 use crate::reply::{self, Out, Reply, SESSION_ID};
+use crate::request_id::TraceId;
 use crate::ruling::Ruling;
 use crate::server::Server;
 use crate::session::{OpenCall, Session, Sessions};
@@ -51,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) events: Events,
     pub(crate) fronts: Fronts,
     pub(crate) aggregate: Aggregate,
     pub(crate) to_legacy: Arc<ToLegacy>,
@@ -71,12 +77,16 @@ pub(crate) struct Entry {
     pub(crate) headers: Arc<HeaderMap>,
     /// Who it is; of nobody known a session may say more.
     pub(crate) agent: Agent,
+    /// Of the body that is read; 0 before.
+    pub(crate) bytes: usize,
 }
 
 /// The other end of a connection, and who that is as far as it is known.
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) agent: Agent,
+    /// The one that it showed, verified.
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 /// A request that is lawful: what is left is to judge it and to send it.
@@ -110,17 +120,29 @@ struct Judged<'a> {
     recorded: Option<Recorded>,
 }
 
+impl Judged<'_> {
+    /// What it is charged, for the record.
+    fn charge(&self, bound: &Bound, place: &Place<'_>) -> Option<Charge> {
+        Some(Charge::new(self.held.as_ref()?, bound, self.cleared.permitted()?, place))
+    }
+}
+
 impl Pipeline {
     /// Answers one HTTP request of somebody who is let in, as long as that holds.
     pub(crate) async fn answer(&self, request: HttpRequest<Incoming>, peer: &Peer) -> Reply {
-        let (head, body) = request.into_parts();
-        // INVARIANT: one snapshot for the whole request: who it is, what there is, and what judges it
+        let (mut head, body) = request.into_parts();
+        if let Some(reply) = self.metadata(&head) {
+            return reply;
+        }
+        // INVARIANT: one snapshot for the whole request, and taken first: what an agent lost since, it is not let in for
         let registry = self.shared.registry.load();
-        let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer, registry.agents()).await {
+        let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer).await {
             Ok(admitted) => admitted,
             Err(why) => return self.unauthorized(&head.uri, peer, why),
         };
-        let known = Peer { agent };
+        // INVARIANT: nobody behind this has what was shown
+        head.headers.remove(AUTHORIZATION);
+        let known = Peer { agent, certificate: None };
         let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
         let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known, registry).await };
         let uri = head.uri.clone();
@@ -135,15 +157,40 @@ impl Pipeline {
         }
     }
 
+    /// The metadata of a mount are for everybody. None for what asks about none, and where there is nothing to say.
+    fn metadata(&self, head: &Parts) -> Option<Reply> {
+        let resources = self.shared.doorman.resources()?;
+        let about = Mount::asked_about(&head.uri)?;
+        let refuse = |why| Some(Refused::from(why).reply());
+        if let Err(why) = self.shared.doors.check(&head.headers) {
+            return refuse(why);
+        }
+        let registry = self.shared.registry.load();
+        let is_there = |mount: &Mount<'_>| match mount.server {
+            Some(server) => registry.server(server).is_some(),
+            None => self.shared.aggregate.settings.enabled,
+        };
+        match about.filter(is_there) {
+            None => refuse(Refusal::NoMetadata),
+            Some(_) if head.method != Verb::GET && head.method != Verb::HEAD => refuse(Refusal::OtherVerb(Verb::GET)),
+            Some(mount) => Some(reply::json(StatusCode::OK, resources.document(mount))),
+        }
+    }
+
     /// Nothing of the request was looked at, or it is no longer of anybody who may ask.
     fn unauthorized(&self, uri: &Uri, peer: &Peer, why: Unauthorized) -> Reply {
+        let challenge = self.shared.doorman.challenge(uri, &why);
         let refused = Refused::from(Refusal::Unauthorized(why));
         if self.shared.failures.count(&peer.agent.key) {
             let registry = self.shared.registry.load();
             let server = head::route(uri).filter(|id| registry.server(id).is_some());
             self.turned_away(server.unwrap_or("(unknown)"), &peer.agent, &refused);
         }
-        refused.reply()
+        let mut reply = refused.reply();
+        if let Some(challenge) = challenge {
+            reply.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        reply
     }
 
     /// Answers one HTTP request of the peer's.
@@ -176,6 +223,9 @@ impl Pipeline {
     /// A request that was refused before there was anything to judge, or that the upstream failed: logged, and on record.
     pub(crate) fn turned_away(&self, server: &str, agent: &Agent, refused: &Refused) {
         record::refused(server, agent, refused);
+        let method = refused.to.method.map_or("(unknown)", Method::as_str);
+        let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
+        self.shared.events.refused(&about, refused);
         self.shared.audit.turned_away(server, agent, refused);
     }
 
@@ -190,7 +240,7 @@ impl Pipeline {
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
         let server = usable(registry, server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
-        let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone() };
+        let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone(), bytes: 0 };
         match *verb {
             Verb::POST => {
                 head::media(&entry.headers)?;
@@ -209,6 +259,7 @@ impl Pipeline {
         if !entry.agent.may_use(&entry.server.id) {
             return Err(Refusal::NotBound(Unbound).into());
         }
+        let entry = &Entry { bytes: body.len(), ..entry.clone() };
         match mcp::parse(body)? {
             Body::One(message) => self.message(entry, message).await,
             Body::Batch(elements) => {
@@ -257,6 +308,7 @@ impl Pipeline {
         let mut to = Addressee {
             id: Some(request.id.to_json()),
             method: request.method.as_ref().ok().copied(),
+            bytes: entry.bytes,
             ..Addressee::default()
         };
         let claim = Claim::of(&entry.headers, &request.params).map_err(|why| to.refuse(why))?;
@@ -266,6 +318,7 @@ impl Pipeline {
             let method = modern::check(&claim, &entry.headers, request, &to)?;
             let params = Params::of(method, Revision::MODERN, &request.params).map_err(|kind| to.params(kind))?;
             modern::check_name(&entry.headers, &params).map_err(|why| to.refuse(why))?;
+            to.trace = TraceId::of(&entry.headers, &params);
             let agent = entry.agent.clone();
             return Ok(Lawful { method, revision: Revision::MODERN, params, arguments, agent, session: None, to });
         }
@@ -296,6 +349,7 @@ impl Pipeline {
         }
         let params = Params::of(method, revision, &request.params).map_err(|kind| to.params(kind))?;
         to.as_task = params.get("task").is_some();
+        to.trace = TraceId::of(&entry.headers, &params);
         let agent = entry.agent.in_session_of(&session.agent);
         Ok(Lawful { method, revision, params, arguments, agent, session: Some(session), to })
     }
@@ -317,7 +371,8 @@ impl Pipeline {
             Err(refused) => return Ok(refused.reply()),
         };
         let recorded = judged.recorded;
-        let (headers, ours, place) = self.address(entry, &lawful, judged.mirrors).map_err(|why| to.refuse(why))?;
+        let (headers, ours, place) =
+            self.address(entry, &lawful, judged.mirrors).map_err(|why| ended(recorded.as_ref(), to.refuse(why)))?;
         let offered = judge::offered(&lawful.params);
         let sent = match (judged.crossing, lawful.translated().cloned()) {
             (Some(crossing), _) => {
@@ -375,20 +430,33 @@ impl Pipeline {
             subject: asked.name(),
             policy: &bound.hash,
         };
-        let judged = self.judge(entry, lawful, bound, asked, upstream, to).await;
-        let mut judged = judged.inspect_err(|refused| {
-            about.refused(refused);
-            self.shared.audit.refused(&about, refused, lawful.arguments);
-        })?;
-        // INVARIANT: no record, no call
-        let recorded = self.shared.audit.allowed(&about, &judged.cleared, lawful.arguments).await;
-        judged.recorded = recorded.map_err(|why| {
-            let refused = to.refuse(Refusal::NoRecord(why));
+        let on_record = |refused: Refused| {
             about.refused(&refused);
-            refused
-        })?;
+            self.shared.events.refused(&about, &refused);
+            let definition = self.definition(entry, lawful, asked);
+            self.shared.audit.refused(&about, &refused, definition.as_deref(), lawful.arguments);
+            refused.on_record()
+        };
+        let mut judged = self.judge(entry, lawful, bound, asked, upstream, to).await.map_err(on_record)?;
+        let definition = self.definition(entry, lawful, asked);
+        // INVARIANT: no record, no call
+        let charge = judged.charge(bound, &place(entry, lawful, bound));
+        if judged.held.as_ref().is_some_and(Held::is_uncounted) {
+            about.uncounted();
+        }
+        let told = Told { to, definition: definition.as_deref() };
+        let recorded = self.shared.audit.allowed(&about, told, &judged.cleared, charge, lawful.arguments).await;
+        judged.recorded = recorded.map_err(|why| on_record(to.refuse(Refusal::NoRecord(why))))?;
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());
+        self.shared.events.allowed(&about, judged.cleared.rule());
         Ok(judged)
+    }
+
+    /// What is known of the definition of a tool, where the gateway has read it.
+    fn definition(&self, entry: &Entry, lawful: &Lawful<'_>, asked: &Asked<'_>) -> Option<Arc<str>> {
+        let Asked::Tool(name) = asked else { return None };
+        let direct = lawful.session.as_deref().filter(|session| session.translated.is_none());
+        direct.map_or(&entry.server.catalogue, |session| &session.catalogue).definition(name)
     }
 
     /// What a translation says once more, under another id: a request of its own, judged by the policy of now.
@@ -435,11 +503,10 @@ impl Pipeline {
         };
         let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
         let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
-        let place = Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent };
         let held = match cleared.permitted() {
             None => None,
             Some(permitted) => {
-                let held = self.shared.limits.reserve(bound, permitted, &place);
+                let held = self.shared.limits.reserve(bound, permitted, &place(entry, lawful, bound)).await;
                 held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?
             }
         };
@@ -542,13 +609,10 @@ impl Pipeline {
 
     fn undone_by(&self, exchange: Exchange, why: Refusal) -> Refused {
         let Some(call) = exchange.call else { return why.into() };
-        if let Some(recorded) = &call.recorded {
-            recorded.failed();
-        }
         if let Some(session) = &exchange.session {
             session.close(call.ours, false);
         }
-        call.to.refuse(why)
+        ended(call.recorded.as_ref(), call.to.refuse(why))
     }
 
     /// The session that the request names: ours, of this server, under a revision that exists.
@@ -591,6 +655,13 @@ impl Pipeline {
     }
 }
 
+/// A call that was allowed, and is refused after all: that is how it ended.
+fn ended(recorded: Option<&Recorded>, refused: Refused) -> Refused {
+    let Some(recorded) = recorded else { return refused };
+    recorded.failed(&refused);
+    refused.on_record()
+}
+
 /// A server that the agent may use. Any other is answered as one that does not exist.
 pub(crate) fn usable<'r>(registry: &'r Registry, id: &str, agent: &Agent) -> Result<&'r Arc<Server>, Refusal> {
     let server = registry.server(id).ok_or(Refusal::NoServer)?;
@@ -598,6 +669,10 @@ pub(crate) fn usable<'r>(registry: &'r Registry, id: &str, agent: &Agent) -> Res
         true => Ok(server),
         false => Err(Refusal::NotBound(Unbound)),
     }
+}
+
+fn place<'a>(entry: &'a Entry, lawful: &'a Lawful<'_>, bound: &'a Bound) -> Place<'a> {
+    Place { policy: &bound.name, server: &entry.server.id, agent: &lawful.agent }
 }
 
 /// 7. Forward: a freshly written message. It takes the clearance, so that what was not judged is not written.

@@ -31,6 +31,15 @@ impl About<'_> {
         );
     }
 
+    /// It was allowed, though its limits could not be counted: they say so themselves.
+    pub(crate) fn uncounted(&self) {
+        tracing::warn!(
+            target: "toolgate::decision",
+            server = self.server, agent = self.agent, method = self.method, subject = visible(&self.name()), policy = self.policy(),
+            "not counted: the store of limits does not answer, and the rule lets the call pass"
+        );
+    }
+
     pub(crate) fn refused(&self, refused: &Refused) {
         let retry_after = refused.ruling().and_then(Ruling::retry_after);
         tracing::info!(

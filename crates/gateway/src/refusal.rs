@@ -17,6 +17,7 @@ use crate::eras::to_legacy::BadState;
 use crate::identity::Unauthorized;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
+use crate::request_id::{RequestId, TraceId};
 use crate::ruling::Ruling;
 use crate::upstream::UpstreamError;
 
@@ -41,6 +42,8 @@ const BUSY: i32 = 1503;
 pub(crate) enum Refusal {
     #[error("there is nothing at this path: the endpoint of a server is `/mcp/{{server}}`, that of all `/mcp`")]
     NoRoute,
+    #[error("there is no such endpoint here, and so no metadata of it")]
+    NoMetadata,
     #[error("this gateway has no such server")]
     NoServer,
     /// To the byte like one that is not there.
@@ -151,6 +154,10 @@ pub(crate) struct Addressee {
     /// A task-augmented call is owed a task, so that a denial is an error and not a result.
     pub(crate) as_task: bool,
     pub(crate) policy: Option<Arc<str>>,
+    pub(crate) request: RequestId,
+    pub(crate) trace: Option<TraceId>,
+    /// Of the HTTP body that it came in; 0 where that is not known.
+    pub(crate) bytes: usize,
 }
 
 /// A refusal on its way to the client.
@@ -158,12 +165,20 @@ pub(crate) struct Addressee {
 pub(crate) struct Refused {
     pub(crate) why: Refusal,
     pub(crate) to: Addressee,
+    /// The journal has it already.
+    pub(crate) on_record: bool,
+}
+
+impl Refused {
+    pub(crate) fn on_record(self) -> Self {
+        Self { on_record: true, ..self }
+    }
 }
 
 impl From<Refusal> for Refused {
     fn from(why: Refusal) -> Self {
         let id = if let Refusal::Fault(fault) = &why { fault.id.clone() } else { None };
-        Self { why, to: Addressee { id, ..Addressee::default() } }
+        Self { why, to: Addressee { id, ..Addressee::default() }, on_record: false }
     }
 }
 
@@ -175,7 +190,7 @@ impl From<Fault> for Refused {
 
 impl Addressee {
     pub(crate) fn refuse(&self, why: impl Into<Refusal>) -> Refused {
-        Refused { why: why.into(), to: self.clone() }
+        Refused { why: why.into(), to: self.clone(), on_record: false }
     }
 
     pub(crate) fn params(&self, kind: Kind) -> Refused {
@@ -206,7 +221,10 @@ impl Refused {
             headers.insert(ALLOW, verb);
         }
         if let Refusal::Unauthorized(why) = &self.why {
-            headers.insert(WWW_AUTHENTICATE, why.challenge());
+            match why.challenge() {
+                Some(challenge) => headers.insert(WWW_AUTHENTICATE, challenge),
+                None => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
+            };
         }
         if matches!(self.why, Refusal::NoStream) {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
@@ -244,7 +262,7 @@ impl Refused {
         }
         let subject = self.to.subject.as_deref().unwrap_or_default();
         let content = json!([{ "type": "text", "text": ruling.told(subject) }]);
-        let decision = ruling.decision(self.to.policy.as_deref());
+        let decision = ruling.decision(self.to.policy.as_deref(), self.to.request);
         let result = match self.to.era {
             Some(Era::Modern) => json!({ "resultType": "complete", "content": content, "isError": true, "_meta": {
                 DECISION: decision,
@@ -298,7 +316,9 @@ impl Refused {
         let modern = self.to.era == Some(Era::Modern);
         let say = |status, code| Spoken { status, code, message: self.why.to_string(), data: None };
         match &self.why {
-            Refusal::NoRoute | Refusal::NoServer | Refusal::NotBound(_) => say(StatusCode::NOT_FOUND, INVALID_REQUEST),
+            Refusal::NoRoute | Refusal::NoMetadata | Refusal::NoServer | Refusal::NotBound(_) => {
+                say(StatusCode::NOT_FOUND, INVALID_REQUEST)
+            }
             Refusal::Unauthorized(why) => say(why.status(), INVALID_REQUEST),
             Refusal::Host | Refusal::Origin => say(StatusCode::FORBIDDEN, INVALID_REQUEST),
             Refusal::Verb | Refusal::OtherVerb(_) | Refusal::NoStream => {
@@ -338,7 +358,7 @@ impl Refused {
                 Spoken { message: unknown(&self.to), ..say(StatusCode::OK, INVALID_PARAMS) }
             }
             Refusal::Ruled(ruling) => {
-                let data = json!({ DECISION: ruling.decision(self.to.policy.as_deref()) }).to_string();
+                let data = json!({ DECISION: ruling.decision(self.to.policy.as_deref(), self.to.request) }).to_string();
                 let message = ruling.told(self.to.subject.as_deref().unwrap_or_default());
                 Spoken { message, data: Some(data), ..say(StatusCode::OK, DENIED) }
             }

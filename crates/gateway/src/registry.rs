@@ -21,7 +21,6 @@ pub(crate) use self::keeper::Keeper;
 pub(crate) use self::standing::Standing;
 use crate::config::ServerId;
 use crate::control::Managed;
-use crate::identity::Directory;
 use crate::policies::PolicyFile;
 use crate::server::Server;
 
@@ -31,7 +30,6 @@ pub(crate) struct Registry {
     /// Those of the aggregate, by id.
     joined: Box<[Arc<Server>]>,
     about: HashMap<Box<str>, About>,
-    agents: Directory,
     /// All that can be bound by name.
     policies: BTreeMap<Box<str>, Arc<PolicyFile>>,
 }
@@ -51,22 +49,11 @@ impl Registry {
         let chosen = |server: &&Arc<Server>| joined.is_empty() || joined.iter().any(|id| id.as_str() == &*server.id);
         let mut joined: Vec<_> = servers.values().filter(chosen).cloned().collect();
         joined.sort_by(|a, b| a.id.cmp(&b.id));
-        Self {
-            servers,
-            joined: joined.into(),
-            about: HashMap::new(),
-            agents: Directory::default(),
-            policies: BTreeMap::new(),
-        }
+        Self { servers, joined: joined.into(), about: HashMap::new(), policies: BTreeMap::new() }
     }
 
-    fn with(
-        self,
-        about: HashMap<Box<str>, About>,
-        agents: Directory,
-        policies: BTreeMap<Box<str>, Arc<PolicyFile>>,
-    ) -> Self {
-        Self { about, agents, policies, ..self }
+    fn with(self, about: HashMap<Box<str>, About>, policies: BTreeMap<Box<str>, Arc<PolicyFile>>) -> Self {
+        Self { about, policies, ..self }
     }
 
     pub(crate) fn server(&self, id: &str) -> Option<&Arc<Server>> {
@@ -85,11 +72,6 @@ impl Registry {
     /// This very one, and not another of its id.
     fn has(&self, server: &Arc<Server>) -> bool {
         self.server(&server.id).is_some_and(|here| Arc::ptr_eq(here, server))
-    }
-
-    /// Who may call.
-    pub(crate) fn agents(&self) -> &Directory {
-        &self.agents
     }
 
     /// By name: the store's, and those of the files that servers in a file name.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use policy::{Denial, DenyCode, RulePointer};
 use serde_json::{Map, Value, json};
 
-use crate::limits::OverLimit;
+use crate::limits::{OverLimit, Why};
+use crate::request_id::RequestId;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Ruling {
@@ -26,7 +27,11 @@ impl Ruling {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Denied(denial) => denial.code.as_str(),
-            Self::Limited(_) => "limited",
+            Self::Limited(over) => match over.why {
+                Why::Reached => "limited",
+                Why::Lost => "limits.lost",
+                Why::Unavailable => "unavailable.limits",
+            },
         }
     }
 
@@ -52,7 +57,7 @@ impl Ruling {
     }
 
     /// What the caller may know of it: code, rule, the operator's own words, and when to try again.
-    pub(crate) fn decision(&self, policy: Option<&str>) -> Value {
+    pub(crate) fn decision(&self, policy: Option<&str>, request: RequestId) -> Value {
         let members = [
             ("outcome", Some(json!("denied"))),
             ("code", Some(json!(self.code()))),
@@ -60,6 +65,7 @@ impl Ruling {
             ("reason", self.reason().map(|reason| json!(reason))),
             ("retry_after_ms", self.retry_after().map(|wait| json!(rounded_up(wait, 1_000_000)))),
             ("policy", policy.map(|hash| json!(hash))),
+            ("request_id", Some(json!(request.to_string()))),
         ];
         let members = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         Value::Object(members.collect::<Map<_, _>>())
@@ -80,6 +86,16 @@ impl Ruling {
             Self::Denied(_) => {
                 format!("toolgate: `{subject}` is denied.{reason} Rule: {rule}. Repeating the call will not help.")
             }
+            Self::Limited(OverLimit { why: Why::Unavailable, retry_after, .. }) => format!(
+                "toolgate: the limits of `{subject}` cannot be counted now, since their store does not answer, so it is refused. Rule: {rule}. \
+                 Retry after {} s.",
+                rounded_up(retry_after.unwrap_or_default(), 1_000_000_000)
+            ),
+            Self::Limited(OverLimit { why: Why::Lost, retry_after, .. }) => format!(
+                "toolgate: the counts for the limits of `{subject}` were lost, so it is refused until one window is over. Rule: {rule}. \
+                 Retry after {} s.",
+                rounded_up(retry_after.unwrap_or_default(), 1_000_000_000)
+            ),
             Self::Limited(OverLimit { retry_after: Some(wait), .. }) => format!(
                 "toolgate: the rate limit for `{subject}` is reached. Rule: {rule}. Retry after {} s.",
                 rounded_up(*wait, 1_000_000_000)

@@ -9,7 +9,7 @@ use ratelimit::{ManualClock, Reservation};
 use serde_json::value::RawValue;
 
 use crate::agent::Agent;
-use crate::limits::{Limits, Place};
+use crate::limits::{Counts, Place};
 use crate::policies::Bound;
 use crate::ruling::Ruling;
 
@@ -21,7 +21,7 @@ pub(crate) struct Stage {
     pub(crate) bound: Bound,
     /// What limits call the document: there is only one.
     name: Arc<str>,
-    limits: Limits<ManualClock>,
+    limits: Counts<ManualClock>,
     clock: ManualClock,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct Answer {
 impl Stage {
     pub(crate) fn new(bound: Bound) -> Self {
         let clock = ManualClock::default();
-        Self { bound, name: "policy".into(), limits: Limits::by(KEYS, clock.clone()), clock }
+        Self { bound, name: "policy".into(), limits: Counts::by(KEYS, clock.clone()), clock }
     }
 
     /// The steps of `pipeline.rs`: decide, owe, spend.

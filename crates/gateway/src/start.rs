@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ratelimit::InvalidAddress;
 use store::{Snapshot, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, AdminService};
 use crate::aggregate::{Aggregate, NoKey};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
@@ -18,10 +19,12 @@ use crate::config::{Auth, Bounds, Config, StoreUrl};
 use crate::control::{ApplyError, Control, Fault};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
+use crate::events::Events;
 use crate::exchange::session_headers;
 use crate::head::Doors;
-use crate::identity::{Doorman, Failures};
+use crate::identity::{DirectoryError, Doorman, Failures};
 use crate::limits::Limits;
+use crate::listener::{BadTls, Secured};
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::record;
@@ -74,6 +77,8 @@ pub enum StartError {
     Policy { server: String, source: Box<PolicyTrouble> },
     #[error("agent `{agent}` cannot be guarded")]
     AgentPolicy { agent: String, source: Box<PolicyTrouble> },
+    #[error(transparent)]
+    Agents(#[from] DirectoryError),
     #[error("the built-in server `{server}` does not start")]
     BuiltIn { server: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the store cannot be opened")]
@@ -82,10 +87,16 @@ pub enum StartError {
     Registry(#[source] ApplyError),
     #[error("TLS towards upstreams cannot be set up")]
     Tls(#[from] rustls::Error),
+    #[error("TLS cannot be served")]
+    Secured(#[from] BadTls),
     #[error("the audit journal cannot be opened")]
     Audit(#[from] AuditError),
     #[error("what the aggregate gives out cannot be sealed")]
     Seal(#[from] NoKey),
+    #[error("the store of limits cannot be used")]
+    Limits(#[from] InvalidAddress),
+    #[error("limits cannot be rebuilt from the audit journal")]
+    Rebuild(#[source] std::io::Error),
     #[error("a thread does not start")]
     Thread(#[source] std::io::Error),
 }
@@ -105,6 +116,14 @@ impl From<PolicyTrouble> for StartError {
 impl Gateway {
     /// Binds, compiles every policy, starts the threads. Nothing is served if anything of that fails.
     pub fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_with(config, |_| None)
+    }
+
+    /// The same, with what else answers at the admin listener: `service` makes it.
+    pub fn start_with(
+        config: Config,
+        service: impl FnOnce(Control) -> Option<Arc<dyn AdminService>>,
+    ) -> Result<Running, StartError> {
         let bounds = Arc::new(config.bounds.clone());
         let (data, data_at) = bind("data", config.listen.data)?;
         let (admin, admin_at) = bind("admin", config.listen.admin)?;
@@ -119,19 +138,25 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, keeper, policies, builtins, nursery } = made;
+        let Made { shared, secured, keeper, policies, builtins, nursery } = made;
+        let index = keeper.store().cloned().filter(|_| config.audit.index);
+        if index.is_some() {
+            shared.audit.ships();
+        }
         keeper.keeps(&shared);
         let (kept, keeps) = (Arc::clone(&shared), Arc::clone(&keeper));
+        let service = service(Control::new(Arc::clone(&keeper)));
         let connections = Arc::new(Connections::new(&bounds));
         let count = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let workers = (0..count)
             .map(|n| {
                 let listener = data.try_clone().map_err(StartError::Thread)?;
                 let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
+                let secured = secured.clone();
                 thread(&format!("data-{n}"), async move || {
                     let Ok(listener) = TcpListener::from_std(listener) else { return };
                     let pipeline = Pipeline { client: Clients::default(), shared };
-                    worker::serve(listener, pipeline, connections).await;
+                    worker::serve(listener, pipeline, connections, secured).await;
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -140,10 +165,22 @@ impl Gateway {
         let control = thread_on(runtime, "control", async move || {
             let Ok(listener) = TcpListener::from_std(admin) else { return };
             tokio::spawn(watch.run(Arc::clone(&policies), Arc::clone(&shared)));
+            for keeper in shared.doorman.keepers() {
+                tokio::spawn(keeper);
+            }
+            if let Some(secured) = secured {
+                tokio::spawn(secured.watch());
+            }
             tokio::spawn(async move { keeps.follow().await });
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
+            let keeping = Arc::clone(&shared);
+            tokio::spawn(async move { keeping.limits.keep().await });
+            tokio::spawn(Arc::clone(&shared.audit).keep());
+            if let Some(store) = index {
+                tokio::spawn(Arc::clone(&shared.audit).ship(store));
+            }
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service: None })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service })) => {}
                 _ = ended => {}
             }
         })?;
@@ -227,6 +264,7 @@ fn thread_on<F: Future<Output = ()>>(
 /// All that may be wrong, found not to be.
 struct Made {
     shared: Arc<Shared>,
+    secured: Option<Arc<Secured>>,
     keeper: Arc<Keeper>,
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
@@ -241,32 +279,37 @@ impl Made {
         draining: watch::Receiver<bool>,
     ) -> Result<Self, StartError> {
         let (here, nursery) = Here::new(config, runtime.handle().clone())?;
-        let bounds = Arc::clone(&here.bounds);
+        let (bounds, tls) = (Arc::clone(&here.bounds), here.tls.clone());
         let mut files = Files::load(config, &here)?;
         let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
+        let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
+        let secured = secured.transpose()?.map(Arc::new);
         let read = read_store(config.store.url.as_ref(), runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
-        let (keeper, registry) = Keeper::new(Frame::new(config, here, files)?, read)?;
-        if config.auth != Auth::Anonymous && registry.agents().is_empty() {
+        let (keeper, registry, agents) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        if config.auth == Auth::Tokens && config.certificates.is_none() && agents.is_empty() {
             tracing::warn!("no agent has a token: nobody can come in");
         }
+        let audit = Arc::new(Audit::open(&config.audit)?);
+        let limits = limits(config, registry.policies().values())?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
-            doorman: Doorman::new(&config.auth),
+            doorman: Doorman::new(config, agents, data, &tls)?,
             failures: Failures::default(),
             registry: registry::Current::new(registry),
             standing: Standing::new(stale),
             sessions: Sessions::new(bounds.sessions.get()),
-            limits: Limits::new(config.limits.keys.get()),
+            limits,
             tasks: Arc::new(Tasks::default()),
+            events: Events::default(),
             fronts: Fronts::default(),
             aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
             to_legacy: Arc::new(ToLegacy::new()),
-            audit: Arc::new(Audit::open(&config.audit)?),
+            audit,
             draining,
             bounds,
         });
-        Ok(Self { shared, keeper: Arc::new(keeper), policies, builtins, nursery })
+        Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery })
     }
 }
 
@@ -283,6 +326,27 @@ fn read_store(url: Option<&StoreUrl>, runtime: &Runtime) -> Result<Option<(Store
     let read = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(read)).join());
     let gone = |_| StartError::Thread(std::io::Error::other("the one that opens the store ended"));
     read.map_err(gone)?.map(Some).map_err(StartError::Store)
+}
+
+/// Where calls are counted, with what the journal says of calls before; to be called when the journal is open, and so has its end.
+pub(crate) fn limits<'p>(
+    config: &Config,
+    policies: impl Iterator<Item = &'p Arc<PolicyFile>>,
+) -> Result<Limits, StartError> {
+    let limits = Limits::new(&config.limits)?;
+    if let Some(folder) = &config.audit.dir {
+        let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
+        let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
+        if rebuilt.calls > 0 {
+            tracing::info!(
+                calls = rebuilt.calls,
+                open = rebuilt.open,
+                lost = rebuilt.lost,
+                "limits rebuilt from the journal"
+            );
+        }
+    }
+    Ok(limits)
 }
 
 /// Lets go of what nobody uses, for ever.

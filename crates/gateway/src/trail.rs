@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-pub use journal::{Bad, KeyError, PublicKey, Report};
+pub use journal::{Bad, Dropped, KeyError, PublicKey, Report};
 use serde_json::{Value, json};
 
 /// Which records are wanted. What is not given, is not asked for.
@@ -92,7 +92,7 @@ pub fn public_key(text: &str) -> Result<PublicKey, KeyError> {
 
 /// For people.
 pub fn report_text(report: &Report) -> String {
-    let Report { segments, records, checkpoints, last, keys, bad } = report;
+    let Report { segments, records, checkpoints, last, keys, dropped, bad } = report;
     let mut said = match bad {
         None => format!("{records} records in {segments} segments are as they were written; the last one is {last}\n"),
         Some(Bad { segment, line, seq, why }) => {
@@ -102,6 +102,10 @@ pub fn report_text(report: &Report) -> String {
             )
         }
     };
+    if let Some((oldest, newest)) = dropped.first().zip(dropped.last()) {
+        let (first, last, count) = (oldest.first, newest.last, dropped.len());
+        said.push_str(&format!("records {first} to {last} were dropped, in {count} segments: a signed statement says so\n"));
+    }
     said.push_str(&match keys.as_slice() {
         [] => "no checkpoint was signed yet\n".to_owned(),
         keys => format!("{checkpoints} checkpoints are signed by {}\n", keys.join(", ")),
@@ -111,28 +115,35 @@ pub fn report_text(report: &Report) -> String {
 
 /// For programs.
 pub fn report_json(report: &Report) -> Value {
-    let Report { segments, records, checkpoints, last, keys, bad } = report;
+    let Report { segments, records, checkpoints, last, keys, dropped, bad } = report;
+    let one = |dropped: &Dropped| json!({ "first": dropped.first, "last": dropped.last, "why": dropped.why.as_str() });
+    let dropped: Vec<Value> = dropped.iter().map(one).collect();
     let bad = bad
         .as_ref()
         .map(|Bad { segment, line, seq, why }| json!({ "segment": segment, "line": line, "seq": seq, "why": why }));
-    json!({ "segments": segments, "records": records, "checkpoints": checkpoints, "last": last, "keys": keys, "bad": bad })
+    json!({
+        "segments": segments, "records": records, "checkpoints": checkpoints, "last": last, "keys": keys, "dropped": dropped,
+        "bad": bad,
+    })
 }
 
 /// One row of a table in CSV (RFC 4180). What a spreadsheet would take for a formula is quoted.
 pub fn csv(record: &Value) -> String {
-    let cell = |key: &&str| {
-        let text = match record.get(*key) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-        };
-        let text = if text.starts_with(['=', '+', '-', '@', '\t']) { format!("'{text}") } else { text };
-        match text.contains([',', '"', '\n', '\r']) {
-            true => format!("\"{}\"", text.replace('"', "\"\"")),
-            false => text,
-        }
+    let column = |key: &&str| match record.get(*key) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => cell(text),
+        Some(other) => cell(&other.to_string()),
     };
-    COLUMNS.iter().map(cell).collect::<Vec<_>>().join(",")
+    COLUMNS.iter().map(column).collect::<Vec<_>>().join(",")
+}
+
+/// One cell of it.
+pub fn cell(text: &str) -> String {
+    let text = if text.starts_with(['=', '+', '-', '@', '\t']) { format!("'{text}") } else { text.to_owned() };
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
 }
 
 /// One line for a terminal.

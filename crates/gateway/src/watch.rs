@@ -65,6 +65,7 @@ impl Watch {
                     let change =
                         Change { who: "file", what: "policy", id: &file.name, from: Some(&from), to: Some(&to) };
                     shared.audit.changed(&change);
+                    shared.events.changed(&change);
                     shared.registry.stir();
                 }
             }

@@ -9,11 +9,13 @@ use dashmap::DashMap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::agent::{self, Agent};
 use crate::config::Bounds;
+use crate::listener::Secured;
 use crate::patience::Patience;
 use crate::pipeline::{Peer, Pipeline};
 
@@ -76,7 +78,12 @@ impl Drop for Place {
 }
 
 /// Serves until told to drain; returns when the last connection is done, or when the time for that is up.
-pub(crate) async fn serve(listener: TcpListener, pipeline: Pipeline, connections: Arc<Connections>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    pipeline: Pipeline,
+    connections: Arc<Connections>,
+    secured: Option<Arc<Secured>>,
+) {
     let graceful = GracefulShutdown::new();
     let mut draining = pipeline.shared.draining.clone();
     loop {
@@ -87,7 +94,10 @@ pub(crate) async fn serve(listener: TcpListener, pipeline: Pipeline, connections
         };
         match accepted {
             Ok((stream, peer)) => match connections.place(peer.ip()) {
-                Some(place) => connection(stream, peer, place, &pipeline, &graceful),
+                Some(place) => {
+                    let secured = secured.as_ref();
+                    connection(stream, peer, place, &pipeline, secured, graceful.watcher());
+                }
                 None => tracing::warn!(peer = %peer.ip(), "too many connections: one was closed"),
             },
             Err(error) => {
@@ -103,10 +113,51 @@ pub(crate) async fn serve(listener: TcpListener, pipeline: Pipeline, connections
     }
 }
 
-fn connection(stream: TcpStream, peer: SocketAddr, place: Place, pipeline: &Pipeline, graceful: &GracefulShutdown) {
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+    pipeline: &Pipeline,
+    secured: Option<&Arc<Secured>>,
+    watcher: Watcher,
+) {
     _ = stream.set_nodelay(true);
-    let bounds = &pipeline.shared.bounds;
-    let here = Arc::new((pipeline.clone(), Peer { agent: Agent::peer(peer.ip()) }));
+    let stream = Patience::new(stream, pipeline.shared.bounds.write_timeout);
+    let (pipeline, agent) = (pipeline.clone(), Agent::peer(peer.ip()));
+    let Some(secured) = secured else {
+        tokio::spawn(async move {
+            http(stream, pipeline, Peer { agent, certificate: None }, watcher).await;
+            drop(place);
+        });
+        return;
+    };
+    let Some(handshake) = secured.handshake() else {
+        tracing::warn!(peer = %peer.ip(), "too many TLS handshakes: a connection was closed");
+        return;
+    };
+    tokio::spawn(async move {
+        let mut draining = pipeline.shared.draining.clone();
+        let shaken = tokio::select! {
+            _ = draining.wait_for(|draining| *draining) => return,
+            shaken = handshake.shake(stream) => shaken,
+        };
+        match shaken {
+            Ok((stream, certificate)) => {
+                let certificate = certificate.map(Arc::new);
+                http(stream, pipeline, Peer { agent, certificate }, watcher).await;
+            }
+            Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+        }
+        drop(place);
+    });
+}
+
+async fn http<S>(stream: S, pipeline: Pipeline, peer: Peer, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let bounds = Arc::clone(&pipeline.shared.bounds);
+    let here = Arc::new((pipeline, peer));
     let service = service_fn(move |request| {
         let here = Arc::clone(&here);
         async move { Ok::<_, std::convert::Infallible>(here.0.answer(request, &here.1).await) }
@@ -116,12 +167,8 @@ fn connection(stream: TcpStream, peer: SocketAddr, place: Place, pipeline: &Pipe
         .header_read_timeout(bounds.header_timeout)
         .max_headers(bounds.headers.get())
         .max_header_size(bounds.header_bytes)
-        .serve_connection(TokioIo::new(Patience::new(stream, bounds.write_timeout)), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended badly");
-        }
-        drop(place);
-    });
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended badly");
+    }
 }

@@ -19,7 +19,8 @@ const OUTCOME: usize = 130;
 fn main() {
     let span = Duration::from_secs(if std::env::args().any(|arg| arg == "--smoke") { 1 } else { 4 });
     println!("{:>8} {:>8} {:>10} {:>10} {:>10} {:>10}", "tasks", "journal", "calls/s", "cpu us", "switches", "p99 us");
-    for tasks in [1, 8, 64] {
+    let chosen = std::env::args().find_map(|arg| arg.strip_prefix("--tasks=")?.parse().ok());
+    for tasks in chosen.map_or(vec![1, 8, 64], |tasks| vec![tasks]) {
         let without = run(tasks, None, span);
         without.show(tasks, "off");
         for (name, sync) in [("1s", Sync::Every(Duration::from_secs(1)))] {
@@ -57,7 +58,8 @@ fn run(tasks: usize, sync: Option<Sync>, span: Duration) -> Measured {
             queue: 10_000,
             patience: Duration::from_secs(5),
             key: Arc::new(SigningKey::load_or_make(&folder.path().join("key")).unwrap()),
-            stamp: Arc::new(|| "2026-11-27T12:00:00.000Z".into()),
+            keep: journal::Keep::default(),
+            stamp: Arc::new(|_| "2026-11-27T12:00:00.000Z".into()),
         })
         .unwrap()
     });

@@ -29,7 +29,8 @@ impl Link {
     }
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Hexadecimal, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
     let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     nibbles.map(|nibble| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble })).collect()
 }

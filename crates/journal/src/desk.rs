@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::job::Job;
 use crate::journal::{NotWritten, Settings, Status, Sync};
+use crate::retention::RetainError;
 use crate::writer::Writer;
 
 /// Records that are written together at most.
@@ -30,7 +31,7 @@ const STAYS_SLOW: Duration = Duration::from_secs(1);
 
 pub(crate) struct Desk {
     state: Mutex<State>,
-    /// Wakes the keeper.
+    /// Wakes the keeper, and who waits for the pen.
     pub(crate) bell: Condvar,
     /// Records that may wait to be written, of those that somebody waits for, and of the others.
     room: usize,
@@ -49,6 +50,8 @@ pub(crate) struct State {
     out: Option<(Instant, usize)>,
     /// Somebody waits for whoever holds the pen.
     pub(crate) asked: bool,
+    /// So many wait for the pen itself.
+    wanted: usize,
     /// The next group is the keeper's.
     pub(crate) handed_over: bool,
     slow_until: Option<Instant>,
@@ -56,6 +59,10 @@ pub(crate) struct State {
     pub(crate) fast_asleep: bool,
     /// Written to, and not yet forced to the disk.
     pub(crate) unsynced: Option<Arc<File>>,
+    /// The number of the last record that is written.
+    pub(crate) last: u64,
+    /// And of the last that is on the disk.
+    pub(crate) durable: u64,
     pub(crate) closed: bool,
     /// Why the last write failed.
     pub(crate) unwritable: Option<String>,
@@ -70,10 +77,13 @@ impl Desk {
         let state = State {
             waiting: Vec::new(),
             awaited: 0,
-            unsynced: pen.file(),
+            unsynced: None,
+            last: pen.last(),
+            durable: pen.last(),
             pen: Some(pen),
             out: None,
             asked: false,
+            wanted: 0,
             handed_over: false,
             slow_until: None,
             fast_asleep: false,
@@ -110,7 +120,7 @@ impl Desk {
         state.waiting.push(job);
         // Who waits writes as well, in a moment.
         if !awaited && std::mem::take(&mut state.fast_asleep) {
-            self.bell.notify_one();
+            self.bell.notify_all();
         }
         let enough = !awaited && state.waiting.len() >= ENOUGH;
         drop(state);
@@ -141,7 +151,7 @@ impl Desk {
         }
         // INVARIANT: who asked while the pen was out is served, by us or by the keeper
         state.handed_over = true;
-        self.bell.notify_one();
+        self.bell.notify_all();
     }
 
     fn is_the_keepers(&self, state: &State) -> bool {
@@ -160,28 +170,61 @@ impl Desk {
         drop(state);
         let outcome = pen.write(&group);
         let (told, mut kept): (Vec<_>, Vec<_>) = group.into_iter().partition(|job| outcome.is_ok() || job.done.is_some());
-        let now = Instant::now();
-        let mut state = self.lock();
+        let mut state = self.put_back(pen, outcome.as_ref().err(), began);
         // INVARIANT: what has happened already is not forgotten because it could not be written now
         if !state.closed {
             kept.append(&mut state.waiting);
             state.waiting = kept;
         }
-        state.unwritable = outcome.as_ref().err().map(ToString::to_string);
-        if now - began > SLOW {
-            state.slow_until = Some(now + STAYS_SLOW);
-        }
-        if outcome.is_ok() && !self.always {
-            state.unsynced = pen.file();
-        }
-        state.pen = Some(pen);
-        state.out = None;
-        if state.handed_over || state.closed {
-            self.bell.notify_one();
-        }
         drop(state);
         tell(told, outcome.map_err(Arc::new));
         self.lock()
+    }
+
+    fn put_back(&self, pen: Writer, failed: Option<&io::Error>, began: Instant) -> Guard<'_> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.unwritable = failed.map(ToString::to_string);
+        if now - began > SLOW {
+            state.slow_until = Some(now + STAYS_SLOW);
+        }
+        state.last = pen.last();
+        match self.always && failed.is_none() {
+            true => state.durable = state.last,
+            false => state.unsynced = pen.file(),
+        }
+        state.pen = Some(pen);
+        state.out = None;
+        if state.handed_over || state.closed || state.wanted > 0 {
+            self.bell.notify_all();
+        }
+        state
+    }
+
+    /// For what is not a record of somebody's. Waits for the pen.
+    pub(crate) fn with_pen(&self, work: impl FnOnce(&mut Writer) -> io::Result<()>) -> Result<(), RetainError> {
+        let mut state = self.lock();
+        state.wanted += 1;
+        let mut pen = loop {
+            if state.closed {
+                state.wanted -= 1;
+                return Err(RetainError::Closed);
+            }
+            match state.pen.take() {
+                Some(pen) => break pen,
+                None => state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        let began = Instant::now();
+        state.wanted -= 1;
+        state.out = Some((began, 0));
+        drop(state);
+        let outcome = work(&mut pen);
+        let mut state = self.put_back(pen, outcome.as_ref().err(), began);
+        state.handed_over |= state.asked;
+        self.bell.notify_all();
+        drop(state);
+        Ok(outcome?)
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -194,7 +237,7 @@ impl Desk {
 
     pub(crate) fn close(&self) {
         self.lock().closed = true;
-        self.bell.notify_one();
+        self.bell.notify_all();
     }
 }
 
@@ -215,5 +258,67 @@ fn tell(group: Vec<Job>, outcome: Result<u64, Arc<io::Error>>) {
         if let (Ok(number), true) = (&mut next, is_record) {
             *number += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Journal, Keep, Opened, SigningKey};
+
+    fn open(folder: &std::path::Path, patience: Duration) -> Opened {
+        let settings = Settings {
+            folder: folder.join("audit"),
+            node: "n".into(),
+            sync: Sync::Every(Duration::from_millis(10)),
+            segment: 1 << 20,
+            queue: 2,
+            patience,
+            key: Arc::new(SigningKey::load_or_make(&folder.join("key")).unwrap()),
+            keep: Keep::default(),
+            stamp: Arc::new(|_| "2026-11-27T12:00:00Z".into()),
+        };
+        Journal::open(settings).unwrap()
+    }
+
+    /// Somebody took the pen, and his write does not return.
+    #[tokio::test]
+    async fn who_waits_for_a_stuck_write_is_told_no_and_so_is_readiness() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open(folder.path(), Duration::from_millis(30));
+        opened.journal.append(r#"{"a":1}"#).await.unwrap();
+        let desk = opened.journal.desk();
+        // Patiently: the keeper may hold it for a moment.
+        let pen = loop {
+            let mut state = desk.lock();
+            if let Some(pen) = state.pen.take() {
+                state.out = Some((Instant::now(), 1));
+                break pen;
+            }
+            drop(state);
+            tokio::task::yield_now().await;
+        };
+        let [first, second] = [r#"{"b":1}"#, r#"{"b":2}"#].map(|record| opened.journal.append(record));
+        let (first, second) = tokio::join!(first, second);
+        assert!(matches!((&first, &second), (Err(NotWritten::Stuck(_)), Err(NotWritten::Stuck(_)))), "{first:?} {second:?}");
+        assert!(matches!(opened.journal.append(r#"{"b":3}"#).await, Err(NotWritten::Full(2))));
+        assert_eq!(opened.journal.status().trouble.unwrap(), "a write takes 0 s already");
+        drop(desk.put_back(pen, None, Instant::now()));
+        desk.write();
+        opened.journal.settle().await;
+        assert!(opened.journal.append(r#"{"c":1}"#).await.unwrap() > 3);
+        assert_eq!(opened.journal.status().trouble, None);
+    }
+
+    #[tokio::test]
+    async fn while_the_disk_is_slow_the_keeper_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open(folder.path(), Duration::from_secs(20));
+        opened.journal.append(r#"{"a":1}"#).await.unwrap();
+        let desk = opened.journal.desk();
+        assert!(!desk.is_the_keepers(&desk.lock()));
+        desk.lock().slow_until = Some(Instant::now() + Duration::from_secs(3600));
+        assert!(desk.is_the_keepers(&desk.lock()));
+        opened.journal.append(r#"{"c":1}"#).await.unwrap();
     }
 }

@@ -24,17 +24,21 @@ impl Segment {
 }
 
 /// All segments in the folder, the oldest first. Other files are not looked at.
-pub(crate) fn segments(folder: &Path) -> std::io::Result<Vec<Segment>> {
+pub fn segments(folder: &Path) -> std::io::Result<Vec<Segment>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let number = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
-        let number = number.filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok());
-        if let Some(first) = number {
+        if let Some(first) = first(&path) {
             found.push(Segment { first, path });
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// The number of a segment's first record, by its name.
+pub(crate) fn first(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let digits = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    digits.parse().ok().filter(|_| digits.len() == 20)
 }

@@ -15,6 +15,7 @@ use crate::job::{Job, MAX_RECORD, Written};
 use crate::keeper::Keeper;
 use crate::key::SigningKey;
 use crate::recover::{self, End, RecoverError};
+use crate::retention::{self, Dropped, Keep, PART_OF_AGE, RetainError};
 use crate::segment::Tail;
 use crate::writer::Writer;
 
@@ -40,15 +41,22 @@ pub struct Settings {
     /// How long a record may wait before whoever depends on it is told no.
     pub patience: Duration,
     pub key: Arc<SigningKey>,
-    /// The time now, in RFC 3339, for records of the journal's own.
-    pub stamp: Arc<dyn Fn() -> String + Send + std::marker::Sync>,
+    pub keep: Keep,
+    /// The time so long ago, in RFC 3339 in UTC, always of the same length: for records of the journal's own.
+    pub stamp: Arc<dyn Fn(Duration) -> String + Send + std::marker::Sync>,
+}
+
+impl Settings {
+    pub(crate) fn now(&self) -> String {
+        (self.stamp)(Duration::ZERO)
+    }
 }
 
 /// A handle; clones write to the same journal. When all of them are gone, it is closed.
 #[derive(Clone)]
 pub struct Journal {
     handle: Arc<Handle>,
-    patience: Duration,
+    settings: Arc<Settings>,
 }
 
 struct Handle(Arc<Desk>);
@@ -118,14 +126,15 @@ impl Journal {
             None => None,
             Some((segment, length)) => Some(Tail::resume(&segment, length).map_err(in_folder)?),
         };
-        let (patience, sync) = (settings.patience, settings.sync);
-        let mut pen = Writer::new(settings.clone(), tail, head, head_file);
+        let settings = Arc::new(settings);
+        let mut pen = Writer::new(Arc::clone(&settings), tail, head, head_file);
+        pen.file().map_or(Ok(()), |file| file.sync_data()).map_err(in_folder)?;
         let said = if torn > 0 { pen.recovered(torn) } else { Ok(()) };
         let desk = Arc::new(Desk::new(&settings, pen, said.err()));
-        let keeper = Keeper::new(Arc::clone(&desk), sync);
+        let keeper = Keeper::new(Arc::clone(&desk), settings.sync);
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || keeper.run());
         let thread = thread.map_err(|source| OpenError::Folder { folder: "(thread)".into(), source })?;
-        let journal = Self { handle: Arc::new(Handle(desk)), patience };
+        let journal = Self { handle: Arc::new(Handle(desk)), settings };
         Ok(Opened { journal, last: head.seq, torn, thread })
     }
 
@@ -151,8 +160,31 @@ impl Journal {
         }
     }
 
+    /// The number of the last record that survives the death of the machine: no other will ever have it.
+    pub fn durable(&self) -> u64 {
+        self.desk().lock().durable
+    }
+
     pub fn status(&self) -> Status {
         self.desk().status()
+    }
+
+    /// Drops old segments as the settings say, and says so in the journal first. None with a record after `up_to`. Takes long: it
+    /// reads what it drops, and must not be called where something else is to go on.
+    pub fn retain(&self, up_to: u64) -> Result<Vec<Dropped>, RetainError> {
+        let Settings { folder, keep, stamp, .. } = &*self.settings;
+        if let Some(age) = keep.age {
+            let part = stamp(age / PART_OF_AGE);
+            self.desk().with_pen(|pen| pen.rotate_if_older(&part))?;
+        }
+        let cutoff = keep.age.map(|age| stamp(age));
+        let due = keep.due(folder, cutoff.as_deref(), up_to)?;
+        due.iter().try_for_each(|(segment, dropped)| retention::check(segment, dropped))?;
+        if !due.is_empty() {
+            self.desk().with_pen(|pen| pen.dropped(&due))?;
+            retention::remove(folder, &due)?;
+        }
+        Ok(due.into_iter().map(|(_, dropped)| dropped).collect())
     }
 
     async fn written(&self, mut told: oneshot::Receiver<Written>) -> Result<u64, NotWritten> {
@@ -164,14 +196,14 @@ impl Journal {
         if let Ok(written) = told.try_recv() {
             return written.map_err(NotWritten::Failed);
         }
-        match tokio::time::timeout(self.patience, told).await {
+        match tokio::time::timeout(self.settings.patience, told).await {
             Ok(Ok(written)) => written.map_err(NotWritten::Failed),
             Ok(Err(_)) => Err(NotWritten::Closed),
-            Err(_) => Err(NotWritten::Stuck(self.patience)),
+            Err(_) => Err(NotWritten::Stuck(self.settings.patience)),
         }
     }
 
-    fn desk(&self) -> &Desk {
+    pub(crate) fn desk(&self) -> &Desk {
         &self.handle.0
     }
 }

@@ -65,10 +65,14 @@ impl Keeper {
     }
 
     fn sync<'a>(&mut self, desk: &'a Desk, state: Guard<'a>, file: &Arc<File>) -> Guard<'a> {
+        let last = state.last;
         drop(state);
         let synced = file.sync_data();
         self.sync_by = None;
         let mut state = desk.lock();
+        if synced.is_ok() {
+            state.durable = last;
+        }
         if synced.is_err() && state.unsynced.is_none() {
             state.unsynced = Some(Arc::clone(file));
         }

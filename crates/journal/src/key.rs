@@ -9,9 +9,11 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublic
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::chain::Link;
+use crate::retention::Dropped;
 
-/// Signs nothing but our checkpoints.
-const DOMAIN: &[u8] = b"toolgate journal checkpoint 1\n";
+/// What is signed: nothing else than this.
+const CHECKPOINT: &[u8] = b"toolgate journal checkpoint 1\n";
+const DROPPED: &[u8] = b"toolgate journal dropped 1\n";
 
 pub struct SigningKey(Ed25519KeyPair);
 
@@ -64,7 +66,12 @@ impl SigningKey {
 
     /// Says that the journal was at `link` after record `seq`.
     pub(crate) fn sign(&self, seq: u64, link: Link) -> String {
-        STANDARD.encode(self.0.sign(&message(seq, link)).as_ref())
+        STANDARD.encode(self.0.sign(&checkpoint(seq, link)).as_ref())
+    }
+
+    /// Says, in record `seq`, which segments are dropped.
+    pub(crate) fn sign_dropped(&self, seq: u64, segments: &[Dropped]) -> String {
+        STANDARD.encode(self.0.sign(&dropped(seq, segments)).as_ref())
     }
 }
 
@@ -79,13 +86,33 @@ impl PublicKey {
     }
 
     pub(crate) fn verifies(&self, seq: u64, link: Link, signature: &str) -> bool {
+        self.verifies_message(&checkpoint(seq, link), signature)
+    }
+
+    pub(crate) fn verifies_dropped(&self, seq: u64, segments: &[Dropped], signature: &str) -> bool {
+        self.verifies_message(&dropped(seq, segments), signature)
+    }
+
+    fn verifies_message(&self, message: &[u8], signature: &str) -> bool {
         let Ok(signature) = STANDARD.decode(signature) else { return false };
-        UnparsedPublicKey::new(&ED25519, &self.0).verify(&message(seq, link), &signature).is_ok()
+        UnparsedPublicKey::new(&ED25519, &self.0).verify(message, &signature).is_ok()
     }
 }
 
-fn message(seq: u64, link: Link) -> Vec<u8> {
-    [DOMAIN, &seq.to_be_bytes(), &link.0].concat()
+fn checkpoint(seq: u64, link: Link) -> Vec<u8> {
+    [CHECKPOINT, &seq.to_be_bytes(), &link.0].concat()
+}
+
+fn dropped(seq: u64, segments: &[Dropped]) -> Vec<u8> {
+    let mut message = [DROPPED, &seq.to_be_bytes()].concat();
+    for Dropped { first, last, link, why } in segments {
+        message.extend_from_slice(&first.to_be_bytes());
+        message.extend_from_slice(&last.to_be_bytes());
+        message.extend_from_slice(&link.0);
+        message.extend_from_slice(why.as_str().as_bytes());
+        message.push(b'\n');
+    }
+    message
 }
 
 impl std::fmt::Debug for SigningKey {

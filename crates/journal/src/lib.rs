@@ -15,12 +15,15 @@ mod keeper;
 mod key;
 mod read;
 mod recover;
+mod retention;
 mod segment;
 mod verify;
 mod writer;
 
-pub use folder::Segment;
+pub use chain::hex;
+pub use folder::{Segment, segments};
 pub use journal::{Journal, NotWritten, OpenError, Opened, Settings, Status, Sync};
 pub use key::{KeyError, PublicKey, SigningKey};
 pub use read::Reader;
+pub use retention::{Dropped, Keep, RetainError, Why};
 pub use verify::{Bad, Report, verify};

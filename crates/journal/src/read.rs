@@ -21,6 +21,30 @@ impl Reader {
         Self { folder: folder.into(), at: None, lines: Vec::new().into_iter() }
     }
 
+    /// From the first record of the last segment whose first line `is_early` says is early enough; else from the first that is there.
+    pub fn from_last(folder: &Path, is_early: impl Fn(&str) -> bool) -> io::Result<Self> {
+        for segment in folder::segments(folder)?.into_iter().rev() {
+            let mut line = String::new();
+            BufReader::new(File::open(&segment.path)?).read_line(&mut line)?;
+            if is_early(line.trim_end()) {
+                return Ok(Self { at: Some((segment.path, 0)), ..Self::from_start(folder) });
+            }
+        }
+        Ok(Self::from_start(folder))
+    }
+
+    /// From the segment on that has this record, or should have.
+    pub fn from_record(folder: &Path, seq: u64) -> io::Result<Self> {
+        let segments = folder::segments(folder)?;
+        let at = segments.into_iter().rev().find(|segment| segment.first <= seq).map(|segment| (segment.path, 0));
+        Ok(Self { at, ..Self::from_start(folder) })
+    }
+
+    /// The segment of the line that was given out last, by the number of its first record.
+    pub fn segment(&self) -> Option<u64> {
+        folder::first(&self.at.as_ref()?.0)
+    }
+
     /// The next record's line; none when there is none yet.
     pub fn next_line(&mut self) -> io::Result<Option<String>> {
         loop {
@@ -40,7 +64,11 @@ impl Reader {
     /// Some of the lines that a segment has from there on.
     fn read(&mut self, path: PathBuf, from: u64) -> io::Result<bool> {
         const SOME: usize = 1000;
-        let mut file = BufReader::new(File::open(&path)?);
+        let mut file = match File::open(&path) {
+            // Dropped meanwhile: go on with the next.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => BufReader::new(file?),
+        };
         file.seek(SeekFrom::Start(from))?;
         let (mut lines, mut at) = (Vec::new(), from);
         while lines.len() < SOME {

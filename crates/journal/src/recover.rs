@@ -1,7 +1,7 @@
 //! Finds the end of a journal when it is opened again. A line that a crash cut in half is set aside, never written over.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -58,7 +58,7 @@ pub(crate) fn end(folder: &Path) -> Result<End, RecoverError> {
     }
 }
 
-fn last(segment: &Segment, lines: &[u8]) -> Result<Head, RecoverError> {
+pub(crate) fn last(segment: &Segment, lines: &[u8]) -> Result<Head, RecoverError> {
     let (mut seq, mut link) = (segment.first, previous(lines));
     for (number, line) in (1..).zip(lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())) {
         link = chain::check(line, seq, link).map_err(|why| {
@@ -75,7 +75,7 @@ fn set_aside(segment: &Path, torn: &[u8]) -> io::Result<()> {
     if torn.is_empty() {
         return Ok(());
     }
-    let aside = segment.with_extension("torn");
+    let aside = aside(segment);
     let mut kept = std::fs::read(&aside).unwrap_or_default();
     kept.extend_from_slice(STANDARD.encode(torn).as_bytes());
     kept.push(b'\n');
@@ -84,6 +84,11 @@ fn set_aside(segment: &Path, torn: &[u8]) -> io::Result<()> {
     let whole = file.metadata()?.len() - torn.len() as u64;
     file.set_len(whole)?;
     file.sync_all()
+}
+
+/// Where it goes.
+pub(crate) fn aside(segment: &Path) -> PathBuf {
+    segment.with_extension("torn")
 }
 
 /// What the first line of a segment says of the one before.

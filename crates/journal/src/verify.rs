@@ -10,6 +10,7 @@ use crate::folder::{self, Segment};
 use crate::head::Head;
 use crate::key::PublicKey;
 use crate::recover::previous;
+use crate::retention::{self, Dropped};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Report {
     pub last: u64,
     /// The keys that signed, in base64.
     pub keys: Vec<String>,
+    /// Segments that are gone, and of which a signed statement says so; the oldest first.
+    pub dropped: Vec<Dropped>,
     /// The first record that is not what was written.
     pub bad: Option<Bad>,
 }
@@ -41,7 +44,7 @@ pub struct Bad {
 /// Verifies all segments in `folder`. With `key`, every checkpoint must be signed by it; without, by the key that it names itself,
 /// which proves less: whoever writes the whole journal anew can sign it anew.
 pub fn verify(folder: &Path, key: Option<&PublicKey>) -> io::Result<Report> {
-    let mut reader = Reader { key, report: Report::default(), link: Link::START, next: None };
+    let mut reader = Reader { key, report: Report::default(), link: Link::START, next: None, start: None };
     for segment in folder::segments(folder)? {
         if let Err(bad) = reader.segment(&segment)? {
             reader.report.bad = Some(bad);
@@ -49,7 +52,10 @@ pub fn verify(folder: &Path, key: Option<&PublicKey>) -> io::Result<Report> {
         }
         reader.report.segments += 1;
     }
-    reader.report.bad = reader.end(folder)?;
+    reader.report.bad = match reader.beginning() {
+        Some(bad) => Some(bad),
+        None => reader.end(folder)?,
+    };
     Ok(reader.report)
 }
 
@@ -59,6 +65,8 @@ struct Reader<'a> {
     link: Link,
     /// The number of the record that comes next; none before the first.
     next: Option<u64>,
+    /// The oldest segment that is there, and the hash on which it follows.
+    start: Option<(Segment, Link)>,
 }
 
 impl Reader<'_> {
@@ -66,8 +74,11 @@ impl Reader<'_> {
         let bytes = std::fs::read(&segment.path)?;
         let bad = |line, seq, why: String| Ok(Err(Bad { segment: segment.name(), line, seq, why }));
         match self.next {
-            // The oldest that is there: what came before was dropped by retention, and its hash is the one to go on from.
-            None => self.link = previous(&bytes),
+            // The oldest that is there. A later record must say that what came before was dropped, and with which hash it ended.
+            None => {
+                self.link = previous(&bytes);
+                self.start = Some((segment.clone(), self.link));
+            }
             Some(next) if next != segment.first => {
                 let why = format!(
                     "records {next} to {} are missing: a segment is not there",
@@ -107,6 +118,7 @@ impl Reader<'_> {
             "segment" if text("previous") != before.to_hex() => {
                 Err("the segment does not follow on the one before it".to_owned())
             }
+            "dropped" => self.dropped(seq, &record, text("key"), text("signature")),
             "checkpoint" => self.checkpoint(seq, before, text("key"), text("signature")),
             kind if first && kind != "segment" => Err("the first line of the segment is missing".to_owned()),
             _ => Ok(()),
@@ -114,12 +126,7 @@ impl Reader<'_> {
     }
 
     fn checkpoint(&mut self, seq: u64, before: Link, named: &str, signature: &str) -> Result<(), String> {
-        let given =
-            PublicKey::from_base64(named).map_err(|error| format!("the checkpoint's key is unreadable: {error}"))?;
-        if self.key.is_some_and(|known| *known != given) {
-            return Err(format!("the checkpoint is signed by another key, `{named}`"));
-        }
-        if !given.verifies(seq - 1, before, signature) {
+        if !self.signer("checkpoint", named)?.verifies(seq - 1, before, signature) {
             return Err("the checkpoint's signature does not hold".to_owned());
         }
         self.report.checkpoints += 1;
@@ -127,6 +134,39 @@ impl Reader<'_> {
             self.report.keys.push(named.to_owned());
         }
         Ok(())
+    }
+
+    fn signer(&self, what: &str, named: &str) -> Result<PublicKey, String> {
+        let given = PublicKey::from_base64(named).map_err(|error| format!("the {what}'s key is unreadable: {error}"))?;
+        match self.key.is_some_and(|known| *known != given) {
+            true => Err(format!("the {what} is signed by another key, `{named}`")),
+            false => Ok(given),
+        }
+    }
+
+    /// A statement that segments were dropped. Those that are still there were to go when a crash came.
+    fn dropped(&mut self, seq: u64, record: &Value, named: &str, signature: &str) -> Result<(), String> {
+        let segments = record.get("segments").and_then(retention::heard);
+        let segments = segments.ok_or("the statement about dropped segments is unreadable")?;
+        if !self.signer("statement about dropped segments", named)?.verifies_dropped(seq, &segments, signature) {
+            return Err("the signature of the statement about dropped segments does not hold".to_owned());
+        }
+        let first = self.start.as_ref().map_or(0, |(segment, _)| segment.first);
+        for segment in segments.into_iter().filter(|segment| segment.last < first) {
+            if !self.report.dropped.contains(&segment) {
+                self.report.dropped.push(segment);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does a statement say that what is missing before the first record was dropped?
+    fn beginning(&self) -> Option<Bad> {
+        let (segment, link) = self.start.as_ref().filter(|(segment, _)| segment.first > 1)?;
+        let last = segment.first - 1;
+        let is_told = self.report.dropped.iter().any(|dropped| (dropped.last, dropped.link) == (last, *link));
+        let why = format!("records up to {last} are missing, and no statement says that they were dropped");
+        (!is_told).then(|| Bad { segment: segment.name(), line: None, seq: last, why })
     }
 
     /// Is the last record that is there the last one that was written?

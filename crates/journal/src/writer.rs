@@ -5,14 +5,15 @@ use std::io;
 use std::sync::Arc;
 
 use crate::chain;
-use crate::folder::Segment;
+use crate::folder::{self, Segment};
 use crate::head::Head;
 use crate::job::Job;
 use crate::journal::{Settings, Sync};
+use crate::retention::{self, Dropped};
 use crate::segment::Tail;
 
 pub(crate) struct Writer {
-    settings: Settings,
+    settings: Arc<Settings>,
     tail: Option<Tail>,
     head: Head,
     /// Locked, so that one process writes.
@@ -22,13 +23,18 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(settings: Settings, tail: Option<Tail>, head: Head, head_file: File) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>, tail: Option<Tail>, head: Head, head_file: File) -> Self {
         Self { settings, tail, head, head_file, lines: Vec::new() }
     }
 
     /// Another segment must be begun first.
     pub(crate) fn is_at_the_end(&self) -> bool {
         self.tail.as_ref().is_none_or(|tail| tail.length >= self.settings.segment)
+    }
+
+    /// The number of the last record that is there.
+    pub(crate) fn last(&self) -> u64 {
+        self.head.seq
     }
 
     /// What is written and may not be on the disk yet.
@@ -72,13 +78,15 @@ impl Writer {
     fn rotate_if_due(&mut self) -> io::Result<()> {
         match &self.tail {
             Some(tail) if tail.length < self.settings.segment => Ok(()),
-            Some(_) => {
-                self.checkpoint()?;
-                self.tail()?.sync()?;
-                self.begin()
-            }
+            Some(_) => self.rotate(),
             None => self.begin(),
         }
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.checkpoint()?;
+        self.tail()?.sync()?;
+        self.begin()
     }
 
     /// A new segment, whose first line says what came before.
@@ -88,7 +96,7 @@ impl Writer {
         if std::fs::metadata(&segment.path).is_ok_and(|found| found.len() == 0) {
             std::fs::remove_file(&segment.path)?;
         }
-        let stamp = (self.settings.stamp)();
+        let stamp = self.settings.now();
         let previous = self.head.link.to_hex();
         let node = serde_json::Value::from(self.settings.node.as_str());
         let members = format!(r#""kind":"segment","format":1,"node":{node},"time":"{stamp}","previous":"{previous}""#);
@@ -104,16 +112,41 @@ impl Writer {
 
     /// Says that a crash had cut a record in half.
     pub(crate) fn recovered(&mut self, torn: usize) -> io::Result<()> {
-        let stamp = (self.settings.stamp)();
+        let stamp = self.settings.now();
         self.rotate_if_due()?;
         self.own(&format!(r#""kind":"recovered","time":"{stamp}","torn_bytes":{torn}"#))
     }
 
     /// Says that writing had failed, and works again.
     fn resumed(&mut self) -> io::Result<u64> {
-        let stamp = (self.settings.stamp)();
+        let stamp = self.settings.now();
         self.own(&format!(r#""kind":"resumed","time":"{stamp}""#))?;
         Ok(self.head.seq)
+    }
+
+    /// The signed statement that these segments go.
+    pub(crate) fn dropped(&mut self, due: &[(Segment, Dropped)]) -> io::Result<()> {
+        self.rotate_if_due()?;
+        let (stamp, seq, told) = (self.settings.now(), self.head.seq + 1, retention::told(due));
+        let segments: Vec<_> = due.iter().map(|(_, dropped)| dropped.clone()).collect();
+        let (key, signature) = (self.settings.key.public().to_base64(), self.settings.key.sign_dropped(seq, &segments));
+        self.own(&format!(
+            r#""kind":"dropped","time":"{stamp}","segments":{told},"key":"{key}","signature":"{signature}""#
+        ))?;
+        // INVARIANT: files are removed only after this
+        self.tail()?.sync()
+    }
+
+    /// Closes the segment and begins another, if it was begun before that time.
+    pub(crate) fn rotate_if_older(&mut self, than: &str) -> io::Result<()> {
+        let Some(segment) = folder::segments(&self.settings.folder)?.pop().filter(|_| self.tail.is_some()) else {
+            return Ok(());
+        };
+        let header = retention::header(&segment)?;
+        match header.get("time").and_then(serde_json::Value::as_str).is_some_and(|begun| begun < than) {
+            true => self.rotate(),
+            false => Ok(()),
+        }
     }
 
     /// What a segment ends with: a signature over all that was written so far.
@@ -122,7 +155,7 @@ impl Writer {
             return Ok(());
         }
         let Head { seq, link } = self.head;
-        let stamp = (self.settings.stamp)();
+        let stamp = self.settings.now();
         let (key, signature) = (self.settings.key.public().to_base64(), self.settings.key.sign(seq, link));
         let link = link.to_hex();
         let members = format!(

@@ -31,4 +31,5 @@ pub use mirror::{Mirror, MirrorFault, mirrors};
 pub use object::Object;
 pub use params::{Params, meta};
 pub use revision::{Era, Revision};
+pub use strict::{NotStrict, check};
 pub use write::{Writer, compact, string};

@@ -22,7 +22,7 @@ const PRIVATE_PREFIX: &str = "$serde_json::private::";
 
 /// Why a text is not one strict JSON document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotStrict {
+pub enum NotStrict {
     #[error("duplicate key, at byte {0}")]
     Duplicate(usize),
     #[error("nested deeper than 128, at byte {0}")]
@@ -37,7 +37,7 @@ pub(crate) enum NotStrict {
 ///
 /// serde_json refuses what is no RFC 8259 JSON, lone surrogates and numbers beyond a double (exactly, thanks to its
 /// feature `float_roundtrip`); this adds duplicate keys (compared after unescaping), its own private keys and the depth.
-pub(crate) fn check(text: &str) -> Result<(), NotStrict> {
+pub fn check(text: &str) -> Result<(), NotStrict> {
     let mut reader = serde_json::Deserializer::from_str(text);
     reader.disable_recursion_limit(); // INVARIANT: `Strict` counts instead, so the stack stays bounded
     Strict { depth: 0 }.deserialize(&mut reader).map_err(|error| explain(text, &error))?;

@@ -64,6 +64,8 @@ pub enum Code {
     ShadowAllows,
     /// Warning: a limit that lets no call through.
     NeverPasses,
+    /// Warning: limits that let calls pass uncounted while their store does not answer.
+    PassesUncounted,
     /// Warning: an approval that nobody may give.
     NobodyApproves,
     /// Warning: `*` used as if it listed names.
@@ -107,6 +109,7 @@ impl Code {
             Self::OptionalArgument => "policy::optional_argument",
             Self::ShadowAllows => "policy::shadow_allows",
             Self::NeverPasses => "policy::never_passes",
+            Self::PassesUncounted => "policy::passes_uncounted",
             Self::NobodyApproves => "policy::nobody_approves",
             Self::ListsNothing => "policy::lists_nothing",
             Self::NonAscii => "policy::non_ascii",

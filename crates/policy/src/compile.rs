@@ -124,7 +124,9 @@ impl Draft<'_> {
 
     fn limits(&self, shadow: bool) -> impl Iterator<Item = Written<'_>> {
         let shadow = shadow || self.rule.shadow;
-        limits(self.rule, &self.pointer).map(move |(entry, pointer)| Written { entry, pointer, shadow })
+        let passes_uncounted = self.rule.passes_uncounted.is_some();
+        let written = move |(entry, pointer)| Written { entry, pointer, shadow, passes_uncounted };
+        limits(self.rule, &self.pointer).map(written)
     }
 }
 

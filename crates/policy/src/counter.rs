@@ -40,6 +40,8 @@ pub struct Limit {
     pub window: Duration,
     pub algorithm: Algorithm,
     pub pointer: RulePointer,
+    /// Calls pass, uncounted, while the counts cannot be reached: the operator's own word in the rule.
+    pub passes_uncounted: bool,
 }
 
 /// Whose calls share a count.

@@ -25,6 +25,7 @@ pub(crate) fn lint(document: &Document, findings: &mut Findings) {
     document.rules().for_each(|rule| conditions(rule, findings));
     document.rules().for_each(|rule| impossible(rule, findings));
     document.rules().for_each(|rule| approvals(rule, findings));
+    document.rules().for_each(|rule| passes_uncounted(rule, findings));
     names(document, findings);
 }
 
@@ -54,6 +55,21 @@ fn approvals(rule: &RuleEntry, findings: &mut Findings) {
             .label("no `approvers` in here")
             .advise("write \"approvers\": [\"a-person-or-group\"]");
     }
+}
+
+fn passes_uncounted(rule: &RuleEntry, findings: &mut Findings) {
+    let Some(here) = &rule.passes_uncounted else {
+        return;
+    };
+    let (message, label, advice) = match rule.all_limits().next() {
+        Some(_) => (
+            "the limits of this rule do not hold while their store does not answer",
+            "fails open",
+            "leave it out, so that calls are denied until they can be counted",
+        ),
+        None => ("this rule has no limits that could not be counted", "means nothing here", "leave it out"),
+    };
+    findings.warn(Code::PassesUncounted, here.clone(), message).label(label).advise(advice);
 }
 
 fn hides_only(document: &Document, findings: &mut Findings) {

@@ -82,6 +82,7 @@ fn rule(entry: &RuleEntry) -> Tree {
         }
     }
     members.extend(entry.approval.as_ref().map(|entry| member("approval", approval(entry))));
+    members.extend(entry.passes_uncounted.as_ref().map(|_| member("on_store_failure", text("allow"))));
     members.extend(rate_limit(&entry.rate_limit));
     if !entry.limits.is_empty() {
         members.push(member("limits", Tree::List(entry.limits.iter().map(limit).collect())));

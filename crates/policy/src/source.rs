@@ -64,6 +64,8 @@ pub(crate) struct RuleEntry {
     pub(crate) approve_if: Vec<PredicateEntry>,
     pub(crate) approval: Option<Spanned<Approval>>,
     pub(crate) shadow: bool,
+    /// Where it says that calls pass, uncounted, while the counts cannot be reached.
+    pub(crate) passes_uncounted: Option<Span>,
     pub(crate) rate_limit: Vec<LimitEntry>,
     pub(crate) limits: Vec<LimitEntry>,
 }

@@ -11,6 +11,7 @@ pub(crate) struct Written<'d> {
     pub(crate) entry: &'d LimitEntry,
     pub(crate) pointer: RulePointer,
     pub(crate) shadow: bool,
+    pub(crate) passes_uncounted: bool,
 }
 
 /// By name, then by whose count it is; the limits of each by pointer. `owed` relies on this order.
@@ -18,8 +19,8 @@ pub(crate) fn counters<'d>(limits: impl Iterator<Item = Written<'d>>) -> Vec<Cou
     let mut groups = BTreeMap::<(CounterName, Per), BTreeMap<RulePointer, Limit>>::new();
     for limit in limits {
         let key = (limit.counter_name(), limit.entry.per);
-        let Written { entry: &LimitEntry { max, window, algorithm, .. }, pointer, .. } = limit;
-        let meant = Limit { max, window, algorithm, pointer: pointer.clone() };
+        let Written { entry: &LimitEntry { max, window, algorithm, .. }, pointer, passes_uncounted, .. } = limit;
+        let meant = Limit { max, window, algorithm, pointer: pointer.clone(), passes_uncounted };
         groups.entry(key).or_default().insert(pointer, meant);
     }
     let counter =

@@ -1,4 +1,4 @@
-//! `toolgate agents`: the tokens by which agents are known.
+//! `toolgate agents new-token`: the tokens by which agents are known.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -10,19 +10,13 @@ use serde_json::json;
 
 use crate::{cli, exit};
 
-pub(crate) fn run(args: &cli::Agents) -> anyhow::Result<ExitCode> {
-    match &args.command {
-        cli::AgentsCommand::NewToken(args) => new_token(args),
-    }
-}
-
-fn new_token(args: &cli::NewToken) -> anyhow::Result<ExitCode> {
+pub(crate) fn new_token(args: &cli::NewToken, format: cli::Format) -> anyhow::Result<ExitCode> {
     let expires =
         args.expires.map(|span| SystemTime::now().checked_add(span).context("that is too long")).transpose()?;
     let token = NewToken::generate().context("there is no randomness to make a token of")?;
     let lines = token.toml(&args.agent, &args.label, expires)?;
     let mut out = io::stdout().lock();
-    match args.format {
+    match format {
         cli::Format::Json => {
             let said = json!({
                 "agent": args.agent.as_str(),

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use gateway::config::{Config, ConfigFile, Layers};
+use gateway::index::{Found, Index};
 use gateway::trail::{self, Filter, Trail};
 
 use crate::serve::Signals;
@@ -19,6 +21,8 @@ pub(crate) fn run(args: &cli::Audit) -> anyhow::Result<ExitCode> {
         cli::AuditCommand::Verify(args) => verify(args),
         cli::AuditCommand::Export(args) => export(args),
         cli::AuditCommand::Tail(args) => tail(args),
+        cli::AuditCommand::Query(args) => query(args),
+        cli::AuditCommand::Index(args) => index(args),
     }
 }
 
@@ -81,6 +85,62 @@ fn tail(args: &cli::AuditTail) -> anyhow::Result<ExitCode> {
             }
         }
     })
+}
+
+fn query(args: &cli::AuditQuery) -> anyhow::Result<ExitCode> {
+    let Some(config) = config(&args.config) else { return Ok(exit::USAGE.into()) };
+    let found = on_a_runtime(async {
+        let index = Index::open(store(&config)?).await?;
+        Ok(index.query(Some(&args.kind), &args.filter.read(), args.limit).await?)
+    })?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if matches!(args.format, cli::QueryFormat::Csv) {
+        writeln!(out, "node,{}", trail::COLUMNS.join(","))?;
+    }
+    for Found { node, record } in &found {
+        match args.format {
+            cli::QueryFormat::Table => writeln!(out, "{node} {}", trail::line(record))?,
+            cli::QueryFormat::Json => writeln!(out, "{}", serde_json::json!({ "node": node, "record": record }))?,
+            cli::QueryFormat::Csv => writeln!(out, "{},{}", trail::cell(node), trail::csv(record))?,
+        }
+    }
+    out.flush()?;
+    Ok(exit::OK.into())
+}
+
+fn index(args: &cli::AuditIndex) -> anyhow::Result<ExitCode> {
+    let Some(config) = config(&args.config) else { return Ok(exit::USAGE.into()) };
+    let count = on_a_runtime(async {
+        let index = Index::open(store(&config)?).await?;
+        Ok(index.rebuild(&config.audit).await?)
+    })?;
+    writeln!(io::stdout(), "{count} records of the journal are in the store")?;
+    Ok(exit::OK.into())
+}
+
+fn config(args: &cli::ConfigArgs) -> Option<Config> {
+    let file = match &args.config {
+        None => ConfigFile::IfPresent("toolgate.toml".into()),
+        Some(path) => ConfigFile::Required(path.clone()),
+    };
+    let layers = Layers { file, env: std::env::vars_os().collect(), flags: args.set.clone() };
+    let problems = match Config::load(&layers) {
+        Ok(config) => return Some(config),
+        Err(problems) => problems,
+    };
+    for problem in problems.problems() {
+        eprintln!("error: {problem}");
+    }
+    None
+}
+
+fn store(config: &Config) -> anyhow::Result<&str> {
+    let url = config.store.url.as_ref().context("there is no store: `store.url` is empty")?;
+    Ok(url.as_str())
+}
+
+fn on_a_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 fn show(args: &cli::AuditTail, line: &str, record: &serde_json::Value) -> io::Result<()> {

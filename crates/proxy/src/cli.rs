@@ -1,5 +1,7 @@
 //! What can be written on the command line. The texts here are what `--help` shows.
 
+pub(crate) mod manage;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -40,12 +42,20 @@ pub(crate) enum Command {
     Emulator(Emulator),
     /// Play the cases beside policies; exit code 1 if one goes another way than expected
     Test(Test),
-    /// Give agents the tokens by which the gateway knows them
-    Agents(Agents),
     /// Verify, read and export the journal of decisions
     Audit(Audit),
+    /// Manage who may call: agents and their tokens
+    Agents(manage::Agents),
+    /// Manage what may be called: servers
+    Servers(manage::Servers),
+    /// Manage policies and their versions
+    Policies(manage::Policies),
+    /// Manage who manages the gateway
+    Admins(manage::Admins),
     /// Say what a new policy would have done with recorded calls
     Simulate(Simulate),
+    /// Move everything that the API manages to another store, such as from SQLite to PostgreSQL; stop the gateways first
+    Migrate(Migrate),
     /// Put the gateway into the configuration of an MCP client, with a look at what changes, a backup and a way back
     Connect(Connect),
 }
@@ -182,6 +192,19 @@ pub(crate) struct Finetuning {
     /// Speak MCP over HTTP at /mcp of this address, which must be a loopback one
     #[arg(long, value_name = "ADDRESS", value_parser = loopback)]
     pub(crate) http: Option<SocketAddr>,
+}
+
+#[derive(Args)]
+pub(crate) struct Migrate {
+    /// The store to read: `sqlite:PATH` or `postgres://…`
+    #[arg(long, value_name = "URL", env = "TOOLGATE_MIGRATE_FROM", hide_env_values = true)]
+    pub(crate) from: String,
+    /// The store to write, which must be empty; the same forms, and an SQLite file is made
+    #[arg(long, value_name = "URL", env = "TOOLGATE_MIGRATE_TO", hide_env_values = true)]
+    pub(crate) to: String,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args)]
@@ -356,18 +379,6 @@ pub(crate) struct Simulate {
 }
 
 #[derive(Args)]
-pub(crate) struct Agents {
-    #[command(subcommand)]
-    pub(crate) command: AgentsCommand,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum AgentsCommand {
-    /// Make a token, and show it once, with what toolgate.toml says of it; needs no running gateway
-    NewToken(NewToken),
-}
-
-#[derive(Args)]
 #[command(
     after_help = "The token goes to the agent, who shows it as `Authorization: Bearer TOKEN`. The configuration holds its hash only: a \
                         token that is lost is replaced, and cannot be shown again."
@@ -382,9 +393,6 @@ pub(crate) struct NewToken {
     /// How long it is good, such as 90d; for ever, when absent
     #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration)]
     pub(crate) expires: Option<std::time::Duration>,
-    /// For people, or for programs
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
 }
 
 #[derive(Args)]
@@ -401,6 +409,54 @@ pub(crate) enum AuditCommand {
     Export(AuditExport),
     /// Show the last records
     Tail(AuditTail),
+    /// Ask the store for records, of all gateways that share it
+    Query(AuditQuery),
+    /// Read the journal into the store once more
+    Index(AuditIndex),
+}
+
+#[derive(Args)]
+pub(crate) struct AuditQuery {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) filter: AuditFilter,
+    /// Records of this kind; decisions, when absent
+    #[arg(long, default_value = "decision", value_name = "KIND")]
+    pub(crate) kind: String,
+    /// At most so many, the newest
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// For people, for programs (a line each), or a table for a spreadsheet
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub(crate) format: QueryFormat,
+}
+
+#[derive(Args)]
+pub(crate) struct AuditIndex {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Forget what the store has of this journal, and read in all of it. If that is cut short, do it again
+    #[arg(long, required = true)]
+    pub(crate) rebuild: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum QueryFormat {
+    Table,
+    Json,
+    Csv,
+}
+
+/// Where the settings are
+#[derive(Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration; `toolgate.toml` in the working directory, if there is one, when absent
+    #[arg(short, long, value_name = "FILE", env = "TOOLGATE_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Override one setting, such as `store.url=sqlite:data/toolgate.db`; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(String, String)>,
 }
 
 #[derive(Args)]

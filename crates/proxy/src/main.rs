@@ -16,6 +16,8 @@ mod finetuning;
 mod fmt;
 mod github;
 mod logging;
+mod manage;
+mod migrate;
 mod sarif;
 mod schema;
 mod serve;
@@ -51,8 +53,12 @@ fn main() -> ExitCode {
         Some(Command::Emulator(args)) => emulator::run(&args),
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
-        Some(Command::Agents(args)) => agents::run(&args),
         Some(Command::Audit(args)) => audit::run(&args),
+        Some(Command::Agents(args)) => manage::agents(&args),
+        Some(Command::Servers(args)) => manage::servers(&args),
+        Some(Command::Policies(args)) => manage::policies(&args),
+        Some(Command::Admins(args)) => manage::admins(&args),
+        Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Connect(args)) => connect::run(&args),
     };
     done.unwrap_or_else(|error| {

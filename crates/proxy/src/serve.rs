@@ -2,9 +2,11 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use gateway::Gateway;
+use console::{Console, Options};
+use gateway::{AdminService, Gateway};
 use gateway::config::{Config, ConfigFile, Layers};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -43,8 +45,17 @@ pub(crate) fn run(args: &cli::Serve) -> anyhow::Result<ExitCode> {
         },
         false => (config, None),
     };
-    let running = Gateway::start(config).context("cannot start")?;
-    announce(&running, shown.as_ref()).context("cannot write to stdout")?;
+    let mut console = Ok(None);
+    let running = Gateway::start_with(config, |control| {
+        console = Console::new(control, Options::default()).map(|console| console.map(Arc::new));
+        console.as_ref().ok()?.clone().map(|console| console as Arc<dyn AdminService>)
+    });
+    let running = running.context("cannot start")?;
+    let login = match console.context("cannot start")? {
+        Some(console) => runtime.block_on(console.first_login()).context("cannot let the first admin in")?,
+        None => None,
+    };
+    announce(&running, login.as_deref(), shown.as_ref()).context("cannot write to stdout")?;
 
     runtime.block_on(async {
         signals.next().await;
@@ -70,9 +81,13 @@ fn layers(args: &cli::Serve) -> Layers {
     Layers { file, env: std::env::vars_os().collect(), flags }
 }
 
-fn announce(running: &gateway::Running, shown: Option<&default::Shown>) -> io::Result<()> {
+/// A login link is said here and nowhere else: whoever reads the log must not get in by it.
+fn announce(running: &gateway::Running, login: Option<&str>, shown: Option<&default::Shown>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "toolgate ready data=http://{} admin=http://{}", running.data(), running.admin())?;
+    if let Some(path) = login {
+        writeln!(out, "toolgate login http://{}{path} (the first admin, once, within 15 minutes)", running.admin())?;
+    }
     if let Some(shown) = shown {
         write!(out, "{}", tour::text(running.data(), shown))?;
     }

@@ -26,18 +26,26 @@ pub(crate) fn nanos(time: Duration) -> Nanos {
 #[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock {
     start: Instant,
+    ahead: Duration,
+}
+
+impl MonotonicClock {
+    /// Starts at this time instead of zero, so that there is a past for what is restored.
+    pub fn ahead_by(ahead: Duration) -> Self {
+        Self { ahead, ..Self::default() }
+    }
 }
 
 impl Default for MonotonicClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock that others take as a parameter")]
     fn default() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), ahead: Duration::ZERO }
     }
 }
 
 impl Clock for MonotonicClock {
     fn now(&self) -> Duration {
-        self.start.elapsed()
+        self.start.elapsed().saturating_add(self.ahead)
     }
 }
 

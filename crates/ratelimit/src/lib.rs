@@ -33,6 +33,8 @@ mod log;
 mod map;
 mod meter;
 mod quota;
+#[cfg(not(loom))]
+mod remote;
 mod reservation;
 mod sync;
 mod tally;
@@ -42,4 +44,8 @@ pub use limited::Limited;
 pub use limiter::{Demand, Limiter};
 pub use meter::{InvalidMeter, Meter, QuotaSet};
 pub use quota::{Algorithm, InvalidQuota, Quota};
+#[cfg(not(loom))]
+pub use remote::{
+    Address, InvalidAddress, InvalidPrefix, Prefix, Refused, Remote, RemoteReservation, Settings, Status, StoredKey,
+};
 pub use reservation::{Remaining, Reservation};

@@ -15,6 +15,9 @@ pub enum Limited {
     /// As many keys as allowed are active, and this one is new.
     #[error("no room to count another key")]
     Full { demand: usize },
+    /// The store has lost counts, or may have: until the quota's window is over, nobody knows what is left.
+    #[error("counts were lost, and are whole again in {retry_after:?}")]
+    Lost { demand: usize, quota: usize, retry_after: Duration },
     /// The demand enforces a quota that its meter does not have.
     #[error("the meter has no such quota")]
     NoSuchQuota { demand: usize, quota: usize },
@@ -24,7 +27,7 @@ impl Limited {
     /// How long to wait, where waiting helps.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Exhausted { retry_after, .. } => Some(*retry_after),
+            Self::Exhausted { retry_after, .. } | Self::Lost { retry_after, .. } => Some(*retry_after),
             Self::TooCostly { .. } | Self::Full { .. } | Self::NoSuchQuota { .. } => None,
         }
     }

@@ -80,6 +80,18 @@ impl<K: Clone + Ord + Hash, C: Clock> Limiter<K, C> {
         Ok(Reservation::new(self.clock.clone(), holds, remaining))
     }
 
+    /// Counts what was spent so long ago, before there was this limiter. What is older than what the key counted already counts from
+    /// then. False if there is no room for the key: nothing is counted then.
+    pub fn restore(&self, key: &K, meter: &Arc<Meter>, cost: u64, age: Duration) -> bool {
+        let then = nanos(self.clock.now()).saturating_sub(nanos(age));
+        let Some(cell) = self.keys.cell(key, meter, || then) else { return false };
+        let mut cell = lock(&cell);
+        cell.tick(then);
+        cell.adapt(meter);
+        cell.spend(cost.into());
+        true
+    }
+
     /// Forgets the keys that have nothing in any window and nothing held; says how many.
     pub fn evict_idle(&self) -> usize {
         self.keys.evict_idle(nanos(self.clock.now()))
@@ -102,7 +114,7 @@ impl<K: Clone + Ord + Hash, C: Clock> Limiter<K, C> {
 }
 
 /// Refuses what could not pass at any time, before anything is touched.
-fn possible<K>(demands: &[Demand<'_, K>]) -> Result<(), Limited> {
+pub(crate) fn possible<K>(demands: &[Demand<'_, K>]) -> Result<(), Limited> {
     for (demand, Demand { meter, enforced, cost, .. }) in demands.iter().enumerate() {
         if let Some(quota) = enforced.highest().filter(|highest| *highest >= meter.quotas().len()) {
             return Err(Limited::NoSuchQuota { demand, quota });

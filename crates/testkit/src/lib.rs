@@ -55,9 +55,12 @@ mod answer;
 #[allow(deprecated, reason = "the suite still tests logging, sampling and roots, which rmcp marks as going")]
 pub mod fixture;
 mod http_client;
+#[cfg(feature = "issuer")]
+mod issuer;
 mod mcp_client;
 mod raw_client;
 mod recorder;
+mod redis;
 mod small_mcp;
 mod sse;
 mod wire;
@@ -66,9 +69,12 @@ use std::time::Duration;
 
 pub use answer::{Answer, AnswerStream};
 pub use http_client::{HttpClient, Reply};
+#[cfg(feature = "issuer")]
+pub use issuer::{Issuer, SigningKey};
 pub use mcp_client::McpClient;
 pub use raw_client::{RawClient, RawResponse};
 pub use recorder::{Exchange, Recorded, Recorder};
+pub use redis::{Redis, redis_url};
 pub use sse::SseEvent;
 
 /// How long any wait lasts before it fails the test. Long, since a busy machine is slow and only a broken program gets here.

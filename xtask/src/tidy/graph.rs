@@ -18,7 +18,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("journal", &[]),
     ("mcp", &[]),
     ("policy", &[]),
-    ("proxy", &["azure-emulator", "connect", "console", "finetuning-server", "gateway", "policy"]),
+    ("proxy", &["azure-emulator", "connect", "console", "finetuning-server", "gateway", "policy", "store"]),
     ("ratelimit", &[]),
     ("store", &[]),
     ("testkit", &[]),

@@ -212,15 +212,31 @@ pub(super) async fn create_token(
     Path(name): Path<String>,
     Json(post): Json<AdminTokenPost>,
 ) -> Result<Tagged<NewAdminToken>, Problem> {
+    give(&here, &caller, name, post).await
+}
+
+/// Make a token of one's own, for programs: it may do what one may do oneself
+#[utoipa::path(post, path = "/api/v1/me/tokens", tag = "login", operation_id = "create_own_token",
+    request_body = AdminTokenPost, responses((status = 201, body = NewAdminToken)))]
+pub(super) async fn create_own_token(
+    here: State,
+    caller: Caller,
+    Json(post): Json<AdminTokenPost>,
+) -> Result<Tagged<NewAdminToken>, Problem> {
+    let name = caller.name.to_string();
+    give(&here, &caller, name, post).await
+}
+
+async fn give(here: &Here, caller: &Caller, name: String, post: AdminTokenPost) -> Result<Tagged<NewAdminToken>, Problem> {
     let changing = here.changing().await;
-    admin(&here, &name).await?;
+    admin(here, &name).await?;
     let expires_ms = span::end("/expires_in", post.expires_in.as_deref(), here.now())?;
     let secret = Secret::new(ADMIN)?;
     let id = crate::secret::id().map_err(|error| Problem::internal(&error))?;
     let (prefix, sha256) = (secret.shown(ADMIN), secret.hash());
     let token = AdminToken { admin: name.clone(), prefix, sha256, label: post.label, expires_ms };
     let deed = Deed { action: "admin_token.create", id: &format!("{name}/{id}"), from: None };
-    let kept = changing.carry_out(&caller, deed, here.store.create(&id, token), |kept| Some(kept.version)).await?;
+    let kept = changing.carry_out(caller, deed, here.store.create(&id, token), |kept| Some(kept.version)).await?;
     let location = format!("/api/v1/admins/{}/tokens/{}", part(&name), part(&id));
     let version = kept.version;
     Ok(Tagged::created(version, location, NewAdminToken { token: secret.expose().to_owned(), view: kept.into() }))

@@ -134,7 +134,7 @@ pub(super) async fn put(
     let change = seen?.against(WHAT, &id, there.map(|kept| kept.version))?;
     let AgentPut { labels, servers, policies, enabled } = put;
     let agent = Agent { labels, servers, policies, enabled };
-    here.control.check_agent(&id, &agent).await?;
+    here.control.check_agent(&id, &agent)?;
     let kept = match change {
         Change::Create => {
             let deed = Deed { action: "agent.create", id: &id, from: None };

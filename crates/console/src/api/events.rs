@@ -7,14 +7,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::stream;
+use gateway::{Ear, Heard};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::control::Event;
 use crate::guard::Caller;
 use crate::here::{Here, MAX_STREAMS, State};
 use crate::problem::{Code, Problem};
@@ -25,8 +23,7 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 struct Listening {
     here: Arc<Here>,
     caller: Caller,
-    /// Holds what was not sent yet, up to its size; who falls behind further misses the oldest, and is told how many.
-    events: Receiver<Arc<Event>>,
+    ear: Ear,
     beat: Interval,
     _place: OwnedSemaphorePermit,
 }
@@ -39,8 +36,9 @@ pub(super) async fn events(here: State, caller: Caller) -> Result<Response, Prob
     let place = place.map_err(|_| Problem::new(Code::TooManyStreams, format!("{MAX_STREAMS} listen already")))?;
     let mut beat = interval(HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let events = here.control.events();
-    let listening = Listening { here: here.0, caller, events, beat, _place: place };
+    let ended = || Problem::new(Code::NotAvailable, "the gateway has ended");
+    let ear = here.control.listen().ok_or_else(ended)?;
+    let listening = Listening { here: here.0, caller, ear, beat, _place: place };
     // The first beat is at once: who hears it knows that nothing is missed from here on.
     let told = stream::unfold(listening, |mut listening| async {
         let part = listening.next().await?;
@@ -54,11 +52,10 @@ pub(super) async fn events(here: State, caller: Caller) -> Result<Response, Prob
 impl Listening {
     async fn next(&mut self) -> Option<String> {
         tokio::select! {
-            event = self.events.recv() => match event {
-                Ok(event) => Some(event_text(event.name(), &event.json())),
-                Err(RecvError::Lagged(missed)) => Some(event_text("lagged", &format!("{{\"missed\":{missed}}}"))),
-                Err(RecvError::Closed) => None,
-            },
+            heard = self.ear.next() => Some(match heard? {
+                Heard::Event(event) => event_text(event.name(), event.json()),
+                Heard::Missed(missed) => event_text("lagged", &format!("{{\"missed\":{missed}}}")),
+            }),
             _ = self.beat.tick() => {
                 // Signed out, revoked, another role: then no longer.
                 self.here.still(&self.caller).await.then(|| ": beat\n\n".to_owned())

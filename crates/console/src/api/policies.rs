@@ -149,9 +149,9 @@ pub(super) fn compiled(name: &str, text: &str, catalogue: Option<&str>) -> Resul
 }
 
 /// A policy that the gateway would judge by: the same code that builds what is in force has looked at it.
-pub(super) async fn usable(here: &Here, name: &str, text: &str, catalogue: Option<&str>) -> Result<Policy, Problem> {
+pub(super) fn usable(here: &Here, name: &str, text: &str, catalogue: Option<&str>) -> Result<Policy, Problem> {
     let policy = compiled(name, text, catalogue)?;
-    here.control.check_policy(name, text, catalogue).await?;
+    here.control.check_policy(name, text, catalogue)?;
     Ok(policy)
 }
 
@@ -246,7 +246,7 @@ pub(super) async fn put(
     let changing = here.changing().await;
     let there = found(here.store.policy(&name).await)?;
     let change = seen?.against(WHAT, &name, there.map(|kept| kept.version))?;
-    let policy = usable(&here, &name, &put.text, put.catalogue.as_deref()).await?;
+    let policy = usable(&here, &name, &put.text, put.catalogue.as_deref())?;
     let draft = draft(&caller, &policy, put.text, put.catalogue, put.note);
     let (action, from) = match change {
         Change::Create => ("policy.create", None),
@@ -289,7 +289,7 @@ pub(super) async fn delete(
 #[utoipa::path(post, path = "/api/v1/check", tag = "policies", operation_id = "check_policy", request_body = Check,
     responses((status = 200, body = Checked)))]
 pub(super) async fn check(here: State, Json(check): Json<Check>) -> Result<Body<Checked>, Problem> {
-    let policy = usable(&here, "policy.json", &check.text, check.catalogue.as_deref()).await?;
+    let policy = usable(&here, "policy.json", &check.text, check.catalogue.as_deref())?;
     let warnings = policy.warnings().iter().map(Diagnostic::from).collect();
     Ok(Body(Checked { hash: policy.hash().to_string(), warnings }))
 }

@@ -109,7 +109,7 @@ pub(super) async fn create(
     named(&name)?;
     not_of_file(&here, &name)?;
     let changing = here.changing().await;
-    let policy = usable(&here, &name, &post.text, post.catalogue.as_deref()).await?;
+    let policy = usable(&here, &name, &post.text, post.catalogue.as_deref())?;
     let draft = draft(&caller, &policy, post.text, post.catalogue, post.note);
     let from = found(here.store.policy(&name).await)?.map(|kept| kept.version);
     let action = if post.activate { "policy.put" } else { "policy.version" };
@@ -142,7 +142,7 @@ pub(super) async fn activate(
         read => read?,
     };
     // An old version may be one that this gateway no longer takes.
-    usable(&here, &name, &version.text, version.catalogue.as_deref()).await?;
+    usable(&here, &name, &version.text, version.catalogue.as_deref())?;
     let deed = Deed { action: "policy.activate", id: &format!("{name}/{number}"), from: Some(seen) };
     let work = here.store.activate_policy(&name, number, Some(seen));
     let kept = changing.carry_out(&caller, deed, work, |kept| Some(kept.version)).await?;

@@ -88,7 +88,7 @@ impl Asker {
             Who::Modern { agent, .. } => {
                 let entry = match modern_headers(out) {
                     Ok(headers) => {
-                        Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: agent.clone() }
+                        Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: agent.clone(), bytes: 0 }
                     }
                     Err(why) => return out.to.refuse(why).reply(),
                 };

@@ -76,6 +76,7 @@ pub(super) async fn call(
             let agent = &asker.agent().key;
             let about = About { server: NAME, agent, method: "tools/call", subject: Some(SEARCH), policy: "" };
             about.allowed("(gateway)", None);
+            asker.pipeline.shared.audit.own(&about, &to);
             search(asker, request, &to).await
         }
         Some(CALL) => inner(asker, request, to).await,

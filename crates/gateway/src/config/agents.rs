@@ -53,8 +53,6 @@ pub struct Agent {
     /// Instead of the server's own.
     pub policies: BTreeMap<ServerId, PolicySource>,
     pub tokens: Vec<Token>,
-    /// Where it is described; for people.
-    pub(crate) place: Box<str>,
 }
 
 /// A token as far as it is written down.
@@ -98,13 +96,11 @@ pub(super) fn read_all(settings: &mut Settings, auth: Auth, servers: &Servers) -
 }
 
 fn read_one(name: &str, settings: &mut Settings, servers: &Servers) -> Agent {
-    let place = settings.origin(&["agents", name]).place();
     Agent {
         labels: labels(name, settings),
         servers: bound(name, settings, servers),
         policies: policies(name, settings, servers),
         tokens: tokens(name, settings),
-        place,
     }
 }
 
@@ -132,17 +128,14 @@ fn labels(name: &str, settings: &mut Settings) -> BTreeMap<String, String> {
     labels
 }
 
-/// Labels that come from elsewhere, by the same rules. The error is the reason.
+/// The same of labels that are said elsewhere. The error is the reason.
 pub(crate) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), String> {
     if labels.len() > MAX_LABELS {
         return Err(format!("has more than {MAX_LABELS} labels"));
     }
-    if let Some(key) = labels.keys().find(|key| !is_key(key)) {
-        return Err(format!("has a label `{key}`: a label's name is 1 to {MAX_KEY} of `a-z`, `0-9`, `_` and `-`"));
-    }
-    match labels.iter().find(|(_, value)| !is_short(value)) {
+    match labels.iter().find(|(key, value)| !is_key(key) || !is_short(value)) {
         Some((key, _)) => Err(format!(
-            "has a label `{key}` that is not a text of at most {MAX_VALUE} characters, without control characters"
+            "has a label `{key}` that is none: its name is 1 to {MAX_KEY} of `a-z`, `0-9`, `_` and `-`, its value a text of at most {MAX_VALUE} characters"
         )),
         None => Ok(()),
     }

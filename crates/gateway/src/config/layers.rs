@@ -158,7 +158,7 @@ pub(super) fn env_name(key: &str) -> String {
     format!("{ENV_PREFIX}{name}")
 }
 
-pub(super) fn read_text(path: &Path) -> io::Result<String> {
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let length = File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
     if length as u64 > MAX_FILE {

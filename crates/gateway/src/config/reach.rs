@@ -43,9 +43,7 @@ pub enum Transport {
 
 pub(super) fn read(name: &str, url: Option<&(Uri, Origin)>, settings: &mut Settings) -> Reach {
     let key = |last: &str| format!("servers.{name}.{last}");
-    let networks = settings.read(&key("networks"), Vec::new(), "a list such as [\"10.0.0.0/8\"]", |found| {
-        value::list(found, |text| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok())
-    });
+    let networks = settings.read(&key("networks"), Vec::new(), "a list such as [\"10.0.0.0/8\"]", value::networks);
     let transport =
         settings.read(&key("transport"), Transport::Auto, "\"auto\", \"streamable-http\" or \"sse\"", |found| {
             match value::text(found)? {

@@ -109,17 +109,6 @@ impl PolicySource {
     };
 }
 
-impl fmt::Display for PolicySource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(f),
-            Self::BuiltIn { name, .. } => f.write_str(name),
-            Self::Named(name) => f.write_str(name),
-            Self::Missing => f.write_str("(no policy)"),
-        }
-    }
-}
-
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")

@@ -1,7 +1,7 @@
 //! TLS towards one server: whom to trust, and who we are. The files are read here, so that a bad one is found before anything starts.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::Uri;
@@ -16,6 +16,8 @@ use super::layers::read_text;
 use super::origin::Origin;
 use super::settings::{Entry, Settings};
 use super::value::{self, Written};
+
+const PEM: &str = "the path of a PEM file";
 
 #[derive(Clone, Default)]
 pub struct TlsOptions {
@@ -42,10 +44,17 @@ impl fmt::Debug for TlsOptions {
 }
 
 /// A file that the operator named.
-struct Named {
+pub(super) struct Named {
     key: String,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     origin: Origin,
+}
+
+/// Whoever these authorities vouch for is trusted too.
+pub(super) fn authority(path: &[&str], settings: &mut Settings) -> Option<TlsOptions> {
+    let file = file(path, PEM, settings)?;
+    let ca = unless_bad(settings, &file, authorities(&file.path))?;
+    Some(TlsOptions { ca, ..TlsOptions::default() })
 }
 
 pub(super) fn read(name: &str, url: Option<&Uri>, settings: &mut Settings) -> Option<TlsOptions> {
@@ -59,10 +68,10 @@ pub(super) fn read(name: &str, url: Option<&Uri>, settings: &mut Settings) -> Op
     let server_name = settings.read(&key("server_name"), None, expected, |found| {
         Some(Some(ServerName::try_from(value::text(found)?.to_owned()).ok()?))
     });
-    let [ca, cert, own_key] = ["ca", "cert", "key"].map(|last| file(name, last, settings));
+    let [ca, cert, own_key] = ["ca", "cert", "key"].map(|last| file(&["servers", name, "tls", last], PEM, settings));
     let exposed_key = own_key.as_ref().filter(|file| is_exposed(file)).map(|file| file.path.clone());
     let ca_named = ca.is_some();
-    let ca = ca.and_then(|file| unless_bad(settings, &file, authorities(&file))).unwrap_or_default();
+    let ca = ca.and_then(|file| unless_bad(settings, &file, authorities(&file.path))).unwrap_or_default();
     let mut unusable = |key: String, reason: &str| {
         settings.problem(Problem::Unusable { key, reason: reason.to_owned(), origin: origin.clone() })
     };
@@ -87,9 +96,8 @@ pub(super) fn read(name: &str, url: Option<&Uri>, settings: &mut Settings) -> Op
     Some(TlsOptions { ca, ca_only, identity, exposed_key, server_name })
 }
 
-fn file(name: &str, last: &str, settings: &mut Settings) -> Option<Named> {
-    let path = ["servers", name, "tls", last];
-    match settings.take(&path)? {
+pub(super) fn file(path: &[&str], expected: &str, settings: &mut Settings) -> Option<Named> {
+    match settings.take(path)? {
         Entry { value: Written::Text(text), origin } if !text.is_empty() => {
             let key = path.join(".");
             match origin.resolve(&text) {
@@ -101,13 +109,14 @@ fn file(name: &str, last: &str, settings: &mut Settings) -> Option<Named> {
             }
         }
         entry => {
-            settings.invalid(&path.map(str::to_owned), &entry.value, "the path of a PEM file", entry.origin);
+            let path: Vec<String> = path.iter().map(|&part| part.to_owned()).collect();
+            settings.invalid(&path, &entry.value, expected, entry.origin);
             None
         }
     }
 }
 
-fn unless_bad<T>(settings: &mut Settings, file: &Named, read: Result<T, String>) -> Option<T> {
+pub(super) fn unless_bad<T>(settings: &mut Settings, file: &Named, read: Result<T, String>) -> Option<T> {
     match read {
         Ok(value) => Some(value),
         Err(reason) => {
@@ -118,11 +127,11 @@ fn unless_bad<T>(settings: &mut Settings, file: &Named, read: Result<T, String>)
     }
 }
 
-fn text(file: &Named) -> Result<String, String> {
-    read_text(&file.path).map_err(|error| format!("cannot be read: {error}"))
+fn text(file: &Path) -> Result<String, String> {
+    read_text(file).map_err(|error| format!("cannot be read: {error}"))
 }
 
-fn certificates(file: &Named) -> Result<Vec<CertificateDer<'static>>, String> {
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let text = text(file)?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     match all {
@@ -132,7 +141,8 @@ fn certificates(file: &Named) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-fn authorities(file: &Named) -> Result<Vec<CertificateDer<'static>>, String> {
+/// Certificate authorities; at least one.
+pub(crate) fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let all = certificates(file)?;
     let mut store = RootCertStore::empty();
     for (n, certificate) in all.iter().enumerate() {
@@ -142,28 +152,43 @@ fn authorities(file: &Named) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(all)
 }
 
-fn identity(cert: &Named, key: &Named, settings: &mut Settings) -> Option<Arc<CertifiedKey>> {
-    let chain = unless_bad(settings, cert, certificates(cert));
+/// Which file of a pair is the bad one.
+pub(crate) enum BadPair {
+    Certificate(String),
+    Key(String),
+}
+
+/// A certificate with its chain, and the key that belongs to it.
+pub(crate) fn pair(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, BadPair> {
+    let chain = certificates(cert).map_err(BadPair::Certificate)?;
     let private = text(key).and_then(|text| {
         PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| "holds no private key in PEM form".to_owned())
     });
-    let private = unless_bad(settings, key, private);
-    let (chain, private) = (chain?, private?);
+    let private = private.map_err(BadPair::Key)?;
     let pair = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
-    let pair = pair.map_err(|error| match matches!(error, rustls::Error::InconsistentKeys(_)) {
-        true => format!("is not the key of `{}`", cert.path.display()),
-        false => format!("does not fit `{}`: {error}", cert.path.display()),
-    });
-    unless_bad(settings, key, pair).map(Arc::new)
+    pair.map(Arc::new).map_err(|error| {
+        BadPair::Key(match matches!(error, rustls::Error::InconsistentKeys(_)) {
+            true => format!("is not the key of `{}`", cert.display()),
+            false => format!("does not fit `{}`: {error}", cert.display()),
+        })
+    })
+}
+
+pub(super) fn identity(cert: &Named, key: &Named, settings: &mut Settings) -> Option<Arc<CertifiedKey>> {
+    match pair(&cert.path, &key.path) {
+        Ok(pair) => Some(pair),
+        Err(BadPair::Certificate(reason)) => unless_bad(settings, cert, Err(reason)),
+        Err(BadPair::Key(reason)) => unless_bad(settings, key, Err(reason)),
+    }
 }
 
 #[cfg(unix)]
-fn is_exposed(file: &Named) -> bool {
+pub(super) fn is_exposed(file: &Named) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(&file.path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_exposed(_: &Named) -> bool {
+pub(super) fn is_exposed(_: &Named) -> bool {
     false
 }

@@ -1,9 +1,11 @@
 //! How a single value is written: sizes, durations, lists. Also how it is shown again, without its secrets.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use config::ValueKind;
+use ipnet::IpNet;
 
 const UNITS: [(&str, usize); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 const SHOWN: usize = 120;
@@ -41,12 +43,8 @@ impl From<ValueKind> for Written {
 
 impl Written {
     fn item(value: ValueKind) -> Self {
-        match value {
-            ValueKind::Table(members) => {
-                Self::Item(members.into_iter().map(|(key, value)| (key, Self::item(value.kind))).collect())
-            }
-            other => other.into(),
-        }
+        let ValueKind::Table(members) = value else { return value.into() };
+        Self::Item(members.into_iter().map(|(key, value)| (key, Self::item(value.kind))).collect())
     }
 }
 
@@ -99,6 +97,11 @@ pub(super) fn list<T>(value: &Written, parse: impl Fn(&str) -> Option<T>) -> Opt
         let items = text(value)?.split(',').map(str::trim);
         items.filter(|item| !item.is_empty()).map(parse).collect()
     }
+}
+
+/// Networks, or single addresses.
+pub(super) fn networks(value: &Written) -> Option<Vec<IpNet>> {
+    list(value, |text| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok())
 }
 
 /// The value as TOML, for people: what may be a secret is masked.

@@ -108,11 +108,12 @@ impl Here {
     fn entry(&self, id: &str, headers: HeaderMap) -> Result<Entry, Refusal> {
         let registry = self.pipeline.shared.registry.load();
         let server = Arc::clone(usable(&registry, id, &self.agent)?);
-        Ok(Entry { server, headers: Arc::new(headers), agent: self.agent.clone() })
+        Ok(Entry { server, headers: Arc::new(headers), agent: self.agent.clone(), bytes: 0 })
     }
 
     fn mount(&self, headers: HeaderMap) -> Mount {
-        Mount::new(&self.pipeline, headers, Peer { agent: self.agent.clone() }, self.pipeline.shared.registry.load())
+        let peer = Peer { agent: self.agent.clone(), certificate: None };
+        Mount::new(&self.pipeline, headers, peer, self.pipeline.shared.registry.load())
     }
 
     fn touch(&self, session: &str) {

@@ -15,13 +15,13 @@ use crate::audit::Audit;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::eras::to_legacy::ToLegacy;
+use crate::events::Events;
 use crate::head::Doors;
-use crate::identity::{Doorman, Failures};
-use crate::limits::Limits;
+use crate::identity::{Directory, Doorman, Failures};
 use crate::pipeline::{Pipeline, Shared};
 use crate::registry::{self, Files, Frame, Keeper, Standing};
 use crate::session::Sessions;
-use crate::start::StartError;
+use crate::start::{self, StartError};
 use crate::tasks::Tasks;
 use crate::watch::Watch;
 
@@ -37,37 +37,46 @@ pub async fn wrap(
 ) -> Result<(), StartError> {
     let bounds = Arc::new(config.bounds.clone());
     let (here, nursery) = registry::Here::new(&config, Handle::current())?;
+    let tls = here.tls.clone();
     let mut files = Files::load(&config, &here)?;
     let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
-    let (_, registry) = Keeper::new(Frame::new(&config, here, files)?, None)?;
+    let (_, registry, _) = Keeper::new(Frame::new(&config, here, files)?, None)?;
     let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
     let Some(server) = registry.servers().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
+    let audit = Arc::new(Audit::open(&config.audit)?);
+    let limits = start::limits(&config, policies.iter())?;
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let shared = Arc::new(Shared {
-        doorman: Doorman::new(&config.auth), // the same
+        doorman: Doorman::new(&config, Directory::default(), nowhere, &tls)?, // who comes is the client, and nobody asks
         failures: Failures::default(),
-        doors: Doors::new(&config.listen, SocketAddr::from(([127, 0, 0, 1], 0))), // never asked: nobody comes by HTTP
+        doors: Doors::new(&config.listen, nowhere), // never asked: nobody comes by HTTP
         registry: registry::Current::new(registry),
         standing: Standing::new(None),
         sessions: Sessions::new(bounds.sessions.get()),
-        limits: Limits::new(config.limits.keys.get()),
+        limits,
         tasks: Arc::new(Tasks::default()),
         fronts: super::sse::Fronts::default(),
         aggregate,
-        audit: Arc::new(Audit::open(&config.audit)?),
+        events: Events::default(),
+        audit,
         to_legacy: Arc::new(ToLegacy::new()),
         draining,
         bounds: Arc::clone(&bounds),
     });
     let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies), Arc::clone(&shared)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&shared)));
+    let keeping = Arc::clone(&shared);
+    let keeping = tokio::spawn(async move { keeping.limits.keep().await });
     let audit = Arc::clone(&shared.audit);
+    let keeping = tokio::spawn(Arc::clone(&audit).keep());
     let pipeline = Pipeline { client: Clients::default(), shared };
     stdio::run(Service::Here(Here::local(pipeline, server)), bounds, reader, writer, stop).await;
     _ = drain.send(true);
     audit.settle().await;
     watching.abort();
     sweeping.abort();
+    keeping.abort();
     drop(builtins);
     if let Some(nursery) = nursery {
         // Programs are ended in the order of the specification, and with all that they started.

@@ -1,6 +1,6 @@
 //! All agents that are known by tokens, as of one moment: made whole, and never changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,12 +18,14 @@ type Start = [u8; 8];
 #[derive(Default)]
 pub(crate) struct Directory {
     grants: HashMap<Start, Vec<Grant>>,
+    /// By id; whether they have tokens or not.
+    members: HashMap<Arc<str>, (Arc<Identity>, bool)>,
 }
 
 /// An agent as files or the store have it.
 #[derive(Clone)]
 pub(crate) struct Member {
-    pub(crate) identity: Identity,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) enabled: bool,
     pub(crate) tokens: Vec<Token>,
 }
@@ -49,16 +51,10 @@ pub(crate) struct Grant {
 #[derive(Debug, thiserror::Error)]
 #[error("the token `{label}` of agent `{agent}` is also the token `{other_label}` of agent `{other}`")]
 pub struct DirectoryError {
-    agent: Box<str>,
+    pub(crate) agent: Box<str>,
     label: Box<str>,
     other: Box<str>,
     other_label: Box<str>,
-}
-
-impl DirectoryError {
-    pub(crate) fn agent(&self) -> &str {
-        &self.agent
-    }
 }
 
 impl Member {
@@ -74,7 +70,7 @@ impl Member {
             revoked: false,
         });
         Self {
-            identity: Identity { id: id.as_str().into(), labels, servers, policies },
+            identity: Arc::new(Identity { id: id.as_str().into(), labels, servers, policies, lacks: BTreeSet::new() }),
             enabled: true,
             tokens: tokens.collect(),
         }
@@ -85,7 +81,7 @@ impl Directory {
     pub(crate) fn new(members: impl IntoIterator<Item = Member>) -> Result<Self, DirectoryError> {
         let mut directory = Self::default();
         for Member { identity, enabled, tokens } in members {
-            let identity = Arc::new(identity);
+            directory.members.insert(Arc::clone(&identity.id), (Arc::clone(&identity), enabled));
             for token in tokens {
                 directory.add(Grant { identity: Arc::clone(&identity), token, enabled })?;
             }
@@ -109,6 +105,16 @@ impl Directory {
     pub(crate) fn find(&self, hash: &Hash) -> Option<&Grant> {
         let alike = self.grants.get(&start(hash))?;
         alike.iter().find(|grant| grant.token.sha256.ct_eq(hash).into())
+    }
+
+    /// The agent of that id, and whether it is enabled.
+    pub(super) fn member(&self, id: &str) -> Option<&(Arc<Identity>, bool)> {
+        self.members.get(id)
+    }
+
+    /// All agents, and whether each is enabled.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&Arc<Identity>, bool)> {
+        self.members.values().map(|(identity, enabled)| (identity, *enabled))
     }
 
     /// Does nobody have a token?
@@ -140,14 +146,21 @@ impl Grant {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
     use super::{Directory, Member, Token};
     use crate::identity::Identity;
 
     fn member(id: &str, enabled: bool, tokens: Vec<Token>) -> Member {
-        let identity = Identity { id: id.into(), labels: Box::default(), servers: None, policies: Default::default() };
-        Member { identity, enabled, tokens }
+        let identity = Identity {
+            id: id.into(),
+            labels: Box::default(),
+            servers: None,
+            policies: Default::default(),
+            lacks: Default::default(),
+        };
+        Member { identity: Arc::new(identity), enabled, tokens }
     }
 
     fn token(byte: u8) -> Token {

@@ -19,14 +19,13 @@ pub(crate) struct Pass {
 }
 
 /// What an agent showed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum By {
     /// Nothing: nobody is asked.
     Nothing,
     Token(Hash),
-    /// What is good until it expires.
-    #[expect(dead_code, reason = "what signed tokens and certificates will be")]
-    Signed,
+    /// A signed token or a certificate, and the agent of that name that was known here, if there was one.
+    Voucher(Option<Arc<Identity>>),
 }
 
 /// What ends with a pass.
@@ -52,13 +51,13 @@ impl Pass {
         let (pass, shared) = (self.clone(), Arc::clone(shared));
         match self.by {
             By::Nothing => None,
-            By::Token(_) | By::Signed => Some(Box::pin(async move { pass.watch(work, &identity, &shared).await })),
+            By::Token(_) | By::Voucher(_) => Some(Box::pin(async move { pass.watch(work, &identity, &shared).await })),
         }
     }
 
     async fn watch(&self, work: Work, identity: &Identity, shared: &Shared) {
         // Before the first look, so that no change falls in between.
-        let mut changes = shared.registry.swaps();
+        let mut changes = shared.doorman.changes();
         loop {
             let now = SystemTime::now();
             if !self.is_good(work, identity, shared, now) {
@@ -77,11 +76,23 @@ impl Pass {
             return false;
         }
         match &self.by {
-            By::Nothing | By::Signed => true,
+            By::Nothing => true,
+            By::Voucher(then) => {
+                let directory = shared.doorman.directory();
+                match (then, directory.member(&identity.id)) {
+                    (_, Some((_, false))) => false,
+                    (None, None) => true,
+                    (Some(then), Some((known, true))) => work == Work::Request || known.is_like(then),
+                    (Some(_), None) | (None, Some((_, true))) => work == Work::Request,
+                }
+            }
             By::Token(hash) => {
-                let registry = shared.registry.load();
-                let known = registry.agents().find(hash).and_then(|grant| grant.identity(now).ok());
-                known.is_some_and(|known| work == Work::Request || known.is_like(identity))
+                let directory = shared.doorman.directory();
+                let known = directory.find(hash).and_then(|grant| grant.identity(now).ok());
+                match work {
+                    Work::Request => known.is_some_and(|known| known.id == identity.id),
+                    Work::Stream => known.is_some_and(|known| known.is_like(identity)),
+                }
             }
         }
     }

@@ -1,84 +1,99 @@
-//! Who may call, as files and the store have it: made anew with each snapshot.
+//! The agents of a snapshot: those of the file, and those of the store with their tokens.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use store::Snapshot;
+use store::{Kept, Snapshot};
 
 use super::draft::{Frame, Memory};
 use crate::config::{self, AgentId, PolicySource};
-use crate::control::{Fault, What};
+use crate::control::{AgentView, Fault, Managed, What};
 use crate::identity::{Directory, Identity, Member, Token};
-use crate::policies::PolicyFile;
+
+type Tokens<'s> = HashMap<&'s str, Vec<Token>>;
 
 impl Frame {
-    /// INVARIANT: a token is good for the agent that it names, and for nobody where there is no such agent.
-    pub(super) fn directory(&self, snapshot: Option<&Snapshot>, memory: &Memory) -> Result<Directory, Vec<Fault>> {
-        let files = self.files.agents.iter();
-        let mut members: BTreeMap<&str, Member> = files
-            .map(|(id, agent)| (id.as_str(), Member::of_file(id, agent, self.bound(&agent.policies, memory))))
-            .collect();
-        let mut faults = Vec::new();
+    /// All or none: an agent that cannot be is a fault, and so is a token that two of them have.
+    pub(super) fn agents(&self, snapshot: Option<&Snapshot>, memory: &Memory) -> Result<Directory, Vec<Fault>> {
+        let mut tokens = tokens(snapshot);
+        let (mut members, mut faults) = (self.files.agents.clone(), Vec::new());
         for kept in snapshot.iter().flat_map(|snapshot| &snapshot.agents) {
             match self.check_agent(&kept.id, &kept.value) {
-                Ok(()) => drop(members.insert(&kept.id, self.member_of(&kept.id, &kept.value, memory))),
+                Ok(id) => {
+                    let tokens = tokens.remove(kept.id.as_str()).unwrap_or_default();
+                    members.push(self.agent(&id, &kept.value, tokens, memory));
+                }
                 Err(fault) => faults.push(fault),
             }
         }
-        for kept in snapshot.iter().flat_map(|snapshot| &snapshot.tokens) {
-            if let Some(member) = members.get_mut(kept.value.agent.as_str()) {
-                member.tokens.push(token(&kept.value));
-            }
+        if !faults.is_empty() {
+            return Err(faults);
         }
-        match faults.is_empty() {
-            true => Directory::new(members.into_values()).map_err(|error| {
-                let (id, why) = (error.agent().to_owned(), format!("cannot come in: {error}"));
-                vec![Fault { what: What::Agent, id, why }]
-            }),
-            false => Err(faults),
-        }
+        Directory::new(members).map_err(|error| vec![fault(&error.agent, error.to_string())])
     }
 
-    /// What a snapshot with this agent in it would be refused for.
-    pub(super) fn check_agent(&self, id: &str, agent: &store::Agent) -> Result<(), Fault> {
-        let fault = |why| Fault { what: What::Agent, id: id.to_owned(), why };
-        id.parse::<AgentId>().map_err(|error| fault(format!("is not an agent id: it {error}")))?;
-        if let Some((_, of_file)) = self.files.agents.iter().find(|(known, _)| known.as_str() == id) {
-            return Err(fault(format!("is described twice: in {}, and in the store", of_file.place)));
+    /// What a snapshot with this agent in it would be refused for. A server or a policy that is not there is no fault: the agent has
+    /// nothing of the one, and calls nothing by the other.
+    pub(super) fn check_agent(&self, id: &str, said: &store::Agent) -> Result<AgentId, Fault> {
+        if self.files.agents.iter().any(|member| *member.identity.id == *id) {
+            return Err(fault(id, format!("is described twice: in {}, and in the store", self.files.agents_in)));
         }
-        config::check_labels(&agent.labels).map_err(fault)
+        config::check_labels(&said.labels).map_err(|why| fault(id, why))?;
+        id.parse().map_err(|error: config::InvalidAgentId| fault(id, format!("is not an agent id: it {error}")))
     }
 
-    fn member_of(&self, id: &str, agent: &store::Agent, memory: &Memory) -> Member {
+    fn agent(&self, id: &AgentId, said: &store::Agent, tokens: Vec<Token>, memory: &Memory) -> Member {
         let boxed = |text: &String| text.as_str().into();
-        let policies = agent.policies.iter();
-        let policies =
-            policies.map(|(server, name)| (boxed(server), self.found(&PolicySource::Named(name.clone()), memory)));
+        let named = |name: &String| self.found(&PolicySource::Named(name.clone()), memory);
         let identity = Identity {
-            id: id.into(),
-            labels: agent.labels.iter().map(|(key, value)| (boxed(key), boxed(value))).collect(),
-            servers: agent.servers.as_ref().map(|servers| servers.iter().map(boxed).collect()),
-            policies: policies.collect(),
+            id: id.as_str().into(),
+            labels: said.labels.iter().map(|(key, value)| (boxed(key), boxed(value))).collect(),
+            servers: said.servers.as_ref().map(|servers| servers.iter().map(boxed).collect()),
+            policies: said.policies.iter().map(|(server, name)| (boxed(server), named(name))).collect(),
+            lacks: Default::default(),
         };
-        Member { identity, enabled: agent.enabled, tokens: Vec::new() }
+        Member { identity: Arc::new(identity), enabled: said.enabled, tokens }
     }
 
-    fn bound(
-        &self,
-        policies: &BTreeMap<config::ServerId, PolicySource>,
-        memory: &Memory,
-    ) -> BTreeMap<Box<str>, Arc<PolicyFile>> {
-        policies.iter().map(|(server, source)| (server.as_str().into(), self.found(source, memory))).collect()
+    /// As they are in force, by id.
+    pub(super) fn agent_views(&self, directory: &Directory) -> Vec<AgentView> {
+        let text = |text: &str| text.to_owned();
+        let views = directory.members().map(|(identity, enabled)| AgentView {
+            id: text(&identity.id),
+            managed: match self.files.agents.iter().any(|member| member.identity.id == identity.id) {
+                true => Managed::File { path: self.files.agents_in.clone() },
+                false => Managed::Api,
+            },
+            enabled,
+            labels: identity.labels.iter().map(|(key, value)| (text(key), text(value))).collect(),
+            servers: identity.servers.as_ref().map(|servers| servers.iter().map(|id| text(id)).collect()),
+            policies: identity.policies.iter().map(|(server, policy)| (text(server), text(&policy.name))).collect(),
+        });
+        let mut views: Vec<_> = views.collect();
+        views.sort_by(|a, b| a.id.cmp(&b.id));
+        views
     }
 }
 
-fn token(kept: &store::Token) -> Token {
-    let at = |ms: i64| SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    Token {
-        sha256: kept.sha256,
-        label: kept.label.as_str().into(),
-        expires: kept.expires_ms.map(at),
-        revoked: kept.revoked_ms.is_some(),
+/// By agent.
+fn tokens(snapshot: Option<&Snapshot>) -> Tokens<'_> {
+    let mut tokens = Tokens::new();
+    for Kept { value, .. } in snapshot.iter().flat_map(|snapshot| &snapshot.tokens) {
+        tokens.entry(&value.agent).or_default().push(Token {
+            sha256: value.sha256,
+            label: value.label.as_str().into(),
+            // INVARIANT: what no clock can say has expired already
+            expires: value.expires_ms.map(|at| {
+                let since = Duration::from_millis(u64::try_from(at).unwrap_or_default());
+                SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
+            }),
+            revoked: value.revoked_ms.is_some(),
+        });
     }
+    tokens
+}
+
+fn fault(id: &str, why: String) -> Fault {
+    Fault { what: What::Agent, id: id.to_owned(), why }
 }

@@ -27,6 +27,7 @@ pub(super) type Bind = (Arc<Server>, Arc<PolicyFile>);
 
 pub(super) struct Draft {
     pub(super) registry: Registry,
+    pub(super) agents: Directory,
     pub(super) binds: Vec<Bind>,
     pub(super) memory: Memory,
 }
@@ -68,11 +69,10 @@ impl Frame {
                 Err(fault) => faults.push(fault),
             }
         }
-        let agents = self.directory(snapshot, &memory);
-        match agents {
-            Ok(agents) if faults.is_empty() => Ok(self.assembled(memory, agents)),
-            Ok(_) => Err(faults),
-            Err(more) => Err([faults, more].concat()),
+        let agents = self.agents(snapshot, &memory).map_err(|more| faults.extend(more));
+        match (agents, faults.is_empty()) {
+            (Ok(agents), true) => Ok(self.assembled(memory, agents)),
+            _ => Err(faults),
         }
     }
 
@@ -87,7 +87,7 @@ impl Frame {
         let files = self.files.policies.iter().cloned();
         let policies = files.chain(memory.policies.values().map(|(_, policy)| Arc::clone(policy)));
         let policies = policies.map(|policy| (policy.name.as_ref().into(), policy)).collect();
-        Draft { registry: Registry::new(servers, &self.joined).with(about, agents, policies), binds, memory }
+        Draft { registry: Registry::new(servers, &self.joined).with(about, policies), agents, binds, memory }
     }
 
     /// INVARIANT: what is not found denies everything.

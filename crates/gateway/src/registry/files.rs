@@ -8,9 +8,10 @@ use tokio::sync::oneshot;
 
 use super::About;
 use crate::builtin;
-use crate::config::{self, AgentId, Bounds, Config, PolicySource, Reach, Target};
+use crate::config::{self, Bounds, Config, PolicySource, Reach, Target};
 use crate::control::Managed;
 use crate::credentials::{Credentials, OAuth};
+use crate::identity;
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::server::{Endpoint, Road, Server, Way};
 use crate::start::StartError;
@@ -42,7 +43,9 @@ pub(crate) struct Files {
     sources: BTreeMap<PolicySource, Arc<PolicyFile>>,
     /// Servers of our own; they end when these are dropped.
     pub(crate) builtins: Vec<oneshot::Sender<()>>,
-    pub(super) agents: BTreeMap<AgentId, config::Agent>,
+    pub(super) agents: Vec<identity::Member>,
+    /// Where they are described; for people.
+    pub(super) agents_in: String,
 }
 
 impl Here {
@@ -114,12 +117,15 @@ impl Files {
             };
             members.push(Member { server, about, policy: source.clone() });
         }
-        for (id, agent) in &config.agents {
+        let agents = config.agents.iter().map(|(id, agent)| {
             let unguarded = |source| StartError::AgentPolicy { agent: id.as_str().into(), source: Box::new(source) };
-            agent.policies.values().try_for_each(|source| shared(&mut sources, source).map(drop)).map_err(unguarded)?;
-        }
-        let agents = config.agents.clone();
-        Ok(Self { members, policies: sources.values().cloned().collect(), sources, builtins, agents })
+            let policies = agent.policies.iter();
+            let policies = policies.map(|(server, source)| Ok((server.as_str().into(), shared(&mut sources, source)?)));
+            Ok(identity::Member::of_file(id, agent, policies.collect::<Result<_, _>>().map_err(unguarded)?))
+        });
+        let agents = agents.collect::<Result<Vec<_>, StartError>>()?;
+        let agents_in = config.agents_in.to_string();
+        Ok(Self { members, policies: sources.values().cloned().collect(), sources, builtins, agents, agents_in })
     }
 
     /// A policy that some server in a file names.

@@ -12,9 +12,9 @@ use super::draft::{Bind, Draft, Frame, Memory};
 use super::{About, Registry};
 use crate::audit::Change;
 use crate::clients::Clients;
-use crate::config::{self, AgentId};
-use crate::control::{ApplyError, Fault};
+use crate::control::{AgentView, ApplyError, Fault};
 use crate::health;
+use crate::identity::Directory;
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::chain;
 use crate::server::Server;
@@ -40,14 +40,17 @@ struct InForce {
 
 impl Keeper {
     /// With the first snapshot, which nobody uses yet.
-    pub(crate) fn new(frame: Frame, read: Option<(Store, Snapshot)>) -> Result<(Self, Registry), Vec<Fault>> {
+    pub(crate) fn new(
+        frame: Frame,
+        read: Option<(Store, Snapshot)>,
+    ) -> Result<(Self, Registry, Directory), Vec<Fault>> {
         let (store, snapshot) = read.unzip();
-        let Draft { registry, binds, memory } = frame.draft(snapshot.as_ref(), &Memory::default())?;
+        let Draft { registry, agents, binds, memory } = frame.draft(snapshot.as_ref(), &Memory::default())?;
         for (server, policy) in binds {
             server.policy.rebind(policy);
         }
         let in_force = InForce { revision: snapshot.map_or(0, |snapshot| snapshot.revision), memory };
-        Ok((Self { frame, store, in_force: Mutex::new(in_force), shared: OnceLock::new() }, registry))
+        Ok((Self { frame, store, in_force: Mutex::new(in_force), shared: OnceLock::new() }, registry, agents))
     }
 
     /// From here on it keeps that.
@@ -66,16 +69,16 @@ impl Keeper {
         self.frame.check_server(id, said).map(drop)
     }
 
-    pub(crate) fn check_agent(&self, id: &str, said: &store::Agent) -> Result<(), Fault> {
-        self.frame.check_agent(id, said)
-    }
-
     pub(crate) fn check_policy(&self, name: &str, text: &str, catalogue: Option<&str>) -> Result<(), Fault> {
         self.frame.check_policy(name, text, catalogue).map(drop)
     }
 
-    pub(crate) fn file_agents(&self) -> impl Iterator<Item = (&AgentId, &config::Agent)> {
-        self.frame.files.agents.iter()
+    pub(crate) fn check_agent(&self, id: &str, said: &store::Agent) -> Result<(), Fault> {
+        self.frame.check_agent(id, said).map(drop)
+    }
+
+    pub(crate) fn agents(&self) -> Vec<AgentView> {
+        self.shared().map(|shared| self.frame.agent_views(&shared.doorman.directory())).unwrap_or_default()
     }
 
     pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
@@ -108,7 +111,7 @@ impl Keeper {
 
     /// Nothing here can fail.
     fn apply(&self, shared: &Arc<Shared>, draft: Draft, revision: i64) -> Memory {
-        let Draft { registry, binds, memory } = draft;
+        let Draft { registry, agents, binds, memory } = draft;
         let before = shared.registry.load();
         record(shared, &before, &registry, &binds, revision);
         let born = registry.members().filter(|(server, _)| !before.has(server));
@@ -117,6 +120,8 @@ impl Keeper {
         for (server, policy) in binds {
             server.policy.rebind(policy);
         }
+        // First: a right that was taken away is gone before anything else changes.
+        shared.doorman.replace(agents);
         shared.registry.swap(registry);
         tracing::info!(revision, servers = shared.registry.load().servers().count(), "what the store says is in force");
         memory
@@ -163,7 +168,9 @@ impl Keeper {
 fn record(shared: &Shared, before: &Registry, now: &Registry, binds: &[Bind], revision: i64) {
     let who = format!("store, revision {revision}");
     let say = |what, id: &str, from: Option<&str>, to: Option<&str>| {
-        shared.audit.changed(&Change { who: &who, what, id, from, to });
+        let change = Change { who: &who, what, id, from, to };
+        shared.audit.changed(&change);
+        shared.events.changed(&change);
     };
     // Two descriptions may differ in a secret only, and then look alike: it is the servers that are compared.
     let other = |a: &Registry, b: &Registry, id: &str| a.server(id).is_some_and(|server| !b.has(server));

@@ -27,6 +27,11 @@ pub(crate) fn log() -> String {
     String::from_utf8(LOG.lock().unwrap().clone()).unwrap()
 }
 
+/// Was this logged, since [`capture`]?
+pub(crate) fn said(text: &str) -> bool {
+    log().contains(text)
+}
+
 /// The events of one server, as JSON; every line of the log must be one.
 pub(crate) fn events(server: &str) -> Vec<Value> {
     let events = log()

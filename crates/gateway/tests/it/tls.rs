@@ -22,13 +22,13 @@ use crate::duplex::bridged_by;
 use crate::gate::{Gate, OPEN, Plan, modern_call, tool};
 
 /// A certificate authority.
-struct Authority(Issuer<'static, KeyPair>, rcgen::Certificate);
+pub(crate) struct Authority(Issuer<'static, KeyPair>, pub(crate) rcgen::Certificate);
 
 /// A certificate and its key.
-struct Pair(rcgen::Certificate, KeyPair);
+pub(crate) struct Pair(pub(crate) rcgen::Certificate, pub(crate) KeyPair);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -36,7 +36,7 @@ impl Authority {
         Self(Issuer::new(params, key), own)
     }
 
-    fn issue(&self, name: &str, with: impl FnOnce(&mut CertificateParams)) -> Pair {
+    pub(crate) fn issue(&self, name: &str, with: impl FnOnce(&mut CertificateParams)) -> Pair {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         with(&mut params);

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod crash;
+mod full;
+mod retention;
 mod tamper;
 mod write;
 
@@ -9,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use journal::{Journal, Opened, Settings, SigningKey, Sync};
+use journal::{Journal, Keep, Opened, Settings, SigningKey, Sync};
 
 pub(crate) fn settings(folder: &Path) -> Settings {
     std::fs::create_dir_all(folder).unwrap();
@@ -21,7 +23,8 @@ pub(crate) fn settings(folder: &Path) -> Settings {
         queue: 1000,
         patience: Duration::from_secs(20),
         key: Arc::new(SigningKey::load_or_make(&folder.join("key")).unwrap()),
-        stamp: Arc::new(|| "2026-11-27T12:00:00Z".into()),
+        keep: Keep::default(),
+        stamp: Arc::new(|ago| format!("2026-11-27T12:{:02}:00Z", 59 - ago.as_secs() / 60)),
     }
 }
 

@@ -110,7 +110,7 @@ fn limit(limit: &LimitTerms) -> Value {
     };
     json!({
         "counter": limit.counter.as_str(), "per": limit.per.as_str(), "max": limit.max, "window": limit.window.as_secs_f64(),
-        "algorithm": algorithm, "cost": limit.cost, "is_priced": limit.is_priced, "rule": limit.pointer.as_str(),
+        "algorithm": algorithm, "passes_uncounted": limit.passes_uncounted, "cost": limit.cost, "is_priced": limit.is_priced, "rule": limit.pointer.as_str(),
     })
 }
 

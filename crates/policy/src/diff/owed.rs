@@ -25,6 +25,8 @@ pub struct LimitTerms {
     pub cost: u64,
     /// Whether the arguments say more of the cost.
     pub is_priced: bool,
+    /// Calls pass, uncounted, while the store of the counts does not answer.
+    pub passes_uncounted: bool,
     pub pointer: RulePointer,
     priced: Vec<Path>,
 }
@@ -135,6 +137,7 @@ fn terms(policy: &Policy, subject: Subject<'_>) -> Vec<LimitTerms> {
                 algorithm: limit.algorithm,
                 cost: owed.cost,
                 is_priced: !priced.is_empty(),
+                passes_uncounted: limit.passes_uncounted,
                 pointer: limit.pointer.clone(),
                 priced,
             });
@@ -178,7 +181,8 @@ impl LimitTerms {
         // A priced call may cost anything up to the maximum, but no more: so a smaller maximum also refuses more calls.
         let same_prices = self.priced == other.priced && (self.priced.is_empty() || self.cost == other.cost);
         let feeds_enough = !is_shared || self.cost >= other.cost;
-        self.counter == other.counter && counts && same_prices && feeds_enough && fits
+        let holds_as_well = !self.passes_uncounted || other.passes_uncounted;
+        self.counter == other.counter && holds_as_well && counts && same_prices && feeds_enough && fits
     }
 
     /// The limit that most likely is this one, as the other policy has it.

@@ -133,6 +133,9 @@ impl fmt::Display for LimitTerms {
         if self.algorithm == Algorithm::Smooth {
             f.write_str(", smooth")?;
         }
+        if self.passes_uncounted {
+            f.write_str(", uncounted while the store does not answer")?;
+        }
         match (self.cost, self.is_priced) {
             (ONE, false) => Ok(()),
             (cost, false) => write!(f, ", a call costs {}", amount(cost)),

@@ -23,6 +23,7 @@ pub(super) const RULE: Keys = Keys {
         "except",
         "limits",
         "mode",
+        "on_store_failure",
         "rate_limit",
         "reason",
         "require",
@@ -36,6 +37,9 @@ pub(super) const ACTIONS: [(&str, Action); 4] = [
     ("require_approval", Action::RequireApproval),
     ("hide", Action::Hide),
 ];
+
+/// Whether calls pass while their limits cannot be counted.
+pub(super) const STORE_FAILURES: [(&str, bool); 2] = [("deny", false), ("allow", true)];
 
 /// `name` is the key that it stands under.
 pub(super) fn rule(value: &Value<'_>, name: &str, findings: &mut Findings) -> RuleEntry {
@@ -65,6 +69,10 @@ pub(super) fn rule(value: &Value<'_>, name: &str, findings: &mut Findings) -> Ru
             "approve_if" => rule.approve_if = predicates(value, "approve_if", findings),
             "approval" => rule.approval = approval(value, findings),
             "mode" => rule.shadow = one_of(value, key, &[("shadow", true)], findings).unwrap_or_default(),
+            "on_store_failure" => {
+                let passes = one_of(value, key, &STORE_FAILURES, findings).unwrap_or_default();
+                rule.passes_uncounted = passes.then(|| span(value.range()));
+            }
             "except" => rule.except = patterns(value, key, findings),
             "rate_limit" => rule.rate_limit = rate_limits(value, findings),
             "limits" => rule.limits = limits(value, findings),

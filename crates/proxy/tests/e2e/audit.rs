@@ -70,6 +70,58 @@ async fn no_call_without_a_record_whenever_it_is_killed() {
     assert_eq!(seen.difference(&recorded).next(), None, "the upstream saw a call that is not on record");
 }
 
+/// What the store has of the decisions, the newest first.
+fn indexed(folder: &Path) -> Vec<Value> {
+    let args = ["audit", "query", "--format", "json", "--limit", "1000"];
+    let (code, said, problem) = run(&mut toolgate(folder, &args));
+    assert_eq!(code, 0, "{problem}");
+    said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["record"].clone()).collect()
+}
+
+/// What the journal has of them, in the same order.
+fn recorded(folder: &Path) -> Vec<Value> {
+    let (_, exported, _) = run(&mut toolgate(folder, &["audit", "export"]));
+    let records = exported.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut decisions: Vec<Value> = records.filter(|record| record["kind"] == "decision").collect();
+    decisions.reverse();
+    decisions
+}
+
+#[tokio::test]
+async fn records_get_to_the_store_and_are_asked_there_whenever_it_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Recorder::mcp([r#"{"name":"t","inputSchema":{"type":"object"}}"#]).await;
+    for round in 0..4 {
+        let mut gateway = gateway(folder.path(), &upstream);
+        for call in 0..10 * round {
+            client(&gateway).call(&format!("t-{round}-{call}"), json!({})).await;
+        }
+        if round < 3 {
+            gateway.signal("KILL");
+            gateway.end();
+            continue;
+        }
+        client(&gateway).call("no", json!({})).await;
+        testkit::patiently("all records in the store", async {
+            // By time and number: within a millisecond, the number alone says what was first.
+            while indexed(folder.path()).len() < recorded(folder.path()).len() {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+        assert_eq!(indexed(folder.path()), recorded(folder.path()));
+        gateway.signal("TERM");
+        assert_eq!(gateway.end(), Some(0));
+    }
+    let (code, denied, _) = run(&mut toolgate(folder.path(), &["audit", "query", "--outcome", "denied", "--format", "csv"]));
+    assert!(code == 0 && denied.lines().count() == 2 && denied.contains(",no,denied,denied.rule,/tools/no,"), "{denied}");
+    let (code, said, problem) = run(&mut toolgate(folder.path(), &["audit", "index", "--rebuild"]));
+    assert!(code == 0 && said.contains("records of the journal are in the store"), "{said}{problem}");
+    assert_eq!(indexed(folder.path()), recorded(folder.path()));
+    let (code, _, problem) = run(&mut toolgate(folder.path(), &["audit", "query", "--set", "store.url="]));
+    assert!(code != 0 && problem.contains("there is no store"), "{problem}");
+}
+
 #[tokio::test]
 async fn a_changed_record_is_found_and_named() {
     let folder = tempfile::tempdir().unwrap();

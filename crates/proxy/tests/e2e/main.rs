@@ -11,6 +11,8 @@ mod documents;
 mod drain;
 mod explain;
 mod finetuning;
+mod limits;
+mod migrate;
 mod pages;
 mod program;
 mod secrets;

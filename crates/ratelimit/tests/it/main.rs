@@ -1,15 +1,19 @@
 //! The limiter from outside: cases, contention, laws over random histories, and a second opinion on GCRA.
 #![cfg(not(loom))]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "how long a refusal takes is measured")]
 
+mod both;
 mod cases;
 mod contention;
 mod laws;
+mod redis_faults;
 mod smooth;
 
 use ratelimit::{Algorithm, Clock, Demand, Limited, Limiter, ManualClock, Meter, Quota, QuotaSet, Reservation};
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
+const MICRO: Duration = Duration::from_micros(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use sqlx::postgres::PgListener;
+use sqlx::{Connection as _, PgConnection};
 use store::Changes;
 use tokio::time::timeout;
 
-use crate::home::{Home, both};
+use crate::home::{Home, both, on_postgres};
 use crate::samples::server;
 
 both!(
@@ -63,6 +65,33 @@ async fn a_waiter_that_gave_up_misses_nothing(home: Home) {
         one.create(&format!("s{round}"), server("https://a.example")).await.unwrap();
         assert_eq!(next(&mut changes).await, round);
     }
+}
+
+/// The look twice a second would hide it if nobody were told, or nobody listened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn postgresql_tells_of_a_change_and_somebody_listens() {
+    on_postgres(async |home: Home| {
+        let store = home.open().await;
+        let mut listener = PgListener::connect(&home.url).await.unwrap();
+        listener.listen("toolgate_changes").await.unwrap();
+        store.create("s1", server("https://a.example")).await.unwrap();
+        // Other tests' stores use the same channel.
+        let told = async { while listener.recv().await.unwrap().payload() != "1" {} };
+        timeout(Duration::from_secs(20), told).await.expect("a change is told");
+
+        let listens = "SELECT COUNT(*) FROM pg_stat_activity \
+            WHERE application_name = current_schema() AND query = 'LISTEN \"toolgate_changes\"' AND pid <> pg_backend_pid()";
+        let mut connection = PgConnection::connect(&home.url).await.unwrap();
+        let mut count = async || sqlx::query_scalar::<_, i64>(listens).fetch_one(&mut connection).await.unwrap();
+        let before = count().await;
+        let mut changes = store.changed(1);
+        let listening = async { while count().await == before {} };
+        tokio::select! {
+            revision = changes.next() => panic!("nothing changed, and {revision} was told"),
+            found = timeout(Duration::from_secs(20), listening) => found.expect("somebody listens"),
+        }
+    })
+    .await;
 }
 
 async fn next(changes: &mut Changes) -> i64 {

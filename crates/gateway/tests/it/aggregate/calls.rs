@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testkit::{HttpClient, McpClient, Recorder};
 
 use super::stack::{Fake, legacy, modern, plan, said, url};
-use crate::gate::{Gate, OPEN, Plan, called, methods, modern_call, modern_headers};
+use crate::gate::{Gate, OPEN, Plan, called, methods, modern_call, modern_headers, unnumbered};
 
 const CAREFUL: &str = r#"{ "version": "1", "tools": { "link": {}, "limited": { "rate_limit": "1/hour" }, "no": "deny", "secret": "hide" },
     "resources": { "docs://a": {} }, "prompts": { "greet": {} } }"#;
@@ -70,7 +70,7 @@ async fn denials_are_those_of_the_servers_own_mount() {
         [McpClient::modern(HttpClient::new(gate.url("a"))), McpClient::legacy(HttpClient::new(gate.url("a"))).await];
     for (client, own) in clients(&gate).await.into_iter().zip(own) {
         let (ours, theirs) = (client.call("a__no", json!({})).await, own.call("no", json!({})).await);
-        assert_eq!(ours["result"], theirs["result"]);
+        assert_eq!(unnumbered(ours["result"].clone()), unnumbered(theirs["result"].clone()));
         assert!(ours.to_string().contains("`no` is denied"), "{ours}");
         for name in ["a__secret", "c__x", "t"] {
             let answer = client.call(name, json!({})).await;

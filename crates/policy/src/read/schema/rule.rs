@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::approval::APPROVAL;
-use super::super::rule::{ACTIONS, RULE};
+use super::super::rule::{ACTIONS, RULE, STORE_FAILURES};
 use super::{MODES, described, object, one_of, reference, string};
 use crate::source::Action;
 
@@ -37,6 +37,13 @@ fn member(key: &str) -> Value {
             let shadow = MODES.iter().filter(|(_, shadow)| *shadow).copied().collect::<Vec<_>>();
             let about = "The rule refuses nothing; what it would have refused is recorded.";
             described(one_of(&shadow, |_| about), "Whether the rule is only tried out.")
+        }
+        "on_store_failure" => {
+            let about = |passes| match passes {
+                false => "They are denied. Meant when absent.",
+                true => "They pass, uncounted, and on record as such.",
+            };
+            described(one_of(&STORE_FAILURES, about), "What becomes of calls while the store of the rule's limits does not answer.")
         }
         "rate_limit" => json!({
             "description": "How often an agent may call: one rate, or a list of them.",

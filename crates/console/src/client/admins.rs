@@ -1,0 +1,41 @@
+//! Admins, and what lets them in.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Client, ClientError, Told, When};
+use crate::Role;
+use crate::reply::part;
+
+const COLUMNS: &[&str] = &["name", "role", "enabled", "created"];
+
+fn at(name: &str) -> String {
+    format!("/api/v1/admins/{}", part(name))
+}
+
+impl Client {
+    pub async fn admins(&self) -> Result<Told, ClientError> {
+        Ok(Told::table(COLUMNS, self.all("/api/v1/admins").await?))
+    }
+
+    /// An admin, and a link that lets them in once; with `token`, a token for programs instead.
+    pub async fn add_admin(&self, name: &str, role: Role, token: bool) -> Result<Told, ClientError> {
+        self.send(Method::PUT, &at(name), When::New, Some(&json!({ "role": role }))).await?;
+        let (what, post) = if token { ("tokens", json!({ "label": "first" })) } else { ("links", json!({})) };
+        let made = self.send(Method::POST, &format!("{}/{what}", at(name)), When::Always, Some(&post)).await?.body;
+        let text = |member: &str| made.get(member).and_then(Value::as_str).unwrap_or_default();
+        let said = match token {
+            true => format!("a token of `{name}`; this is the only time it is shown:\n{}", text("token")),
+            false => {
+                let link = self.base.join(text("path")).map(String::from).unwrap_or_default();
+                format!("a link that lets `{name}` in once, until {}:\n{link}", text("expires"))
+            }
+        };
+        Ok(Told::line(said, made))
+    }
+
+    pub async fn remove_admin(&self, name: &str) -> Result<Told, ClientError> {
+        self.remove(&at(name)).await?;
+        Ok(Told::line(format!("the admin `{name}` is removed"), json!({ "removed": name })))
+    }
+}

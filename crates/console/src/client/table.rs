@@ -1,0 +1,103 @@
+//! What a command has to say: as a table for people, or as JSON for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// What there is to say.
+#[derive(Debug)]
+pub struct Told {
+    columns: &'static [&'static str],
+    rows: Vec<Vec<String>>,
+    /// Said after the table.
+    after: String,
+    json: Value,
+}
+
+impl Told {
+    /// A table of objects: each column is a member.
+    pub(super) fn table(columns: &'static [&'static str], items: Vec<Value>) -> Self {
+        let row = |item: &Value| columns.iter().map(|column| cell(item.get(*column))).collect();
+        Self { columns, rows: items.iter().map(row).collect(), after: String::new(), json: Value::Array(items) }
+    }
+
+    pub(super) fn line(text: impl Into<String>, json: Value) -> Self {
+        Self { columns: &[], rows: Vec::new(), after: text.into(), json }
+    }
+
+    pub(super) fn after(self, text: impl Into<String>, json: Value) -> Self {
+        Self { after: text.into(), json, ..self }
+    }
+
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let width = |column: usize, name: &str| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            cells.chain([name.len()]).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = self.columns.iter().enumerate().map(|(n, name)| width(n, name)).collect();
+        let mut text = String::new();
+        let head: Vec<String> = self.columns.iter().map(|name| name.to_uppercase()).collect();
+        let head = (!self.columns.is_empty()).then_some(&head);
+        for row in head.into_iter().chain(&self.rows) {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                // Writing to a `String` cannot fail.
+                _ = write!(line, "{cell:<width$}  ");
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        if !self.after.is_empty() {
+            text.push_str(&self.after);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Text of others may not move the cursor.
+fn cell(value: Option<&Value>) -> String {
+    let text = match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(true)) => "yes".to_owned(),
+        Some(Value::Bool(false)) => "no".to_owned(),
+        Some(Value::Object(members)) => match (members.get("by"), members.get("path")) {
+            (Some(_), Some(Value::String(path))) => path.clone(),
+            (Some(Value::String(by)), None) => by.clone(),
+            _ => members.iter().map(|(key, value)| format!("{key}={}", cell(Some(value)))).collect::<Vec<_>>().join(","),
+        },
+        Some(Value::Array(items)) => items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(","),
+        Some(Value::Number(number)) => number.to_string(),
+    };
+    text.chars().flat_map(|c| c.is_control().then(|| c.escape_default()).map_or_else(|| vec![c], Iterator::collect)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Told;
+
+    #[test]
+    fn columns_stand_under_their_names() {
+        let told = Told::table(
+            &["id", "enabled", "managed"],
+            vec![
+                json!({ "id": "a", "enabled": true, "managed": { "by": "api" } }),
+                json!({ "id": "longer\u{1b}[2J", "enabled": false, "managed": { "by": "file", "path": "/etc/t.toml" } }),
+            ],
+        );
+        assert_eq!(
+            told.text(),
+            "ID                ENABLED  MANAGED\na                 yes      api\nlonger\\u{1b}[2J  no       /etc/t.toml\n"
+                .replace("ID                ", "ID               ")
+                .replace("a                 ", "a                ")
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! The API from the other side, as commands use it.
+
+use console::client::{Client, ClientError, NewAgent, login};
+use serde_json::json;
+
+use crate::stack::{STRICT, Stack};
+
+async fn client() -> (Stack, Client) {
+    let stack = Stack::start().await;
+    let client = Client::new(&format!("http://{}", stack.admin), &stack.root).unwrap();
+    (stack, client)
+}
+
+#[tokio::test]
+async fn an_agent_from_its_beginning_to_its_end() {
+    let (_stack, client) = client().await;
+    let new = NewAgent { id: "a".into(), labels: [("team".into(), "x".into())].into(), ..NewAgent::default() };
+    let told = client.add_agent(&new).await.unwrap();
+    assert!(told.text().lines().last().unwrap().starts_with("tg_"), "{}", told.text());
+    assert!(client.agents().await.unwrap().text().contains("team=x"));
+    client.rotate("a", None, "1h").await.unwrap();
+    assert_eq!(client.agent("a").await.unwrap().json()["tokens"].as_array().unwrap().len(), 2);
+    assert_eq!(client.revoke("a", None).await.unwrap().json().as_array().unwrap().len(), 2);
+    client.remove_agent("a").await.unwrap();
+    let gone = client.agent("a").await.unwrap_err();
+    assert!(gone.is_refusal(), "{gone}");
+}
+
+#[tokio::test]
+async fn policies_and_servers() {
+    let (_stack, client) = client().await;
+    let bad = client.put_policy("p", "{ \"version\": \"1\",\n \"tool\": {} }", None, "").await.unwrap_err();
+    assert!(bad.to_string().contains("\n  2:"), "{bad}");
+    client.put_policy("p", STRICT, None, "why").await.unwrap();
+    client.put_policy("p", r#"{ "version": "1" }"#, None, "").await.unwrap();
+    assert_eq!(client.activate("p", 1).await.unwrap().json()[0]["active"], 1);
+    assert!(!client.diff_policy("p", 1, 2).await.unwrap().text().is_empty());
+    assert_eq!(client.policy("p", Some(1)).await.unwrap().text(), format!("{STRICT}\n"));
+    client.add_server("s", &json!({ "url": "http://127.0.0.1:1/mcp" }), Some("p")).await.unwrap();
+    assert!(client.servers().await.unwrap().text().contains("s "));
+    client.server("s").await.unwrap();
+    client.remove_server("s").await.unwrap();
+    client.remove_policy("p").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_link_becomes_a_token_once() {
+    let stack = Stack::without_admins("").await;
+    let link = format!("http://{}{}", stack.admin, stack.console.first_login().await.unwrap().unwrap());
+    let (name, token) = login(&link, "test").await.unwrap();
+    assert_eq!(name, "admin");
+    let client = Client::new(&format!("http://{}", stack.admin), &token).unwrap();
+    assert_eq!(client.admins().await.unwrap().json().as_array().unwrap().len(), 1);
+    assert!(login(&link, "test").await.unwrap_err().is_refusal());
+    let told = client.add_admin("bob", console::Role::Viewer, false).await.unwrap();
+    let (name, token) = login(told.text().lines().last().unwrap(), "test").await.unwrap();
+    assert_eq!(name, "bob", "{}", told.text());
+    assert!(token.starts_with("tga_"));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_so() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let token = format!("tga_{}", "x".repeat(43));
+    let client = Client::new(&format!("http://{closed}"), &token).unwrap();
+    let error = client.agents().await.unwrap_err();
+    assert!(error.to_string().contains("is `toolgate serve` running there?"), "{error}");
+    assert!(matches!(Client::new("http://gate.example", &token), Err(ClientError::Exposed(_))));
+    assert!(matches!(Client::new("https://gate.example", "tg_x"), Err(ClientError::Token)));
+}

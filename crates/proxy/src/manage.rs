@@ -1,0 +1,196 @@
+//! `toolgate agents|servers|policies|admins`: says to a running gateway what was asked, and shows the answer.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use console::client::{self, Client, ClientError, NewAgent, Told};
+use gateway::config::{Config, ConfigFile, Layers};
+use serde_json::{Value, json};
+
+use crate::cli::manage::{
+    AddAgent, Admins, AdminsCommand, Agents, AgentsCommand, AgentsCommandOfGateway, At, Policies, PoliciesCommand, Role, Servers,
+    ServersCommand,
+};
+use crate::cli::Format;
+use crate::exit;
+
+/// Bytes of a document that is read from a file or stdin.
+const MAX_DOCUMENT: u64 = 1 << 20;
+
+pub(crate) fn agents(args: &Agents) -> anyhow::Result<ExitCode> {
+    let command = match &args.command {
+        AgentsCommand::NewToken(new) => return crate::agents::new_token(new, args.at.format),
+        AgentsCommand::Running(command) => command,
+    };
+    run(&args.at, async |client| match command {
+        AgentsCommandOfGateway::Add(add) => client.add_agent(&new_agent(add)).await,
+        AgentsCommandOfGateway::List => client.agents().await,
+        AgentsCommandOfGateway::Show { id } => client.agent(id).await,
+        AgentsCommandOfGateway::Rotate { id, token, overlap } => client.rotate(id, token.as_deref(), overlap).await,
+        AgentsCommandOfGateway::Revoke { id, token } => client.revoke(id, token.as_deref()).await,
+        AgentsCommandOfGateway::Remove { id } => client.remove_agent(id).await,
+    })
+}
+
+fn new_agent(add: &AddAgent) -> NewAgent {
+    NewAgent {
+        id: add.id.clone(),
+        labels: add.label.iter().cloned().collect(),
+        servers: (!add.all_servers).then(|| add.server.iter().cloned().collect()),
+        policies: add.policy.iter().cloned().collect(),
+        expires_in: add.expires_in.clone(),
+    }
+}
+
+pub(crate) fn servers(args: &Servers) -> anyhow::Result<ExitCode> {
+    let document = match &args.command {
+        ServersCommand::Add { server_url: Some(url), .. } => json!({ "url": url }),
+        ServersCommand::Add { document: Some(document), .. } => {
+            let text = if document == "-" { text(Path::new("-"))? } else { document.clone() };
+            serde_json::from_str(&text).context("--document is not JSON")?
+        }
+        ServersCommand::Add { .. } | ServersCommand::List | ServersCommand::Show { .. } | ServersCommand::Remove { .. } => {
+            Value::Null
+        }
+    };
+    run(&args.at, async |client| match &args.command {
+        ServersCommand::List => client.servers().await,
+        ServersCommand::Show { id } => client.server(id).await,
+        ServersCommand::Add { id, policy, .. } => client.add_server(id, &document, policy.as_deref()).await,
+        ServersCommand::Remove { id } => client.remove_server(id).await,
+    })
+}
+
+pub(crate) fn policies(args: &Policies) -> anyhow::Result<ExitCode> {
+    let (document, with) = match &args.command {
+        PoliciesCommand::Put { file, catalogue, .. } => {
+            (text(file)?, catalogue.as_deref().map(text).transpose()?)
+        }
+        PoliciesCommand::List
+        | PoliciesCommand::Show { .. }
+        | PoliciesCommand::Activate { .. }
+        | PoliciesCommand::Diff { .. }
+        | PoliciesCommand::Remove { .. } => (String::new(), None),
+    };
+    run(&args.at, async |client| match &args.command {
+        PoliciesCommand::List => client.policies().await,
+        PoliciesCommand::Show { name, number } => client.policy(name, *number).await,
+        PoliciesCommand::Put { name, note, .. } => client.put_policy(name, &document, with.as_deref(), note).await,
+        PoliciesCommand::Activate { name, number } => client.activate(name, *number).await,
+        PoliciesCommand::Diff { name, from, to } => client.diff_policy(name, *from, *to).await,
+        PoliciesCommand::Remove { name } => client.remove_policy(name).await,
+    })
+}
+
+pub(crate) fn admins(args: &Admins) -> anyhow::Result<ExitCode> {
+    if let AdminsCommand::Login { link } = &args.command {
+        return login(&args.at, link);
+    }
+    run(&args.at, async |client| match &args.command {
+        AdminsCommand::List | AdminsCommand::Login { .. } => client.admins().await,
+        AdminsCommand::Add { name, role, token } => client.add_admin(name, (*role).into(), *token).await,
+        AdminsCommand::Remove { name } => client.remove_admin(name).await,
+    })
+}
+
+/// The token alone goes to stdout, to be kept in a file; what it is goes to stderr.
+fn login(at: &At, link: &str) -> anyhow::Result<ExitCode> {
+    match runtime()?.block_on(client::login(link, "toolgate admins login")) {
+        Ok((name, token)) => {
+            let mut out = io::stdout().lock();
+            let wrote = match at.format {
+                Format::Human => {
+                    eprintln!("signed in as `{name}`; keep this token as TOOLGATE_ADMIN_TOKEN, it is not shown again:");
+                    writeln!(out, "{token}")
+                }
+                Format::Json => writeln!(out, "{}", json!({ "name": name, "token": token })),
+            };
+            wrote.context("cannot write to stdout")?;
+            Ok(exit::OK.into())
+        }
+        Err(error) => Ok(complain(error)),
+    }
+}
+
+impl From<Role> for console::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Viewer => Self::Viewer,
+            Role::Approver => Self::Approver,
+            Role::PolicyManager => Self::PolicyManager,
+            Role::Admin => Self::Admin,
+        }
+    }
+}
+
+fn run(at: &At, ask: impl AsyncFnOnce(&Client) -> Result<Told, ClientError>) -> anyhow::Result<ExitCode> {
+    let Some(token) = token(at)? else {
+        eprintln!("error: no admin's token: set TOOLGATE_ADMIN_TOKEN, or name a file by --token-file; `toolgate admins login LINK` makes the first one");
+        return Ok(exit::USAGE.into());
+    };
+    let client = match Client::new(&url(at)?, token.trim()) {
+        Ok(client) => client,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Ok(exit::USAGE.into());
+        }
+    };
+    match runtime()?.block_on(ask(&client)) {
+        Ok(told) => {
+            let shown = match at.format {
+                Format::Human => told.text(),
+                Format::Json => format!("{:#}\n", told.json()),
+            };
+            io::stdout().write_all(shown.as_bytes()).context("cannot write to stdout")?;
+            Ok(exit::OK.into())
+        }
+        Err(error) => Ok(complain(error)),
+    }
+}
+
+fn complain(error: ClientError) -> ExitCode {
+    let refused = error.is_refusal();
+    eprintln!("error: {:#}", anyhow::Error::from(error));
+    if refused { exit::FINDINGS.into() } else { exit::RUNTIME.into() }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Never an argument: others can read those.
+fn token(at: &At) -> anyhow::Result<Option<String>> {
+    match (std::env::var("TOOLGATE_ADMIN_TOKEN"), &at.token_file) {
+        (_, Some(file)) => text(file).map(Some),
+        (Ok(token), None) => Ok(Some(token)),
+        (Err(std::env::VarError::NotPresent), None) => Ok(None),
+        (Err(error @ std::env::VarError::NotUnicode(_)), None) => Err(error).context("TOOLGATE_ADMIN_TOKEN cannot be read"),
+    }
+}
+
+fn url(at: &At) -> anyhow::Result<String> {
+    if let Some(url) = &at.url {
+        return Ok(url.clone());
+    }
+    let file = match &at.config {
+        Some(path) => ConfigFile::Required(path.clone()),
+        None => ConfigFile::IfPresent("toolgate.toml".into()),
+    };
+    let layers = Layers { file, env: std::env::vars_os().collect(), flags: Vec::new() };
+    let config = Config::load(&layers).context("the configuration cannot be read: say --url")?;
+    anyhow::ensure!(config.listen.admin.port() != 0, "`listen.admin` has no fixed port: say --url");
+    Ok(format!("http://{}", config.listen.admin))
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin().take(MAX_DOCUMENT).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(MAX_DOCUMENT).read_to_string(&mut text))
+    };
+    read.with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(text)
+}
