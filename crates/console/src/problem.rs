@@ -104,7 +104,7 @@ impl Code {
             }
             Self::TooManyFailures => ("too_many_failures", S::TOO_MANY_REQUESTS, "too many failed attempts"),
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "this is a defect; the log says more"),
-            Self::NotAvailable => ("not_available", S::SERVICE_UNAVAILABLE, "this gateway keeps none of that"),
+            Self::NotAvailable => ("not_available", S::CONFLICT, "this gateway keeps none of that"),
             Self::AuditUnavailable => {
                 ("audit_unavailable", S::SERVICE_UNAVAILABLE, "it cannot be recorded, so it was not done")
             }

@@ -240,7 +240,8 @@ impl Pipeline {
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
         let server = usable(registry, server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
-        let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone(), bytes: 0 };
+        let entry =
+            Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone(), bytes: 0 };
         match *verb {
             Verb::POST => {
                 head::media(&entry.headers)?;
@@ -430,11 +431,13 @@ impl Pipeline {
             subject: asked.name(),
             policy: &bound.hash,
         };
+        let record = asked.subject().map(|subject| bound.policy.recorded(subject)).unwrap_or_default();
         let on_record = |refused: Refused| {
             about.refused(&refused);
             self.shared.events.refused(&about, &refused);
             let definition = self.definition(entry, lawful, asked);
-            self.shared.audit.refused(&about, &refused, definition.as_deref(), lawful.arguments);
+            let told = Told { to: &refused.to, definition: definition.as_deref(), record: &record };
+            self.shared.audit.refused(&about, &refused, told, lawful.arguments);
             refused.on_record()
         };
         let mut judged = self.judge(entry, lawful, bound, asked, upstream, to).await.map_err(on_record)?;
@@ -444,7 +447,7 @@ impl Pipeline {
         if judged.held.as_ref().is_some_and(Held::is_uncounted) {
             about.uncounted();
         }
-        let told = Told { to, definition: definition.as_deref() };
+        let told = Told { to, definition: definition.as_deref(), record: &record };
         let recorded = self.shared.audit.allowed(&about, told, &judged.cleared, charge, lawful.arguments).await;
         judged.recorded = recorded.map_err(|why| on_record(to.refuse(Refusal::NoRecord(why))))?;
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());

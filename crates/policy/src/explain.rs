@@ -215,7 +215,8 @@ impl Story<'_> {
             let most = format!("at most {} in {}", amount(limit.max), window(limit.window));
             let adds =
                 format!("this call adds {} to `{}` per {}", amount(owed.cost), counter.name, counter.per.as_str());
-            let open = if limit.passes_uncounted { "; it passes uncounted while the store does not answer" } else { "" };
+            let open =
+                if limit.passes_uncounted { "; it passes uncounted while the store does not answer" } else { "" };
             Step::leaf(limit.pointer.to_string(), format!("{most}; {adds}{open}"))
         };
         limits.map(told).collect()

@@ -40,7 +40,12 @@ impl Redis {
         // Redis takes no port 0: a free one may be taken by somebody else before it is there, and then there is another.
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let mut redis = Self { port, process: spawn(port, &folder, &options), folder: folder.clone(), options: options.clone() };
+            let mut redis = Self {
+                port,
+                process: spawn(port, &folder, &options),
+                folder: folder.clone(),
+                options: options.clone(),
+            };
             if redis.is_there().await {
                 return Some(redis);
             }

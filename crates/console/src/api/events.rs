@@ -36,7 +36,7 @@ pub(super) async fn events(here: State, caller: Caller) -> Result<Response, Prob
     let place = place.map_err(|_| Problem::new(Code::TooManyStreams, format!("{MAX_STREAMS} listen already")))?;
     let mut beat = interval(HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let ended = || Problem::new(Code::NotAvailable, "the gateway has ended");
+    let ended = || Problem::new(Code::Internal, "the gateway has ended");
     let ear = here.control.listen().ok_or_else(ended)?;
     let listening = Listening { here: here.0, caller, ear, beat, _place: place };
     // The first beat is at once: who hears it knows that nothing is missed from here on.

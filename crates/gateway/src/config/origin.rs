@@ -37,14 +37,6 @@ impl Origin {
         }
     }
 
-    /// For those who look for it: a file's path.
-    pub(super) fn place(&self) -> Box<str> {
-        match self {
-            Self::File(path) => path.display().to_string().into(),
-            Self::Default | Self::Env(_) | Self::Flag(_) | Self::Store => self.to_string().into(),
-        }
-    }
-
     /// Which layer this is; values of one layer cannot override each other.
     pub(super) fn layer(&self) -> u8 {
         match self {

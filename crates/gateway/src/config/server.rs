@@ -154,7 +154,7 @@ pub(super) fn read_all(settings: &mut Settings, layers: &Layers) -> BTreeMap<Ser
 }
 
 pub(super) fn read_one(name: &str, settings: &mut Settings, layers: &Layers, binds: &Binds) -> Option<Server> {
-    let place = settings.origin(&["servers", name]).place();
+    let place = settings.origin(&["servers", name]).to_string().into();
     let mut written = settings.written(&["servers", name]);
     if let Some(written) = written.as_object_mut() {
         written.remove("policy");

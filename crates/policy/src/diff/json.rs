@@ -27,7 +27,7 @@ impl Diff {
     /// patterns for all other names; `kind` is `tool`, `resource` or `prompt`. In `unknown`, NAMES is null where classes of names
     /// are missing. `arguments` is JSON as text, so that no number is rounded, and null for a call without any; a witness
     /// also has `agent`, `labels`, `server` and `time` where they matter. LIMIT is `{ "counter", "per", "max", "window", "algorithm",
-    /// "cost", "is_priced", "rule" }`, `max` and `cost` in millionths, `window` in seconds; APPROVAL is `{ "approvers", "quorum",
+    /// "passes_uncounted", "cost", "is_priced", "rule" }`, `max` and `cost` in millionths, `window` in seconds; APPROVAL is `{ "approvers", "quorum",
     /// "self_approval", "timeout", "hold" }`.
     pub fn to_json(&self) -> Value {
         json!({

@@ -30,6 +30,26 @@ fn a_cost_is_read_from_the_arguments_exactly() {
     check(spend, r#"{ "job": 5 }"#, limited);
 }
 
+/// Only where the rule itself says so does a limit let calls pass that cannot be counted.
+#[test]
+fn a_limit_fails_closed_unless_its_own_rule_says_otherwise() {
+    let policy = parse(
+        r#"{ "version": "1", "tools": {
+            "a": { "rate_limit": "1/minute", "on_store_failure": "allow" },
+            "b": { "rate_limit": "1/minute", "on_store_failure": "deny" },
+            "c": { "limits": [{ "max": 1, "window": "1m", "counter": "x" }], "on_store_failure": "allow" },
+            "d": { "limits": [{ "max": 2, "window": "1m", "counter": "x" }] } } }"#,
+    );
+    let limits = policy.counters().iter().flat_map(|counter| &counter.limits);
+    let open: Vec<_> = limits.filter(|limit| limit.passes_uncounted).map(|limit| limit.pointer.as_str()).collect();
+    assert_eq!(open, ["/tools/a/rate_limit", "/tools/c/limits/0"]);
+    let printed = policy::native(
+        "p.json",
+        r#"{ "version": "1", "tools": { "a": { "rate_limit": "1/minute", "on_store_failure": "allow" } } }"#,
+    );
+    assert!(printed.unwrap().contains(r#""on_store_failure": "allow""#));
+}
+
 #[test]
 fn a_cost_may_be_a_constant() {
     check(r#"{ "counter": "c", "max": 50, "window": "1d", "cost": 5 }"#, "{}", "c per agent +5000000");

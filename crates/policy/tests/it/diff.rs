@@ -343,6 +343,8 @@ fn limits() {
         &t(r#"{ "max": 5, "window": "1m", "per": "gateway" }"#),
         &[&format!("- tool `t`: {shown} -> at most 5 in 60s per gateway on /tools/t")],
     );
+    let open = r#""tools": { "t": { "rate_limit": "5/minute", "on_store_failure": "allow" } }"#;
+    check(&t(five), open, &[&format!("+ tool `t`: {shown} -> {shown}, uncounted while the store does not answer")]);
     check(
         &t(five),
         &t(r#"{ "max": 5, "window": "1m", "algorithm": "smooth" }"#),

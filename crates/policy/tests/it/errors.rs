@@ -328,6 +328,10 @@ fn warns(members: &str, expected: &[&str]) {
 fn warnings() {
     warns(r#""tools": { "list_*": { "except": ["list_x"], "rate_limit": "1/minute" } }"#, &[]);
     warns(r#""hide": ["a"]"#, &["hides_only \"a\""]);
+    let open = r#""tools": { "a": { "rate_limit": "1/minute", "on_store_failure": "allow" } }"#;
+    warns(open, &["passes_uncounted \"allow\""]);
+    warns(r#""tools": { "a": { "on_store_failure": "allow" } }"#, &["passes_uncounted \"allow\""]);
+    warns(r#""tools": { "a": { "rate_limit": "1/minute", "on_store_failure": "deny" } }"#, &[]);
     warns(r#""hide": ["a"], "default": "allow""#, &[]);
     warns(r#""hide": ["a"], "tools": { "b": {} }"#, &[]);
     warns(r#""hide": ["a*"], "tools": { "b": {}, "ab": {} }"#, &["never_applies \"ab\""]);
@@ -366,4 +370,19 @@ fn a_time_zone_that_is_not_there_may_be_another() {
     check("America/New York", "did you mean `America/New_York`?");
     check("Mars/Olympus_Mons", "write a name of the IANA time zone database, such as Europe/Zurich");
     check(&"Europe/Zurich".repeat(10_000), "write a name of the IANA time zone database, such as Europe/Zurich");
+}
+
+#[test]
+fn recorded_values() {
+    let in_rule = |record: &str, expected: &[&str]| {
+        in_policy(&format!(r#""tools": {{ "t": {{ "record": {record} }} }}"#), expected);
+    };
+    in_rule(r#"[]"#, &[]);
+    in_rule(r#"["args.a", "args.a.b", "args[\"odd.key\"]"]"#, &[]);
+    in_rule(r#""args.a""#, &["wrong_type \"args.a\""]);
+    in_rule("[1]", &["wrong_type 1"]);
+    in_rule(
+        r#"["args", "args.a[*]", "agent.id", "a"]"#,
+        &["bad_path \"args\"", "bad_path \"args.a[*]\"", "bad_path \"agent.id\"", "bad_path \"a\""],
+    );
 }

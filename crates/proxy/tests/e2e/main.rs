@@ -14,6 +14,7 @@ mod finetuning;
 mod limits;
 mod migrate;
 mod pages;
+mod manage;
 mod program;
 mod secrets;
 mod serve;

@@ -49,6 +49,13 @@ impl Gateway {
         Self { child, stdout, log, data, admin }
     }
 
+    /// The next line on stdout.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
     /// The next lines on stdout, up to one that is empty.
     pub(crate) fn paragraph(&mut self) -> String {
         let mut lines = self.stdout.by_ref().lines().map(Result::unwrap);

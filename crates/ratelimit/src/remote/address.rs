@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn what_is_no_store_is_refused() {
-        for url in ["", "memory", "http://a", "redis://", "rediss://a#insecure", "redis://a/b", "redis://a?protocol=resp3"] {
+        for url in
+            ["", "memory", "http://a", "redis://", "rediss://a#insecure", "redis://a/b", "redis://a?protocol=resp3"]
+        {
             assert_eq!(url.parse::<Address>(), Err(InvalidAddress), "{url}");
         }
         for prefix in ["", "a{b", "a:b", "ä", &"a".repeat(65)] {

@@ -64,7 +64,8 @@ impl Remote {
         let is_bounded = says("maxmemory").is_some_and(|most| most.trim() != "0");
         match says("maxmemory_policy").map(str::trim) {
             Some(policy) if is_bounded && policy != "noeviction" => {
-                Err(format!("it throws keys away when it is full: `maxmemory-policy` is `{policy}`, not `noeviction`").into())
+                Err(format!("it throws keys away when it is full: `maxmemory-policy` is `{policy}`, not `noeviction`")
+                    .into())
             }
             Some(_) | None => Ok(()),
         }

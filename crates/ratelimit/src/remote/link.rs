@@ -58,6 +58,9 @@ impl Remote {
 
     /// The connection, at once; only the very first one is waited for.
     pub(super) async fn up(&self) -> Result<Up, Refused> {
+        if let Link::Up(up) = &*self.link.borrow() {
+            return Ok(up.clone());
+        }
         let mut link = self.link.subscribe();
         loop {
             match &*link.borrow_and_update() {
@@ -107,8 +110,7 @@ impl Remote {
             command
         };
         let mut connection = connection.clone();
-        let by_hash: Result<Vec<i64>, _> =
-            command("EVALSHA", &self.hash).query_async(&mut connection).await;
+        let by_hash: Result<Vec<i64>, _> = command("EVALSHA", &self.hash).query_async(&mut connection).await;
         let numbers = match by_hash {
             Err(error) if error.kind() == ServerErrorKind::NoScript.into() => {
                 command("EVAL", &self.script).query_async(&mut connection).await?

@@ -88,9 +88,8 @@ impl Pending {
 
     /// What is held for so long that it must be counted anew.
     pub(super) fn stale(&self, now: Duration, most: usize) -> Vec<(u64, Grant)> {
-        let is_stale = |grant: &Grant| {
-            grant.fate == Fate::Held && now.saturating_sub(grant.since) >= grant.call.refresh()
-        };
+        let is_stale =
+            |grant: &Grant| grant.fate == Fate::Held && now.saturating_sub(grant.since) >= grant.call.refresh();
         let stale = self.grants.iter().filter(|(_, grant)| is_stale(grant));
         stale.map(|(ticket, grant)| (*ticket, grant.clone())).take(most).collect()
     }

@@ -16,12 +16,18 @@ pub(super) struct Epoch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     /// `nows`: when each key counted it.
-    Granted { epoch: Epoch, nows: SmallVec<[u64; 2]>, remaining: SmallVec<[Option<Remaining>; 2]> },
+    Granted {
+        epoch: Epoch,
+        nows: SmallVec<[u64; 2]>,
+        remaining: SmallVec<[Option<Remaining>; 2]>,
+    },
     Limited(Limited),
     /// Nothing was counted, for nobody can be waiting.
     Late,
     /// It was a probe; the server's clock.
-    Done { clock: u64 },
+    Done {
+        clock: u64,
+    },
 }
 
 /// None where it is no answer of the script.

@@ -43,7 +43,11 @@ impl Counts {
         let ours = clock.clone();
         let remote = Arc::new(Remote::by_clocks(settings, &lua, move || ours.now()).unwrap());
         let connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
-        let mut counts = Self { clock, behind: Duration::ZERO, place: Place::Redis { remote: Arc::clone(&remote), connection, key } };
+        let mut counts = Self {
+            clock,
+            behind: Duration::ZERO,
+            place: Place::Redis { remote: Arc::clone(&remote), connection, key },
+        };
         counts.show_time().await;
         tokio::spawn(async move { remote.keep().await });
         counts.settle().await;
@@ -113,7 +117,9 @@ impl Counts {
     pub(super) fn stay(&self, window: Duration) -> Duration {
         match self.place {
             Place::Memory(_) => window,
-            Place::Redis { .. } => window + Duration::from_micros(u64::try_from(window.as_micros().div_ceil(128)).unwrap()),
+            Place::Redis { .. } => {
+                window + Duration::from_micros(u64::try_from(window.as_micros().div_ceil(128)).unwrap())
+            }
         }
     }
 }

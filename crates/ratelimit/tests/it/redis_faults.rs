@@ -167,7 +167,9 @@ async fn a_store_that_stops_is_refused_soon_and_heals_soon() {
     redis.thaw();
     let healed = recovery(&node, &meter).await;
     assert!(healed < RECOVERY, "{healed:?}");
-    eprintln!("SIGSTOP: refused within {first:?} (p99), {first_max:?} (most); then {then:?} (p99); healed after {healed:?}");
+    eprintln!(
+        "SIGSTOP: refused within {first:?} (p99), {first_max:?} (most); then {then:?} (p99); healed after {healed:?}"
+    );
     // What was asked while it stood still was not counted when it went on, except what it took within twice the deadline.
     let left = node.reserve(&[demand("a", &meter, 0)]).await.unwrap().remaining(0).unwrap().units;
     assert_eq!(left, 10_000 - 2);
@@ -184,7 +186,9 @@ async fn a_store_that_is_killed_is_refused_at_once_and_heals_soon() {
     assert!(p99 < SOON, "{p99:?} {most:?}");
     redis.restart().await;
     let healed = recovery(&node, &meter).await;
-    eprintln!("kill: refused within {p99:?} (p99), {most:?} (most); healed after {healed:?}, of which a window of 1 s for what was lost");
+    eprintln!(
+        "kill: refused within {p99:?} (p99), {most:?} (most); healed after {healed:?}, of which a window of 1 s for what was lost"
+    );
     assert!(healed < RECOVERY, "{healed:?}");
 }
 
@@ -209,7 +213,11 @@ async fn a_store_that_takes_no_writes_is_no_store() {
     let faults: [(&[&str], &[&str], &str); 3] = [
         (&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"], "read"),
         (&["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"], "OOM"),
-        (&["CONFIG", "SET", "min-replicas-to-write", "1"], &["CONFIG", "SET", "min-replicas-to-write", "0"], "NOREPLICAS"),
+        (
+            &["CONFIG", "SET", "min-replicas-to-write", "1"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+            "NOREPLICAS",
+        ),
     ];
     for (fault, cure, says) in faults {
         redis.ask(fault).await;
@@ -226,7 +234,9 @@ async fn a_store_that_takes_no_writes_is_no_store() {
 
 #[tokio::test]
 async fn a_store_that_evicts_keys_is_not_used() {
-    let Some(redis) = Redis::start("redis_faults: eviction", &["--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"]).await else {
+    let Some(redis) =
+        Redis::start("redis_faults: eviction", &["--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"]).await
+    else {
         return;
     };
     let remote = Arc::new(Remote::new(settings(&redis)).unwrap());
@@ -311,7 +321,10 @@ async fn exactly_the_limit_passes_through_four_clients() {
         for task in tasks {
             passed += task.await.unwrap();
         }
-        eprintln!("{attempts} attempts at a limit of {limit}: {:.0} a second", attempts as f64 / began.elapsed().as_secs_f64());
+        eprintln!(
+            "{attempts} attempts at a limit of {limit}: {:.0} a second",
+            attempts as f64 / began.elapsed().as_secs_f64()
+        );
         assert_eq!(passed, limit);
     }
 }

@@ -98,7 +98,8 @@ async fn a_bad_agent_keeps_all_of_it_out() {
     let why = managed.refused().await;
     assert!(why.contains("agent `anonymous@x` is not an agent id"), "{why}");
     assert!(managed.control.servers().iter().any(|server| server.id == "x"));
-    assert!(managed.control.check_agent("anonymous@x", &agent(None, &[])).is_err());
+    let checked = managed.control.check_agent("bob", &agent(None, &[("x", "missing")]));
+    assert!(checked.unwrap_err().why.contains("names the policy `missing`"));
     assert!(managed.control.check_agent("bob", &agent(None, &[("x", "p")])).is_ok());
 }
 

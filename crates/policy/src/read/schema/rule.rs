@@ -43,7 +43,10 @@ fn member(key: &str) -> Value {
                 false => "They are denied. Meant when absent.",
                 true => "They pass, uncounted, and on record as such.",
             };
-            described(one_of(&STORE_FAILURES, about), "What becomes of calls while the store of the rule's limits does not answer.")
+            described(
+                one_of(&STORE_FAILURES, about),
+                "What becomes of calls while the store of the rule's limits does not answer.",
+            )
         }
         "rate_limit" => json!({
             "description": "How often an agent may call: one rate, or a list of them.",
@@ -53,6 +56,10 @@ fn member(key: &str) -> Value {
         "limits" => json!({
             "description": "How much may be called or spent. All limits of a call are reserved together, or none is.",
             "type": "array", "items": reference("limit"),
+        }),
+        "record" => json!({
+            "description": "Arguments whose values the audit journal tells, cut short; what is named like a secret is not.",
+            "type": "array", "items": { "type": "string" }, "examples": [["args.model", "args.to.name"]],
         }),
         "rules" => json!({
             "description": "Steps as YAML proxies write them; each becomes conditions and limits of this language.",

@@ -58,10 +58,13 @@ impl World {
     async fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Reserve(asked) => {
-                let call: Vec<_> = asked.iter().map(|(key, cost)| demand(KEYS[*key], &self.meters[*key], *cost)).collect();
+                let call: Vec<_> =
+                    asked.iter().map(|(key, cost)| demand(KEYS[*key], &self.meters[*key], *cost)).collect();
                 match self.counts.reserve(&call).await {
                     Ok(ticket) => self.held.push((ticket, asked, self.now)),
-                    Err(_) => prop_assert!(self.jumped || self.has_no_room(&asked), "refused {asked:?} at {:?}", self.now),
+                    Err(_) => {
+                        prop_assert!(self.jumped || self.has_no_room(&asked), "refused {asked:?} at {:?}", self.now)
+                    }
                 }
             }
             Step::Spend(index) if index < self.held.len() => {
@@ -90,7 +93,9 @@ impl World {
     /// Whether a quota could be used up, at the strictest that may be: everything stays a 128th and a bit longer.
     fn has_no_room(&self, asked: &[(usize, u64)]) -> bool {
         KEYS.iter().enumerate().any(|(key, _)| {
-            let of = |asked: &[(usize, u64)]| asked.iter().filter(|(other, _)| *other == key).map(|(_, cost)| cost).sum::<u64>();
+            let of = |asked: &[(usize, u64)]| {
+                asked.iter().filter(|(other, _)| *other == key).map(|(_, cost)| cost).sum::<u64>()
+            };
             self.meters[key].quotas().iter().any(|quota| {
                 let stays = quota.window() + quota.window() / 40;
                 let recent = self.left.iter().filter(|left| left.key == key && self.now - left.at < stays);

@@ -1,0 +1,89 @@
+//! The commands that manage a gateway that runs, from the first login on.
+
+use std::path::Path;
+
+use crate::program::{Gateway, run, toolgate};
+
+const CONFIG: &str =
+    "[auth]\nmode = \"tokens\"\n[servers.s]\nurl = \"http://127.0.0.1:9/mcp\"\npolicy = \"policy.json\"\n";
+const POLICY: &str = r#"{ "version": "1", "tools": { "a": {} } }"#;
+
+struct Managed {
+    folder: tempfile::TempDir,
+    gateway: Gateway,
+    token: String,
+}
+
+/// A gateway, and the token of its first admin.
+fn managed() -> Managed {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("toolgate.toml"), CONFIG).unwrap();
+    std::fs::write(folder.path().join("policy.json"), POLICY).unwrap();
+    let mut gateway = Gateway::start(folder.path(), &[]);
+    let line = gateway.line();
+    let link =
+        line.split_whitespace().find(|word| word.contains("/login#")).unwrap_or_else(|| panic!("{line}")).to_owned();
+    let (code, token, stderr) = run(&mut toolgate(folder.path(), &["admins", "login", &link]));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(!gateway.log().contains("tgl_"), "a login link is not for the log");
+    let (code, _, stderr) = run(&mut toolgate(folder.path(), &["admins", "login", &link]));
+    assert_eq!(code, 1, "a link is good once: {stderr}");
+    Managed { folder, gateway, token: token.trim().to_owned() }
+}
+
+impl Managed {
+    fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let url = format!("http://{}", self.gateway.admin);
+        let mut command = toolgate(self.folder.path(), &[args, &["--url", &url]].concat());
+        run(command.env("TOOLGATE_ADMIN_TOKEN", &self.token))
+    }
+
+    fn says(&self, args: &[&str]) -> String {
+        let (code, stdout, stderr) = self.run(args);
+        assert_eq!(code, 0, "{args:?}: {stderr}");
+        stdout
+    }
+}
+
+#[test]
+fn a_gateway_is_managed_by_commands() {
+    let managed = managed();
+    let added = managed.says(&["agents", "add", "bot", "--server", "s", "--label", "team=x"]);
+    assert!(added.lines().last().unwrap().starts_with("tg_"), "{added}");
+    assert!(managed.says(&["agents", "list"]).contains("bot"));
+    let (code, _, stderr) = managed.run(&["agents", "add", "bot", "--all-servers"]);
+    assert_eq!((code, stderr.contains("is there already")), (1, true), "{stderr}");
+    managed.says(&["agents", "rotate", "bot", "--overlap", "1m"]);
+    managed.says(&["agents", "revoke", "bot"]);
+    managed.says(&["agents", "remove", "bot"]);
+    let listed = managed.says(&["servers", "list", "--format", "json"]);
+    assert!(listed.contains("\"by\": \"file\""), "{listed}");
+    let (code, _, stderr) = managed.run(&["servers", "remove", "s"]);
+    assert_eq!((code, stderr.contains("toolgate.toml")), (1, true), "{stderr}");
+    managed.says(&["policies", "put", "p", "policy.json"]);
+    managed.says(&["servers", "add", "t", "http://127.0.0.1:9/mcp", "--policy", "p"]);
+    managed.says(&["servers", "show", "t"]);
+    std::fs::write(managed.folder.path().join("bad.json"), "{ \"version\": \"1\",\n  \"tool\": {} }").unwrap();
+    let (code, _, stderr) = managed.run(&["policies", "put", "p", "bad.json"]);
+    assert_eq!((code, stderr.contains("2:")), (1, true), "{stderr}");
+    assert!(managed.says(&["admins", "list"]).contains("admin"));
+}
+
+#[test]
+fn without_a_token_or_a_gateway_it_is_said_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let asked = |args: &[&str], token: Option<&str>| {
+        let mut command = toolgate(folder.path(), args);
+        command.envs(token.map(|token| ("TOOLGATE_ADMIN_TOKEN", token)));
+        run(&mut command)
+    };
+    let (code, _, stderr) = asked(&["agents", "list"], None);
+    assert_eq!((code, stderr.contains("TOOLGATE_ADMIN_TOKEN")), (2, true), "{stderr}");
+    let token = format!("tga_{}", "x".repeat(43));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, _, stderr) = asked(&["agents", "list", "--url", &format!("http://{closed}")], Some(&token));
+    assert_eq!((code, stderr.contains("is `toolgate serve` running there?")), (3, true), "{stderr}");
+    let (code, _, stderr) = asked(&["agents", "list", "--url", "http://gate.example"], Some(&token));
+    assert_eq!((code, stderr.contains("https only")), (2, true), "{stderr}");
+    assert!(!Path::new(&folder.path().join("data")).exists());
+}
