@@ -134,6 +134,8 @@ impl Pipeline {
         if let Some(reply) = self.metadata(&head) {
             return reply;
         }
+        // INVARIANT: one snapshot for the whole request, and taken first: what an agent lost since, it is not let in for
+        let registry = self.shared.registry.load();
         let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer).await {
             Ok(admitted) => admitted,
             Err(why) => return self.unauthorized(&head.uri, peer, why),
@@ -142,11 +144,11 @@ impl Pipeline {
         head.headers.remove(AUTHORIZATION);
         let known = Peer { agent, certificate: None };
         let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
-        let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known).await };
+        let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known, registry).await };
         let uri = head.uri.clone();
         let reply = tokio::select! {
             biased;
-            reply = self.admitted(head, body, &known) => reply,
+            reply = self.admitted(head, body, &known, registry) => reply,
             () = &mut no_longer => return self.unauthorized(&uri, peer, Unauthorized::Over),
         };
         match reply.body().is_lasting() {
@@ -192,14 +194,14 @@ impl Pipeline {
     }
 
     /// Answers one HTTP request of the peer's.
-    async fn admitted(&self, head: Parts, body: Incoming, peer: &Peer) -> Reply {
+    async fn admitted(&self, head: Parts, body: Incoming, peer: &Peer, registry: Arc<Registry>) -> Reply {
         if let Some(door) = head::sse(&head.method, &head.uri) {
             return self.sse(door, &head, body, peer).await;
         }
         let server = head::route(&head.uri);
         if head::is_aggregate(&head.uri) && self.shared.aggregate.settings.enabled {
             let answered = match self.shared.doors.check(&head.headers) {
-                Ok(()) => self.aggregate(&head.method, head.headers, body, peer).await,
+                Ok(()) => self.aggregate(&head.method, head.headers, body, (peer, registry)).await,
                 Err(why) => Err(why.into()),
             };
             return answered.unwrap_or_else(|refused| {
@@ -207,8 +209,6 @@ impl Pipeline {
                 refused.reply()
             });
         }
-        // INVARIANT: one snapshot for the whole request
-        let registry = self.shared.registry.load();
         match self.enter(&head.method, head.headers, (&registry, server), body, peer).await {
             Ok(reply) => reply,
             Err(refused) => {
