@@ -1,7 +1,7 @@
 //! The admin API from the other side, for the command line. What a person sees of it is made here; `proxy` only says what was asked.
 
-mod agents;
 mod admins;
+mod agents;
 mod policies;
 mod servers;
 mod table;
@@ -116,7 +116,13 @@ impl Client {
         self.send(Method::DELETE, path, When::Tag(&tag), None).await
     }
 
-    async fn send(&self, method: Method, path: &str, when: When<'_>, body: Option<&Value>) -> Result<Answer, ClientError> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        when: When<'_>,
+        body: Option<&Value>,
+    ) -> Result<Answer, ClientError> {
         let url = self.base.join(path).map_err(|_| ClientError::Address(path.to_owned()))?;
         let mut request = self.http.request(method, url.clone()).bearer_auth(&self.token);
         request = match when {
@@ -146,7 +152,10 @@ pub async fn login(link: &str, label: &str) -> Result<(String, String), ClientEr
     let text = |member: &str| told.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (name, csrf) = (text("name"), text("csrf"));
     let signed = |request: RequestBuilder| {
-        request.header("cookie", &cookie).header("x-csrf-token", &csrf).header("origin", base.origin().ascii_serialization())
+        request
+            .header("cookie", &cookie)
+            .header("x-csrf-token", &csrf)
+            .header("origin", base.origin().ascii_serialization())
     };
     let url = at("/api/v1/me/tokens")?;
     let made = answer(signed(http.post(url.clone()).json(&serde_json::json!({ "label": label }))), url).await;
@@ -175,7 +184,8 @@ fn address(url: &str) -> Result<Url, ClientError> {
 
 /// No proxy, since what is sent opens everything; and no other address than the one that was said.
 fn http(base: &Url) -> Result<reqwest::Client, ClientError> {
-    let built = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build();
+    let built =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build();
     built.map_err(|source| ClientError::Broken { url: base.clone(), source })
 }
 

@@ -194,7 +194,8 @@ impl Here {
         self.throttle.failed(peer.0, now);
         let problem = Problem::unauthenticated("that is not known here, or no longer");
         let address = peer.0.to_string();
-        let act = Act { peer: &address, action, outcome: "refused", code: Some(problem.code.as_str()), ..Act::default() };
+        let act =
+            Act { peer: &address, action, outcome: "refused", code: Some(problem.code.as_str()), ..Act::default() };
         match self.record(act).await {
             Ok(()) => problem,
             Err(unrecorded) => unrecorded,

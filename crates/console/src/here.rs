@@ -82,7 +82,9 @@ impl Here {
     /// No record, no change: what cannot be recorded is not done.
     pub(crate) async fn record(&self, act: Act<'_>) -> Result<(), Problem> {
         let recorded = self.control.record(act).await;
-        recorded.map_err(|error| Problem::new(Code::AuditUnavailable, format!("the audit journal cannot be written: {error}")))
+        recorded.map_err(|error| {
+            Problem::new(Code::AuditUnavailable, format!("the audit journal cannot be written: {error}"))
+        })
     }
 }
 
@@ -128,9 +130,8 @@ impl From<StoreError> for Problem {
                 Self::new(Code::StoreUnavailable, "whether a change was made is not known: look before you try again")
             }
             StoreError::Exists { .. } => Self::new(Code::Exists, error.to_string()),
-            StoreError::Stale { version } => {
-                Self::new(Code::Stale, "it was changed since: read it again").with("current", crate::etag::tag(*version))
-            }
+            StoreError::Stale { version } => Self::new(Code::Stale, "it was changed since: read it again")
+                .with("current", crate::etag::tag(*version)),
             StoreError::NotFound { .. } => Self::new(Code::NotFound, error.to_string()),
             StoreError::Invalid { what, why } => Self::invalid(what, why.clone()),
             StoreError::Full { .. } => Self::new(Code::Full, error.to_string()),

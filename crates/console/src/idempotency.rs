@@ -3,11 +3,11 @@
 //! Answers may hold a secret that is given out once. They are kept sealed, with a key made of what the caller has shown: whoever reads
 //! the store reads nothing, and the same caller gets the same answer.
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};

@@ -34,7 +34,8 @@ pub(crate) fn restore(document: &mut Value, there: Option<&Value>) -> Result<(),
         && url.contains(MASK)
     {
         let known = there.and_then(|there| there.get("url")?.as_str()).filter(|known| url_masked(known) == *url);
-        let none = || Problem::invalid("/document/url", "has a mask in it that is not that of the address that is there");
+        let none =
+            || Problem::invalid("/document/url", "has a mask in it that is not that of the address that is there");
         *url = known.ok_or_else(none)?.to_owned();
     }
     let there = there.filter(|there| TARGETS.iter().all(|target| there.get(*target) == document.get(*target)));
@@ -45,7 +46,12 @@ pub(crate) fn restore(document: &mut Value, there: Option<&Value>) -> Result<(),
                 continue;
             }
             let known = there.and_then(|there| there.get(table)?.get(name)).filter(|known| known.is_string());
-            let none = || Problem::invalid(&format!("/document/{table}/{name}"), "is masked, and for this address or command there is no value yet");
+            let none = || {
+                Problem::invalid(
+                    &format!("/document/{table}/{name}"),
+                    "is masked, and for this address or command there is no value yet",
+                )
+            };
             *value = known.ok_or_else(none)?.clone();
         }
     }

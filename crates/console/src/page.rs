@@ -46,7 +46,11 @@ impl Paging {
     }
 
     /// The page of `all`, which are in the order of their ids.
-    pub(crate) fn of<T>(&self, all: impl IntoIterator<Item = T>, id: impl Fn(&T) -> String) -> Result<Page<T>, Problem> {
+    pub(crate) fn of<T>(
+        &self,
+        all: impl IntoIterator<Item = T>,
+        id: impl Fn(&T) -> String,
+    ) -> Result<Page<T>, Problem> {
         let (limit, after) = (self.limit()?, self.after()?);
         let rest = all.into_iter().filter(|item| after.as_ref().is_none_or(|after| id(item) > *after));
         let mut items: Vec<T> = rest.take(limit + 1).collect();

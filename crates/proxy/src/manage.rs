@@ -9,11 +9,11 @@ use console::client::{self, Client, ClientError, NewAgent, Told};
 use gateway::config::{Config, ConfigFile, Layers};
 use serde_json::{Value, json};
 
-use crate::cli::manage::{
-    AddAgent, Admins, AdminsCommand, Agents, AgentsCommand, AgentsCommandOfGateway, At, Policies, PoliciesCommand, Role, Servers,
-    ServersCommand,
-};
 use crate::cli::Format;
+use crate::cli::manage::{
+    AddAgent, Admins, AdminsCommand, Agents, AgentsCommand, AgentsCommandOfGateway, At, Policies, PoliciesCommand,
+    Role, Servers, ServersCommand,
+};
 use crate::exit;
 
 /// Bytes of a document that is read from a file or stdin.
@@ -51,9 +51,10 @@ pub(crate) fn servers(args: &Servers) -> anyhow::Result<ExitCode> {
             let text = if document == "-" { text(Path::new("-"))? } else { document.clone() };
             serde_json::from_str(&text).context("--document is not JSON")?
         }
-        ServersCommand::Add { .. } | ServersCommand::List | ServersCommand::Show { .. } | ServersCommand::Remove { .. } => {
-            Value::Null
-        }
+        ServersCommand::Add { .. }
+        | ServersCommand::List
+        | ServersCommand::Show { .. }
+        | ServersCommand::Remove { .. } => Value::Null,
     };
     run(&args.at, async |client| match &args.command {
         ServersCommand::List => client.servers().await,
@@ -65,9 +66,7 @@ pub(crate) fn servers(args: &Servers) -> anyhow::Result<ExitCode> {
 
 pub(crate) fn policies(args: &Policies) -> anyhow::Result<ExitCode> {
     let (document, with) = match &args.command {
-        PoliciesCommand::Put { file, catalogue, .. } => {
-            (text(file)?, catalogue.as_deref().map(text).transpose()?)
-        }
+        PoliciesCommand::Put { file, catalogue, .. } => (text(file)?, catalogue.as_deref().map(text).transpose()?),
         PoliciesCommand::List
         | PoliciesCommand::Show { .. }
         | PoliciesCommand::Activate { .. }
@@ -127,7 +126,9 @@ impl From<Role> for console::Role {
 
 fn run(at: &At, ask: impl AsyncFnOnce(&Client) -> Result<Told, ClientError>) -> anyhow::Result<ExitCode> {
     let Some(token) = token(at)? else {
-        eprintln!("error: no admin's token: set TOOLGATE_ADMIN_TOKEN, or name a file by --token-file; `toolgate admins login LINK` makes the first one");
+        eprintln!(
+            "error: no admin's token: set TOOLGATE_ADMIN_TOKEN, or name a file by --token-file; `toolgate admins login LINK` makes the first one"
+        );
         return Ok(exit::USAGE.into());
     };
     let client = match Client::new(&url(at)?, token.trim()) {
@@ -166,7 +167,9 @@ fn token(at: &At) -> anyhow::Result<Option<String>> {
         (_, Some(file)) => text(file).map(Some),
         (Ok(token), None) => Ok(Some(token)),
         (Err(std::env::VarError::NotPresent), None) => Ok(None),
-        (Err(error @ std::env::VarError::NotUnicode(_)), None) => Err(error).context("TOOLGATE_ADMIN_TOKEN cannot be read"),
+        (Err(error @ std::env::VarError::NotUnicode(_)), None) => {
+            Err(error).context("TOOLGATE_ADMIN_TOKEN cannot be read")
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use console::{Console, Options};
-use gateway::{AdminService, Gateway};
 use gateway::config::{Config, ConfigFile, Layers};
+use gateway::{AdminService, Gateway};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{cli, default, exit, logging, tour};

@@ -112,7 +112,9 @@ async fn another(here: &Here, name: &str) -> Result<(), Problem> {
         match page.items.iter().find(able) {
             Some(_) => return Ok(()),
             None if page.next.is_some() => after = page.next,
-            None => return Err(Problem::new(Code::LastAdmin, format!("`{name}` is the last one with the role `admin`"))),
+            None => {
+                return Err(Problem::new(Code::LastAdmin, format!("`{name}` is the last one with the role `admin`")));
+            }
         }
     }
 }
@@ -227,7 +229,12 @@ pub(super) async fn create_own_token(
     give(&here, &caller, name, post).await
 }
 
-async fn give(here: &Here, caller: &Caller, name: String, post: AdminTokenPost) -> Result<Tagged<NewAdminToken>, Problem> {
+async fn give(
+    here: &Here,
+    caller: &Caller,
+    name: String,
+    post: AdminTokenPost,
+) -> Result<Tagged<NewAdminToken>, Problem> {
     let changing = here.changing().await;
     admin(here, &name).await?;
     let expires_ms = span::end("/expires_in", post.expires_in.as_deref(), here.now())?;

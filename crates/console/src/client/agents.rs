@@ -96,7 +96,10 @@ impl Client {
 
     pub async fn remove_agent(&self, id: &str) -> Result<Told, ClientError> {
         self.remove(&at(id)).await?;
-        Ok(Told::line(format!("the agent `{id}` is removed, and none of its tokens works any more"), json!({ "removed": id })))
+        Ok(Told::line(
+            format!("the agent `{id}` is removed, and none of its tokens works any more"),
+            json!({ "removed": id }),
+        ))
     }
 }
 
@@ -112,6 +115,11 @@ fn given(made: Value) -> Told {
         "" => String::new(),
         expires => format!(", good until {expires}"),
     };
-    let said = format!("token {} of `{}`{until}; this is the only time it is shown:\n{}", text("id"), text("agent"), text("token"));
+    let said = format!(
+        "token {} of `{}`{until}; this is the only time it is shown:\n{}",
+        text("id"),
+        text("agent"),
+        text("token")
+    );
     Told::line(said, made)
 }

@@ -70,12 +70,16 @@ fn cell(value: Option<&Value>) -> String {
         Some(Value::Object(members)) => match (members.get("by"), members.get("path")) {
             (Some(_), Some(Value::String(path))) => path.clone(),
             (Some(Value::String(by)), None) => by.clone(),
-            _ => members.iter().map(|(key, value)| format!("{key}={}", cell(Some(value)))).collect::<Vec<_>>().join(","),
+            _ => {
+                members.iter().map(|(key, value)| format!("{key}={}", cell(Some(value)))).collect::<Vec<_>>().join(",")
+            }
         },
         Some(Value::Array(items)) => items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(","),
         Some(Value::Number(number)) => number.to_string(),
     };
-    text.chars().flat_map(|c| c.is_control().then(|| c.escape_default()).map_or_else(|| vec![c], Iterator::collect)).collect()
+    text.chars()
+        .flat_map(|c| c.is_control().then(|| c.escape_default()).map_or_else(|| vec![c], Iterator::collect))
+        .collect()
 }
 
 #[cfg(test)]

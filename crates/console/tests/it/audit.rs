@@ -25,7 +25,8 @@ async fn a_change_is_on_record_before_and_after() {
     let seen = made.header("etag").unwrap();
     stack.api().seen(seen).put("/api/v1/agents/a", &json!({ "servers": [] })).await;
     let acts = acts(&stack);
-    let told: Vec<String> = acts.iter().map(|act| format!("{} {} {} {}", act["admin"], act["action"], act["id"], act["outcome"])).collect();
+    let told: Vec<String> =
+        acts.iter().map(|act| format!("{} {} {} {}", act["admin"], act["action"], act["id"], act["outcome"])).collect();
     assert_eq!(
         told.iter().map(|line| line.replace('"', "")).collect::<Vec<_>>(),
         ["root agent.create a begun", "root agent.create a done", "root agent.put a begun", "root agent.put a done"]

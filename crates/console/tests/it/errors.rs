@@ -33,14 +33,22 @@ async fn unknown_members_are_refused_with_their_place() {
     let refused = problem(&stack.api().new().put("/api/v1/agents/a", &put).await, 422, "invalid");
     assert_eq!(refused["errors"][0]["path"], "/lables");
     let refused = problem(&stack.api().new().put("/api/v1/agents/a", &json!({})).await, 422, "invalid");
-    assert!(refused["detail"].as_str().unwrap().contains("servers"), "all servers is nothing that is only forgotten: {refused}");
+    assert!(
+        refused["detail"].as_str().unwrap().contains("servers"),
+        "all servers is nothing that is only forgotten: {refused}"
+    );
 }
 
 #[tokio::test]
 async fn nothing_is_kept_by_others_on_the_way() {
     let stack = Stack::start().await;
     let me = stack.api().get("/api/v1/me").await;
-    assert_eq!((me.header("cache-control"), me.header("x-content-type-options")), (Some("no-store"), Some("nosniff")), "{}", text(&me));
+    assert_eq!(
+        (me.header("cache-control"), me.header("x-content-type-options")),
+        (Some("no-store"), Some("nosniff")),
+        "{}",
+        text(&me)
+    );
 }
 
 #[tokio::test]

@@ -53,7 +53,9 @@ async fn what_is_kept_of_an_answer_opens_nothing() {
     stack.api().make("/api/v1/agents/a", &agent()).await;
     let made = stack.api().with("idempotency-key", "k").post(PATH, &json!({})).await.json();
     let token = made["token"].as_str().unwrap();
-    for file in std::fs::read_dir(stack.folder.path()).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
+    for file in
+        std::fs::read_dir(stack.folder.path()).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file())
+    {
         let bytes = std::fs::read(&file).unwrap();
         let found = bytes.windows(token.len()).any(|window| window == token.as_bytes());
         assert!(!found, "the token is in {}", file.display());

@@ -87,7 +87,8 @@ fn may(whom: &str, role: Option<Role>) -> bool {
 fn routes(document: &Value) -> Vec<(String, String)> {
     let paths = document["paths"].as_object().unwrap();
     let of = |(path, item): (&String, &Value)| {
-        let methods: Vec<_> = item.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())).collect();
+        let methods: Vec<_> =
+            item.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())).collect();
         methods
     };
     paths.iter().flat_map(of).collect()
@@ -105,14 +106,16 @@ async fn every_role_may_use_what_is_meant_for_it_and_nothing_else() {
     }
     for (method, path) in &routes {
         let whom = meant(&format!("{method} {path}"));
-        let at = ["{id}", "{name}", "{key}", "{token}", "{number}"].iter().fold(path.clone(), |at, part| at.replace(part, "7"));
+        let at = ["{id}", "{name}", "{key}", "{token}", "{number}"]
+            .iter()
+            .fold(path.clone(), |at, part| at.replace(part, "7"));
         for (role, api) in &callers {
             let api = api.seen("\"0\"").with("content-type", "application/json");
             let status = api.reply(method, &at, Some("{}").filter(|_| method != "GET")).await.status;
             let refused = matches!(status, 401 | 403);
             assert_eq!(refused, !may(whom, *role), "{method} {at} as {role:?}: {status}");
             assert_ne!(status, 405, "{method} {at}: no rule");
-            assert!(status < 500 , "{method} {at} as {role:?}: {status}");
+            assert!(status < 500, "{method} {at} as {role:?}: {status}");
             if role.is_none() && refused {
                 assert_eq!(status, 401, "{method} {at}");
             }
@@ -126,7 +129,8 @@ async fn every_role_may_use_what_is_meant_for_it_and_nothing_else() {
 async fn an_agents_token_opens_nothing_here_and_an_admins_nothing_there() {
     let stack = Stack::start().await;
     stack.api().make("/api/v1/agents/a", &crate::stack::agent()).await;
-    let token = stack.api().post("/api/v1/agents/a/tokens", &json!({})).await.json()["token"].as_str().unwrap().to_owned();
+    let token =
+        stack.api().post("/api/v1/agents/a/tokens", &json!({})).await.json()["token"].as_str().unwrap().to_owned();
     assert!(token.starts_with("tg_"), "{token}");
     assert_eq!(stack.as_token(&token).get("/api/v1/me").await.status, 401);
     assert_eq!(stack.call("s", &stack.root, "allowed_tool").await.status, 401);
@@ -138,7 +142,8 @@ async fn the_document_describes_what_is_there() {
     let document = stack.nobody().get("/api/v1/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");
     let put = &document["paths"]["/api/v1/agents/{id}"]["put"];
-    let headers: Vec<&str> = put["parameters"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+    let headers: Vec<&str> =
+        put["parameters"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
     assert_eq!(headers, ["id", "If-Match", "If-None-Match"]);
     assert!(put["responses"]["412"].is_object() && put["responses"]["428"].is_object());
     assert_eq!(document["paths"]["/api/v1/login"]["post"]["security"], json!([]));

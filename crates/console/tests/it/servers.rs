@@ -9,7 +9,8 @@ async fn a_server_is_called_as_soon_as_it_is_there() {
     let (upstream, stack) = (upstream().await, Stack::start().await);
     stack.api().make("/api/v1/policies/p", &json!({ "text": STRICT })).await;
     stack.api().make("/api/v1/agents/a", &agent()).await;
-    let token = stack.api().post("/api/v1/agents/a/tokens", &json!({})).await.json()["token"].as_str().unwrap().to_owned();
+    let token =
+        stack.api().post("/api/v1/agents/a/tokens", &json!({})).await.json()["token"].as_str().unwrap().to_owned();
     assert_eq!(stack.call("s", &token, "allowed_tool").await.status, 404);
     let server = json!({ "document": { "url": upstream.url("/mcp") }, "policy": "p" });
     stack.api().make("/api/v1/servers/s", &server).await;

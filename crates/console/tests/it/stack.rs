@@ -78,7 +78,13 @@ impl Stack {
         self.store.put(name, kept, None).await.unwrap();
         let text = format!("tga_{}", letters(name));
         let sha256 = hash(&text);
-        let token = AdminToken { admin: name.into(), prefix: "tga_test".into(), sha256, label: "test".into(), expires_ms: None };
+        let token = AdminToken {
+            admin: name.into(),
+            prefix: "tga_test".into(),
+            sha256,
+            label: "test".into(),
+            expires_ms: None,
+        };
         self.store.create(&format!("token-of-{name}"), token).await.unwrap();
         text
     }
@@ -111,7 +117,10 @@ impl Stack {
     pub(crate) async fn call(&self, server: &str, token: &str, tool: &str) -> RawResponse {
         let http = HttpClient::new(format!("http://{}/mcp/{server}", self.data));
         let http = http.header("authorization", &format!("Bearer {token}"));
-        let http = http.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "tools/call").header("mcp-name", tool);
+        let http = http
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", "tools/call")
+            .header("mcp-name", tool);
         let meta = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
@@ -138,8 +147,11 @@ impl Api {
     }
 
     pub(crate) async fn reply(&self, method: &str, path: &str, body: Option<&str>) -> Reply {
-        let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        HttpClient::new(format!("http://{}{path}", self.at)).send(method, &headers, body.unwrap_or_default().as_bytes()).await
+        let headers: Vec<(&str, &str)> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        HttpClient::new(format!("http://{}{path}", self.at))
+            .send(method, &headers, body.unwrap_or_default().as_bytes())
+            .await
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> RawResponse {
@@ -195,7 +207,12 @@ pub(crate) fn text(response: &RawResponse) -> String {
 /// It is a problem of that code, as problems are.
 #[track_caller]
 pub(crate) fn problem(response: &RawResponse, status: u16, code: &str) -> Value {
-    assert_eq!((response.status, response.header("content-type")), (status, Some("application/problem+json")), "{}", text(response));
+    assert_eq!(
+        (response.status, response.header("content-type")),
+        (status, Some("application/problem+json")),
+        "{}",
+        text(response)
+    );
     let problem = response.json();
     assert_eq!(problem["code"], code, "{problem}");
     assert_eq!(problem["type"], format!("urn:toolgate:problem:{code}"));

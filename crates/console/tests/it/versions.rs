@@ -35,7 +35,9 @@ async fn of_two_who_saw_the_same_one_is_told_to_look_again() {
     let seen = stack.api().make(PATH, &agent()).await;
     let writers = (0..2).map(|n| {
         let api = stack.api().seen(&seen);
-        tokio::spawn(async move { api.put(PATH, &json!({ "servers": [], "labels": { "n": n.to_string() } })).await.status })
+        tokio::spawn(
+            async move { api.put(PATH, &json!({ "servers": [], "labels": { "n": n.to_string() } })).await.status },
+        )
     });
     let mut got = Vec::new();
     for writer in writers.collect::<Vec<_>>() {

@@ -94,12 +94,7 @@ impl Plan {
         for (name, text) in &self.policies {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let ours = [
-            ("listen.data", "127.0.0.1:0"),
-            ("listen.admin", "127.0.0.1:0"),
-            ("bounds.drain", "0s"),
-            ("store.url", ""),
-        ];
+        let ours = [("listen.data", "127.0.0.1:0"), ("listen.admin", "127.0.0.1:0"), ("bounds.drain", "0s")];
         let ours = ours.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let flags = ours.into_iter().chain(self.settings).collect();
         let layers = Layers { file: ConfigFile::Required(file), env: self.env, flags };

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::program::{Gateway, run, toolgate};
 
-const CONFIG: &str = "[auth]\nmode = \"tokens\"\n[servers.s]\nurl = \"http://127.0.0.1:9/mcp\"\npolicy = \"policy.json\"\n";
+const CONFIG: &str =
+    "[auth]\nmode = \"tokens\"\n[servers.s]\nurl = \"http://127.0.0.1:9/mcp\"\npolicy = \"policy.json\"\n";
 const POLICY: &str = r#"{ "version": "1", "tools": { "a": {} } }"#;
 
 struct Managed {
@@ -20,7 +21,8 @@ fn managed() -> Managed {
     std::fs::write(folder.path().join("policy.json"), POLICY).unwrap();
     let mut gateway = Gateway::start(folder.path(), &[]);
     let line = gateway.line();
-    let link = line.split_whitespace().find(|word| word.contains("/login#")).unwrap_or_else(|| panic!("{line}")).to_owned();
+    let link =
+        line.split_whitespace().find(|word| word.contains("/login#")).unwrap_or_else(|| panic!("{line}")).to_owned();
     let (code, token, stderr) = run(&mut toolgate(folder.path(), &["admins", "login", &link]));
     assert_eq!(code, 0, "{stderr}");
     assert!(!gateway.log().contains("tgl_"), "a login link is not for the log");
