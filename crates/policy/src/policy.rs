@@ -79,7 +79,9 @@ impl Policy {
     pub fn recorded(&self, subject: Subject<'_>) -> Vec<&Recorded> {
         let mut recorded = Vec::new();
         if self.records {
-            for path in self.matching(subject).into_iter().flat_map(|rule| &rule.record) {
+            let (Subject::Tool(name) | Subject::Resource(name) | Subject::Prompt(name)) = subject;
+            let rules = self.matching(subject).into_iter().filter(|rule| rule.matches(name));
+            for path in rules.flat_map(|rule| &rule.record) {
                 if !recorded.contains(&path) {
                     recorded.push(path);
                 }

@@ -72,7 +72,6 @@ fn all() -> Vec<Refusal> {
     vec![
         Refusal::NoRoute,
         Refusal::NoServer,
-        Refusal::NoMetadata,
         Refusal::NotBound(Unbound),
         Refusal::Unauthorized(Unauthorized::Missing),
         Refusal::Host,
@@ -117,6 +116,7 @@ fn all() -> Vec<Refusal> {
         Refusal::Upstream(UpstreamError::LatelyFailed),
         Refusal::Front(Trouble::Timeout),
         Refusal::Stale,
+        Refusal::NoMetadata,
     ]
 }
 

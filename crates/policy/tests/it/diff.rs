@@ -529,7 +529,7 @@ what servers may ask
         json!({
             "direction": "widened", "kind": "limit", "names": [{ "kind": "tool", "patterns": ["list_*"], "example": "list_" }],
             "old": { "counter": "/tools/list_*", "per": "agent", "max": 5_000_000, "window": 60.0, "algorithm": "window", "cost": 1_000_000,
-                "is_priced": false, "rule": "/tools/list_*/rate_limit" },
+                "is_priced": false, "passes_uncounted": false, "rule": "/tools/list_*/rate_limit" },
             "new": null,
         })
     );

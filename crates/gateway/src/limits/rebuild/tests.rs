@@ -1,3 +1,5 @@
+//! Limits rebuilt from journals that the tests write.
+
 use std::path::Path;
 
 use policy::{Call, Context, Decision, Subject};
