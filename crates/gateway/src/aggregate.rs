@@ -89,9 +89,9 @@ impl Pipeline {
         verb: &Verb,
         headers: HeaderMap,
         body: hyper::body::Incoming,
-        peer: &Peer,
+        (peer, registry): (&Peer, Arc<Registry>),
     ) -> Result<Reply, Refused> {
-        let mount = Mount::new(self, headers, peer.clone());
+        let mount = Mount::new(self, headers, peer.clone(), registry);
         match *verb {
             Verb::POST => {
                 head::media(&mount.headers)?;
@@ -115,8 +115,7 @@ pub(crate) struct Mount {
 }
 
 impl Mount {
-    pub(crate) fn new(pipeline: &Pipeline, headers: HeaderMap, peer: Peer) -> Self {
-        let registry = pipeline.shared.registry.load();
+    pub(crate) fn new(pipeline: &Pipeline, headers: HeaderMap, peer: Peer, registry: Arc<Registry>) -> Self {
         Self { pipeline: pipeline.clone(), headers: Arc::new(headers), peer, registry }
     }
 

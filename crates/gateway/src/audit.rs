@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::hmac;
 use journal::{Journal, NotWritten, OpenError, Opened, SigningKey};
 use mcp::Object;
+use policy::Recorded as Wanted;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -26,6 +27,7 @@ use crate::ruling::Ruling;
 
 mod keep;
 mod ship;
+mod values;
 
 use self::ship::Shipping;
 pub(crate) use self::ship::Source;
@@ -74,6 +76,8 @@ pub(crate) struct Told<'a> {
     pub(crate) to: &'a Addressee,
     /// The hash of the tool's definition.
     pub(crate) definition: Option<&'a str>,
+    /// The arguments whose values the policy wants on record.
+    pub(crate) record: &'a [&'a Wanted],
 }
 
 /// A call whose decision is recorded. However it ends is recorded as well, once.
@@ -96,6 +100,12 @@ pub(crate) struct Change<'a> {
     /// Hashes; none for what was not there, or is not any more.
     pub(crate) from: Option<&'a str>,
     pub(crate) to: Option<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    pub(crate) fn of(to: &'a Addressee) -> Self {
+        Self { to, definition: None, record: &[] }
+    }
 }
 
 impl Audit {
@@ -142,20 +152,14 @@ impl Audit {
             record.raw("charged", charge.json());
         }
         record.told(told);
-        record.arguments(open, arguments);
+        record.arguments(open, arguments, told.record);
         let of = open.opened.journal.append(record.end()).await?;
         let fate = charge.map(Charge::fate);
         Ok(Some(Recorded { audit: Arc::clone(self), of, began, ended: AtomicBool::new(false), fate }))
     }
 
     /// A request that was refused after it was read.
-    pub(crate) fn refused(
-        &self,
-        about: &About<'_>,
-        refused: &Refused,
-        definition: Option<&str>,
-        arguments: Option<&RawValue>,
-    ) {
+    pub(crate) fn refused(&self, about: &About<'_>, refused: &Refused, told: Told<'_>, arguments: Option<&RawValue>) {
         let Some(open) = &self.open else { return };
         let outcome = if refused.ruling().is_some() { "denied" } else { "refused" };
         let mut record = Text::decision(about, outcome, refused.code(), refused.rule());
@@ -165,8 +169,8 @@ impl Audit {
         if let Some(fault) = refused.fault() {
             record.text("error", &visible(&fault));
         }
-        record.told(Told { to: &refused.to, definition });
-        record.arguments(open, arguments);
+        record.told(told);
+        record.arguments(open, arguments, told.record);
         self.later(record.end());
     }
 
@@ -177,14 +181,14 @@ impl Audit {
         }
         let method = refused.to.method.map_or("(unknown)", mcp::Method::as_str);
         let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
-        self.refused(&about, refused, None, None);
+        self.refused(&about, refused, Told::of(&refused.to), None);
     }
 
     /// What the gateway answers itself, and by no rule.
     pub(crate) fn own(&self, about: &About<'_>, to: &Addressee) {
         if self.open.is_some() {
             let mut record = Text::decision(about, "allowed", "allowed", "(gateway)");
-            record.told(Told { to, definition: None });
+            record.told(Told::of(to));
             self.later(record.end());
         }
     }
@@ -289,7 +293,7 @@ impl Text {
     }
 
     /// What a request is called elsewhere, and how large it was.
-    fn told(&mut self, Told { to, definition }: Told<'_>) {
+    fn told(&mut self, Told { to, definition, .. }: Told<'_>) {
         if let Some(hash) = definition {
             self.text("definition", hash);
         }
@@ -303,8 +307,8 @@ impl Text {
         }
     }
 
-    /// All arguments as one number, and their names.
-    fn arguments(&mut self, open: &Open, arguments: Option<&RawValue>) {
+    /// All arguments as one number, and their names; and the values that the policy wants.
+    fn arguments(&mut self, open: &Open, arguments: Option<&RawValue>, wanted: &[&Wanted]) {
         let Some(arguments) = arguments else { return };
         let mut compact = Vec::with_capacity(arguments.get().len());
         mcp::compact(arguments.get(), &mut compact);
@@ -322,7 +326,15 @@ impl Text {
             }
             self.quoted(&visible(short(key)));
         }
-        self.0.push_str("]}");
+        self.0.push(']');
+        let values = values::values(wanted, arguments);
+        for (place, (path, value)) in values.iter().enumerate() {
+            self.0.push_str(if place == 0 { ",\"values\":{" } else { "," });
+            self.quoted(path);
+            self.0.push(':');
+            self.0.push_str(value);
+        }
+        self.0.push_str(if values.is_empty() { "}" } else { "}}" });
     }
 
     fn text(&mut self, key: &str, value: &str) {

@@ -378,12 +378,15 @@ impl Audit {
 /// How long records are kept; for ever where nothing is said.
 fn keep(settings: &mut Settings) -> journal::Keep {
     journal::Keep {
-        age: settings.read("audit.keep.age", None, "\"\", or a duration such as \"90d\", from 1m to 100 years", |found| {
-            match value::text(found) {
+        age: settings.read(
+            "audit.keep.age",
+            None,
+            "\"\", or a duration such as \"90d\", from 1m to 100 years",
+            |found| match value::text(found) {
                 Some("") => Some(None),
                 _ => value::span(found).filter(|age| (MINUTE..=36_525 * DAY).contains(age)).map(Some),
-            }
-        }),
+            },
+        ),
         bytes: settings.read("audit.keep.bytes", None, "\"\", or a size such as \"10GiB\", from 1MiB", |found| {
             match value::text(found) {
                 Some("") => Some(None),

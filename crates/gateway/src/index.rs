@@ -48,10 +48,12 @@ impl Index {
         loop {
             let left = u32::try_from(limit - found.len()).unwrap_or(u32::MAX);
             let AuditPage { records, next } = self.0.audit(&query, left.clamp(1, PAGE)).await?;
-            found.extend(records.into_iter().take(limit - found.len()).map(|kept| Found {
-                record: serde_json::from_str(&kept.line).unwrap_or_default(),
-                node: kept.node,
-            }));
+            found.extend(
+                records.into_iter().take(limit - found.len()).map(|kept| Found {
+                    record: serde_json::from_str(&kept.line).unwrap_or_default(),
+                    node: kept.node,
+                }),
+            );
             query.after = next;
             if query.after.is_none() || found.len() >= limit {
                 return Ok(found);

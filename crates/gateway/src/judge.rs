@@ -70,6 +70,18 @@ impl<'a> Asked<'a> {
         })
     }
 
+    /// What rules are asked about, if it is one thing.
+    pub(crate) fn subject(&self) -> Option<Subject<'_>> {
+        match self {
+            Self::Nothing | Self::Resources(_) => None,
+            Self::Tool(name) => Some(Subject::Tool(name)),
+            Self::Resource(uri) => Some(Subject::Resource(uri)),
+            Self::Prompt(name) => Some(Subject::Prompt(name)),
+            Self::NamesPrompt(name) => Some(Subject::Prompt(name)),
+            Self::NamesResource(uri) => Some(Subject::Resource(uri)),
+        }
+    }
+
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Nothing | Self::Resources(_) => None,

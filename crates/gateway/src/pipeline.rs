@@ -134,6 +134,8 @@ impl Pipeline {
         if let Some(reply) = self.metadata(&head) {
             return reply;
         }
+        // INVARIANT: one snapshot for the whole request, and taken first: what an agent lost since, it is not let in for
+        let registry = self.shared.registry.load();
         let Admitted { agent, pass } = match self.shared.doorman.who(&head, peer).await {
             Ok(admitted) => admitted,
             Err(why) => return self.unauthorized(&head.uri, peer, why),
@@ -142,11 +144,11 @@ impl Pipeline {
         head.headers.remove(AUTHORIZATION);
         let known = Peer { agent, certificate: None };
         let over = |work| pass.over(work, known.agent.identity.as_ref(), &self.shared);
-        let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known).await };
+        let Some(mut no_longer) = over(Work::Request) else { return self.admitted(head, body, &known, registry).await };
         let uri = head.uri.clone();
         let reply = tokio::select! {
             biased;
-            reply = self.admitted(head, body, &known) => reply,
+            reply = self.admitted(head, body, &known, registry) => reply,
             () = &mut no_longer => return self.unauthorized(&uri, peer, Unauthorized::Over),
         };
         match reply.body().is_lasting() {
@@ -192,14 +194,14 @@ impl Pipeline {
     }
 
     /// Answers one HTTP request of the peer's.
-    async fn admitted(&self, head: Parts, body: Incoming, peer: &Peer) -> Reply {
+    async fn admitted(&self, head: Parts, body: Incoming, peer: &Peer, registry: Arc<Registry>) -> Reply {
         if let Some(door) = head::sse(&head.method, &head.uri) {
             return self.sse(door, &head, body, peer).await;
         }
         let server = head::route(&head.uri);
         if head::is_aggregate(&head.uri) && self.shared.aggregate.settings.enabled {
             let answered = match self.shared.doors.check(&head.headers) {
-                Ok(()) => self.aggregate(&head.method, head.headers, body, peer).await,
+                Ok(()) => self.aggregate(&head.method, head.headers, body, (peer, registry)).await,
                 Err(why) => Err(why.into()),
             };
             return answered.unwrap_or_else(|refused| {
@@ -207,8 +209,6 @@ impl Pipeline {
                 refused.reply()
             });
         }
-        // INVARIANT: one snapshot for the whole request
-        let registry = self.shared.registry.load();
         match self.enter(&head.method, head.headers, (&registry, server), body, peer).await {
             Ok(reply) => reply,
             Err(refused) => {
@@ -240,7 +240,8 @@ impl Pipeline {
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
         let server = usable(registry, server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
-        let entry = Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone(), bytes: 0 };
+        let entry =
+            Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: peer.agent.clone(), bytes: 0 };
         match *verb {
             Verb::POST => {
                 head::media(&entry.headers)?;
@@ -430,11 +431,13 @@ impl Pipeline {
             subject: asked.name(),
             policy: &bound.hash,
         };
+        let record = asked.subject().map(|subject| bound.policy.recorded(subject)).unwrap_or_default();
         let on_record = |refused: Refused| {
             about.refused(&refused);
             self.shared.events.refused(&about, &refused);
             let definition = self.definition(entry, lawful, asked);
-            self.shared.audit.refused(&about, &refused, definition.as_deref(), lawful.arguments);
+            let told = Told { to: &refused.to, definition: definition.as_deref(), record: &record };
+            self.shared.audit.refused(&about, &refused, told, lawful.arguments);
             refused.on_record()
         };
         let mut judged = self.judge(entry, lawful, bound, asked, upstream, to).await.map_err(on_record)?;
@@ -444,7 +447,7 @@ impl Pipeline {
         if judged.held.as_ref().is_some_and(Held::is_uncounted) {
             about.uncounted();
         }
-        let told = Told { to, definition: definition.as_deref() };
+        let told = Told { to, definition: definition.as_deref(), record: &record };
         let recorded = self.shared.audit.allowed(&about, told, &judged.cleared, charge, lawful.arguments).await;
         judged.recorded = recorded.map_err(|why| on_record(to.refuse(Refusal::NoRecord(why))))?;
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());

@@ -42,11 +42,6 @@ impl Binding {
         self.0.load_full()
     }
 
-    /// The snapshot to judge a whole request by.
-    pub(crate) fn current(&self) -> Arc<Bound> {
-        self.0.load().current()
-    }
-
     pub(crate) fn rebind(&self, document: Arc<PolicyFile>) {
         self.0.store(document);
     }

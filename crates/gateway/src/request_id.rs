@@ -60,7 +60,11 @@ impl TraceId {
         // A later version may say more.
         let later = is_hex(version, 2) && version != "00" && version != "ff";
         let lawful = (known || later) && is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2);
-        if lawful && is_something(trace) && is_something(span) { Some(Self(trace.as_bytes().try_into().ok()?)) } else { None }
+        if lawful && is_something(trace) && is_something(span) {
+            Some(Self(trace.as_bytes().try_into().ok()?))
+        } else {
+            None
+        }
     }
 
     pub(crate) fn as_str(&self) -> &str {

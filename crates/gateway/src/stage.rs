@@ -132,7 +132,10 @@ impl<'a> Asked<'a> {
 
     /// Who limits count: an agent whatever its session, anybody else by session where there is one.
     fn agent(&self) -> Agent {
-        let session = self.session.map(Arc::from);
+        let session = match self.caller {
+            Caller::Known(_) => None,
+            Caller::Anonymous(_) => self.session.map(Arc::from),
+        };
         let key = match (self.caller, &session) {
             (Caller::Known(id) | Caller::Anonymous(Some(id)), _) => id.into(),
             (Caller::Anonymous(None), Some(session)) => format!("anonymous#{session}").into(),

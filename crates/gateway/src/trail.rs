@@ -104,7 +104,9 @@ pub fn report_text(report: &Report) -> String {
     };
     if let Some((oldest, newest)) = dropped.first().zip(dropped.last()) {
         let (first, last, count) = (oldest.first, newest.last, dropped.len());
-        said.push_str(&format!("records {first} to {last} were dropped, in {count} segments: a signed statement says so\n"));
+        said.push_str(&format!(
+            "records {first} to {last} were dropped, in {count} segments: a signed statement says so\n"
+        ));
     }
     said.push_str(&match keys.as_slice() {
         [] => "no checkpoint was signed yet\n".to_owned(),

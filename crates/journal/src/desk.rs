@@ -169,7 +169,8 @@ impl Desk {
         state.out = Some((began, group.len()));
         drop(state);
         let outcome = pen.write(&group);
-        let (told, mut kept): (Vec<_>, Vec<_>) = group.into_iter().partition(|job| outcome.is_ok() || job.done.is_some());
+        let (told, mut kept): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|job| outcome.is_ok() || job.done.is_some());
         let mut state = self.put_back(pen, outcome.as_ref().err(), began);
         // INVARIANT: what has happened already is not forgotten because it could not be written now
         if !state.closed {
@@ -232,7 +233,10 @@ impl Desk {
         let (since, writing) = state.out.map_or((None, 0), |(since, records)| (Some(since), records));
         let stuck = since.map(|since| since.elapsed()).filter(|span| *span > self.patience);
         let stuck = stuck.map(|span| format!("a write takes {} s already", span.as_secs()));
-        Status { waiting: state.waiting.len() + writing, trouble: stuck.or_else(|| state.unwritable.clone()).or_else(|| state.unsyncable.clone()) }
+        Status {
+            waiting: state.waiting.len() + writing,
+            trouble: stuck.or_else(|| state.unwritable.clone()).or_else(|| state.unsyncable.clone()),
+        }
     }
 
     pub(crate) fn close(&self) {
@@ -300,7 +304,10 @@ mod tests {
         };
         let [first, second] = [r#"{"b":1}"#, r#"{"b":2}"#].map(|record| opened.journal.append(record));
         let (first, second) = tokio::join!(first, second);
-        assert!(matches!((&first, &second), (Err(NotWritten::Stuck(_)), Err(NotWritten::Stuck(_)))), "{first:?} {second:?}");
+        assert!(
+            matches!((&first, &second), (Err(NotWritten::Stuck(_)), Err(NotWritten::Stuck(_)))),
+            "{first:?} {second:?}"
+        );
         assert!(matches!(opened.journal.append(r#"{"b":3}"#).await, Err(NotWritten::Full(2))));
         assert_eq!(opened.journal.status().trouble.unwrap(), "a write takes 0 s already");
         drop(desk.put_back(pen, None, Instant::now()));

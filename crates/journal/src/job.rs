@@ -24,7 +24,8 @@ impl Job {
     /// Of a JSON object on one line.
     pub(crate) fn of(record: String, done: Option<oneshot::Sender<Written>>) -> Result<Self, NotWritten> {
         let inner = inner(&record);
-        let lawful = !inner.is_empty() && inner.len() <= MAX_RECORD && memchr::memchr2(b'\n', b'\r', inner.as_bytes()).is_none();
+        let lawful =
+            !inner.is_empty() && inner.len() <= MAX_RECORD && memchr::memchr2(b'\n', b'\r', inner.as_bytes()).is_none();
         if lawful { Ok(Self { record: Some(record), done }) } else { Err(NotWritten::Unwritable) }
     }
 

@@ -137,7 +137,8 @@ impl Reader<'_> {
     }
 
     fn signer(&self, what: &str, named: &str) -> Result<PublicKey, String> {
-        let given = PublicKey::from_base64(named).map_err(|error| format!("the {what}'s key is unreadable: {error}"))?;
+        let given =
+            PublicKey::from_base64(named).map_err(|error| format!("the {what}'s key is unreadable: {error}"))?;
         match self.key.is_some_and(|known| *known != given) {
             true => Err(format!("the {what} is signed by another key, `{named}`")),
             false => Ok(given),

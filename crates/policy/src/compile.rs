@@ -12,7 +12,7 @@ use crate::ruling::Rule;
 use crate::source::{Action, Document, KeyedRule, LimitEntry, PredicateEntry, RuleEntry};
 use crate::space::Space;
 use crate::tally::{self, Written};
-use crate::{Counter, RulePointer};
+use crate::{Counter, Recorded, RulePointer};
 
 #[derive(Debug)]
 pub(crate) struct Compiled {
@@ -115,6 +115,7 @@ impl Draft<'_> {
             lists: self.place != Place::Everywhere,
             owed: tally::owed(counters, self.limits(shadow)),
             checks: checks(self.rule, &self.pointer),
+            record: self.rule.record.iter().filter_map(|path| Recorded::of(&path.value)).collect(),
             approval: self.rule.approval.as_ref().map(|approval| Arc::new(approval.value.clone())),
             shadow: shadow || self.rule.shadow,
             pointer: self.pointer,

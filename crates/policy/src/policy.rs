@@ -10,7 +10,7 @@ use crate::read;
 use crate::ruling::{Rule, Ruling};
 use crate::source::ReverseEntry;
 use crate::space::{Judgement, Space};
-use crate::{Call, Catalogue, Counter, Finding, PolicyErrors, PolicyHash, Reverse, Subject, lint};
+use crate::{Call, Catalogue, Counter, Finding, PolicyErrors, PolicyHash, Recorded, Reverse, Subject, lint};
 
 /// A policy document, compiled.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Policy {
     compiled: Compiled,
     reverse: ReverseEntry,
     hides: bool,
+    /// Whether any rule wants values recorded.
+    records: bool,
     classes: Classes,
     warnings: Vec<Finding>,
 }
@@ -54,6 +56,7 @@ impl Policy {
             classes,
             reverse: document.reverse,
             hides: document.hides(),
+            records: document.rules().any(|rule| !rule.record.is_empty()),
             warnings: findings.into_warnings(),
         })
     }
@@ -70,6 +73,19 @@ impl Policy {
     /// Whether a call of this is answered as if it did not exist.
     pub fn is_hidden(&self, subject: Subject<'_>) -> bool {
         matches!(self.judge(subject).ruling, Ruling::Hidden)
+    }
+
+    /// The arguments whose values belong into the record of a call: what all rules that match the name want.
+    pub fn recorded(&self, subject: Subject<'_>) -> Vec<&Recorded> {
+        let mut recorded = Vec::new();
+        if self.records {
+            for path in self.matching(subject).into_iter().flat_map(|rule| &rule.record) {
+                if !recorded.contains(&path) {
+                    recorded.push(path);
+                }
+            }
+        }
+        recorded
     }
 
     /// Whether the server may ask this of the client.

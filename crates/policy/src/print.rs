@@ -81,6 +81,9 @@ fn rule(entry: &RuleEntry) -> Tree {
             members.push(member(key, Tree::List(entries.iter().map(predicate).collect())));
         }
     }
+    if !entry.record.is_empty() {
+        members.push(member("record", Tree::List(entry.record.iter().map(|of| text(&path(&of.value))).collect())));
+    }
     members.extend(entry.approval.as_ref().map(|entry| member("approval", approval(entry))));
     members.extend(entry.passes_uncounted.as_ref().map(|_| member("on_store_failure", text("allow"))));
     members.extend(rate_limit(&entry.rate_limit));

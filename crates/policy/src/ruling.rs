@@ -6,7 +6,7 @@ use crate::check::Check;
 use crate::owing::Owing;
 use crate::pattern::Pattern;
 use crate::source::{Action, Fallback};
-use crate::{Approval, Owed, RulePointer};
+use crate::{Approval, Owed, Recorded, RulePointer};
 
 /// One rule of a policy, as meant.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(crate) struct Rule {
     pub(crate) owed: Box<[Owed]>,
     pub(crate) checks: Box<[Check]>,
     pub(crate) approval: Option<Arc<Approval>>,
+    pub(crate) record: Box<[Recorded]>,
     /// It counts as a rule that allows; what it would have said is recorded.
     pub(crate) shadow: bool,
 }

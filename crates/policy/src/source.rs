@@ -68,6 +68,8 @@ pub(crate) struct RuleEntry {
     pub(crate) passes_uncounted: Option<Span>,
     pub(crate) rate_limit: Vec<LimitEntry>,
     pub(crate) limits: Vec<LimitEntry>,
+    /// Arguments whose values are recorded.
+    pub(crate) record: Vec<Spanned<Path>>,
 }
 
 #[derive(Debug)]

@@ -101,6 +101,13 @@ impl ToolList {
                 }
             }
         }
+        for recorded in &rule.record {
+            if let Path::Args(steps) = &recorded.value
+                && schemas.iter().all(|schema| look(schema, steps) == Seen::Unknown)
+            {
+                no_argument(&crate::written::path(&recorded.value), steps, &schemas, recorded.span.clone(), findings);
+            }
+        }
         for limit in rule.all_limits() {
             if let Cost::At(path @ Path::Args(steps)) = &limit.cost
                 && schemas.iter().all(|schema| look(schema, steps) == Seen::Unknown)

@@ -120,7 +120,7 @@ impl Store {
             let mut change = self.change().await?;
             let old = find::<D>(&mut change.tx, id).await?;
             let gone = checked(old, id, expect)?;
-            change.tx.run("DELETE FROM tg_documents WHERE kind = $1 AND id = $2", args![D::KIND, id]).await?;
+            remove(&mut change, D::KIND, id).await?;
             let owned = "DELETE FROM tg_documents WHERE owner = $1 OR partner = $1";
             change.tx.run(owned, args![&key(D::KIND, id)]).await?;
             if D::KIND == Admin::KIND {
@@ -195,6 +195,16 @@ impl<'a> Written<'a> {
         let [owner, partner] = value.owners().map(|owner| owner.map(Owner::key));
         Ok(Self { id, alias: value.alias(), owner, partner, body })
     }
+}
+
+pub(crate) async fn remove(change: &mut Change, kind: &'static str, id: &str) -> Result<(), StoreError> {
+    change.tx.run("DELETE FROM tg_documents WHERE kind = $1 AND id = $2", args![kind, id]).await.map(drop)
+}
+
+/// All of a kind, in the order of their ids.
+pub(crate) async fn all<D: Document>(tx: &mut Tx) -> Result<Vec<Kept<D>>, StoreError> {
+    const SQL: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 ORDER BY id";
+    tx.rows(SQL, args![D::KIND]).await?.iter().map(read).collect()
 }
 
 pub(crate) async fn find<D: Document>(tx: &mut Tx, id: &str) -> Result<Option<Kept<D>>, StoreError> {

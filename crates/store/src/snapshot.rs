@@ -1,6 +1,6 @@
 //! All that judges calls, of one moment: what a node builds its registry from.
 
-use crate::document::{self, Document};
+use crate::document::all;
 use crate::sql::{Row, args};
 use crate::store::revision;
 use crate::tx::Tx;
@@ -47,11 +47,6 @@ impl Store {
         })
         .await
     }
-}
-
-async fn all<D: Document>(tx: &mut Tx) -> Result<Vec<Kept<D>>, StoreError> {
-    const SQL: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 ORDER BY id";
-    tx.rows(SQL, args![D::KIND]).await?.iter().map(document::read).collect()
 }
 
 async fn policies(tx: &mut Tx) -> Result<Vec<ActivePolicy>, StoreError> {

@@ -43,6 +43,14 @@ impl<'a> From<Option<&'a str>> for Arg<'a> {
     }
 }
 
+/// PostgreSQL keeps no NUL, so nothing that has one is found or kept, on either.
+pub(crate) fn check(args: &[Arg<'_>]) -> Result<(), StoreError> {
+    match args.iter().any(|arg| matches!(arg, Arg::Text(Some(text)) if text.contains('\0'))) {
+        true => Err(StoreError::Invalid { what: "a text", why: "has a NUL".to_owned() }),
+        false => Ok(()),
+    }
+}
+
 /// `args![a, b]`: what `$1` and `$2` are.
 macro_rules! args {
     ($($value:expr),* $(,)?) => { &[$($crate::sql::Arg::from($value)),*] };

@@ -49,6 +49,26 @@ impl Store {
         self.amend(id, expect, |token: &mut Token| token.revoked_ms = token.revoked_ms.or(Some(now_ms))).await
     }
 
+    /// Deletes those that are good for nothing since before `before_ms`: how many. Their names in old audit records stay.
+    pub async fn sweep_tokens(&self, before_ms: i64) -> Result<u64, StoreError> {
+        self.within("sweep tokens", async {
+            let mut change = self.change().await?;
+            let mut gone = 0;
+            for token in document::all::<Token>(&mut change.tx).await? {
+                let ends = [token.value.revoked_ms, token.value.expires_ms];
+                if ends.into_iter().flatten().any(|end| end < before_ms) {
+                    document::remove(&mut change, Token::KIND, &token.id).await?;
+                    gone += 1;
+                }
+            }
+            if gone > 0 {
+                self.commit(change).await?;
+            }
+            Ok(gone)
+        })
+        .await
+    }
+
     /// Puts `new` in the place of `id`, which is good until `until_ms` (or its own end, if that is sooner). Both, or nothing. A token that is
     /// revoked or replaced is not replaced again: [`StoreError::Exists`] names what took its place.
     pub async fn rotate_token(

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{Postgres, Sqlite, Transaction};
 
 use crate::StoreError;
-use crate::sql::{Arg, Row, bound};
+use crate::sql::{self, Arg, Row, bound};
 
 pub(crate) enum Pools {
     /// One connection writes: within this process, writers wait for it and not for a lock of SQLite's.
@@ -50,6 +50,7 @@ macro_rules! fetch {
 impl Pools {
     /// One statement that reads: a transaction by itself.
     pub(crate) async fn ask(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
+        sql::check(args)?;
         match self {
             Self::Sqlite { read, .. } => fetch!(sql, args, read, Row::Sqlite),
             Self::Postgres { work, .. } => fetch!(sql, args, work, Row::Postgres),
@@ -61,6 +62,7 @@ impl Pools {
 impl Tx {
     /// How many rows were written.
     pub(crate) async fn run(&mut self, sql: &'static str, args: &[Arg<'_>]) -> Result<u64, StoreError> {
+        sql::check(args)?;
         match self {
             Self::Sqlite(tx) => bound!(sql, args).execute(&mut **tx).await.map(|done| done.rows_affected()),
             Self::Postgres(tx) => bound!(sql, args).execute(&mut **tx).await.map(|done| done.rows_affected()),
@@ -69,6 +71,7 @@ impl Tx {
     }
 
     pub(crate) async fn rows(&mut self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
+        sql::check(args)?;
         match self {
             Self::Sqlite(tx) => fetch!(sql, args, &mut **tx, Row::Sqlite),
             Self::Postgres(tx) => fetch!(sql, args, &mut **tx, Row::Postgres),

@@ -1,17 +1,29 @@
-//! What keeping costs: the gateway with nothing kept, and with the audit journal, in turn with the bare proxy. Each in a folder of its own.
+//! What keeping costs: the gateway with nothing kept, with the audit journal, and with limits counted in a Redis beside it, in turn with the
+//! bare proxy. Each in a folder of its own.
 
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use super::Plan;
 use super::calls::Calls;
-use super::load;
+use super::load::{self, Connection};
 use super::message::Era;
-use super::stage::Binaries;
+use super::stage::{Binaries, Server};
+use crate::services::Redis;
 
-/// What is kept, and how a configuration says so. The bare proxy comes before them.
-pub(super) const WAYS: [(&str, &str); 2] =
-    [("toolgate, no journal", "[audit]\ndir = \"\"\n"), ("toolgate, journal", "")];
+/// What is kept. The bare proxy comes before them.
+const WAYS: [&str; 3] = ["toolgate, no journal", "toolgate, journal", "toolgate, journal, limits in Redis"];
+
+/// How a configuration says so.
+fn settings(redis: &Redis) -> [String; WAYS.len()] {
+    ["[audit]\ndir = \"\"\n".to_owned(), String::new(), format!("[limits]\nstore = \"{}\"\n", redis.url())]
+}
+
+/// A Redis that nobody knows yet grants nothing for some seconds.
+const KNOWN: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) const BARE: usize = 0;
 
@@ -23,11 +35,15 @@ pub(super) struct Keeping {
 
 pub(super) async fn measure(plan: &Plan, binaries: &Binaries, folder: &Path) -> anyhow::Result<Keeping> {
     let upstream = binaries.upstream(folder)?;
+    let redis = Redis::start()?;
     let mut servers = vec![binaries.bare(&upstream, folder)?];
-    for (number, (_, settings)) in WAYS.iter().enumerate() {
+    for (number, settings) in settings(&redis).iter().enumerate() {
         let own = folder.join(format!("keeping-{number}"));
         std::fs::create_dir_all(&own)?;
         servers.push(binaries.toolgate_with(settings, &upstream, &own)?);
+    }
+    for server in &servers {
+        tokio::time::timeout(KNOWN, counts(server)).await.context("calls are refused")??;
     }
     let calls = || Calls { era: Era::Modern, rounds: Vec::new() };
     let mut keeping = Keeping { busy: calls(), alone: calls() };
@@ -44,10 +60,19 @@ pub(super) async fn measure(plan: &Plan, binaries: &Binaries, folder: &Path) -> 
     Ok(keeping)
 }
 
+/// Waits until a call passes.
+async fn counts(server: &Server) -> anyhow::Result<()> {
+    let mut connection = Connection::open(&server.url, Era::Modern).await?;
+    while connection.call().await.is_err() {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
+
 impl Keeping {
     /// Names, the bare proxy's first.
     pub(super) fn names() -> impl Iterator<Item = &'static str> {
-        std::iter::once("bare proxy").chain(WAYS.into_iter().map(|(name, _)| name))
+        std::iter::once("bare proxy").chain(WAYS)
     }
 
     /// What a call takes longer than through the bare proxy, at this share of all calls. One client, so none waits for another.

@@ -149,7 +149,7 @@ impl Connection {
         Ok(asked.elapsed())
     }
 
-    async fn call(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn call(&mut self) -> anyhow::Result<()> {
         let request = self.writer.call()?;
         let (_, body) = self.send(request, StatusCode::OK).await?;
         let answered =

@@ -18,6 +18,7 @@ const BREATH: Duration = Duration::from_millis(5);
 pub(super) struct Attempt {
     pub(super) tool: String,
     pub(super) asked: Instant,
+    pub(super) took: Duration,
     pub(super) said: Said,
 }
 
@@ -96,10 +97,11 @@ async fn client(
         let prefix = plan.prefixes.get(call % plan.prefixes.len().max(1)).map_or("t", String::as_str);
         let (tool, asked) = (format!("{prefix}-{number}-{call}"), Instant::now());
         let said = client.call(&tool).await;
+        let took = asked.elapsed();
         if said == Said::Cut {
             tokio::time::sleep(BREATH).await;
         }
-        attempts.push(Attempt { tool, asked, said });
+        attempts.push(Attempt { tool, asked, took, said });
         // Around all gateways, so that each is met by every client.
         at = place(&addresses, number + call + 1).unwrap_or(at);
         client.turn_to(at);

@@ -66,7 +66,8 @@ async fn nodes(stage: &Stage) -> anyhow::Result<String> {
     let seen = upstream.seen();
     let most = oracle::most_within(WINDOW, &spans(&attempts, &seen));
     promised(most <= MAX, || format!("{most} calls passed within a window of {WINDOW:?}; the limit is {MAX}"))?;
-    let least = (windows.floor() * MAX as f64 / 2.0) as usize;
+    // Not by refusing all: an empty Redis grants nothing at first, and a kill spends what it cuts off.
+    let least = (windows.floor() * MAX as f64 / 4.0) as usize;
     promised(seen.len() >= least, || format!("only {} calls passed in {windows:.1} windows", seen.len()))?;
 
     let shipped = shipped(stage, &nodes, &postgres).await?;
@@ -113,7 +114,7 @@ async fn shipped(stage: &Stage, nodes: &[Node], postgres: &Postgres) -> anyhow::
     let mut all = 0;
     for Node { name, folder, .. } in nodes {
         let last = trail::last(stage, folder).await?;
-        let query = format!("SELECT count(*), min(seq), max(seq) FROM tg_audit WHERE node = '{name}'");
+        let query = format!("SELECT count(*), min(seq), max(seq) FROM tg_audit WHERE node LIKE '{name}.%'");
         let wanted = format!("{last}\t1\t{last}\n");
         let mut found = String::new();
         let looks = async {

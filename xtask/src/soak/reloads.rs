@@ -32,23 +32,23 @@ async fn reloads(stage: &Stage) -> anyhow::Result<String> {
     let texts = [policy(&["a"]), policy(&["b"])];
     let [first, second] = &texts;
     let node = stage.node("node", &Setup { upstream: upstream.address, policy: first, more: "" })?;
-    let gateway = stage.start(&node).await?;
+    let (gateway, file) = (stage.start(&node).await?, stage.policy());
     // What each is called, before there is any load: the hash by which records name it.
     let mut hashes = Vec::new();
     for text in [second, first] {
-        hashes.push(swap(&gateway, &node, text).await?);
+        hashes.push(swap(&gateway, &file, text).await?);
     }
     let began = Instant::now();
     let plan = Plan { pace: PACE, prefixes: vec!["a".into(), "b".into()], ..Plan::of(CLIENTS, "") };
     let load = Load::start(gateway.data, &plan);
     for (reload, text) in (0..reloads).zip(texts.iter().rev().cycle()) {
         if reload % BAD == 0 {
-            put(&node, "{ no policy")?;
+            put(&file, "{ no policy")?;
             gateway.until("a file that is refused", |_, said| said.contains("was not reloaded")).await?;
         }
         match stage.planted && reload == reloads / 2 {
-            true => swap(&gateway, &node, &policy(&["a", "b"])).await?,
-            false => swap(&gateway, &node, text).await?,
+            true => swap(&gateway, &file, &policy(&["a", "b"])).await?,
+            false => swap(&gateway, &file, text).await?,
         };
     }
     let attempts = load.stop().await;
@@ -102,16 +102,16 @@ fn policy(allowed: &[&str]) -> String {
 }
 
 /// Puts another policy there, and returns its hash when it is in force.
-async fn swap(gateway: &Gateway, node: &Path, text: &str) -> anyhow::Result<String> {
+async fn swap(gateway: &Gateway, file: &Path, text: &str) -> anyhow::Result<String> {
     let before = hash(&gateway.ready().await?.1)?;
-    put(node, text)?;
+    put(file, text)?;
     gateway.until("another policy", |_, said| hash(said).is_ok_and(|now| now != before)).await?;
     hash(&gateway.ready().await?.1)
 }
 
 /// As careful people do it: whole, or not at all.
-fn put(node: &Path, text: &str) -> std::io::Result<()> {
-    let (file, beside) = (node.join("policies/policy.json"), node.join("policies/next"));
+fn put(file: &Path, text: &str) -> std::io::Result<()> {
+    let beside = file.with_extension("next");
     std::fs::write(&beside, text)?;
     std::fs::rename(beside, file)
 }
@@ -135,7 +135,7 @@ mod tests {
     async fn what_one_policy_does_not_explain_is_found() {
         let in_force = BTreeMap::from([("A", "a-"), ("B", "b-")]);
         let no = || Said::No { code: "denied".into(), policy: None };
-        let attempt = |said| [Attempt { tool: "a-1".into(), asked: Instant::now(), said }];
+        let attempt = |said| [Attempt { tool: "a-1".into(), asked: Instant::now(), took: Duration::ZERO, said }];
         let check = |said, records: &[Record]| explained(&attempt(said), records, &in_force).map_err(|broken| broken.0);
         assert_eq!(check(Said::Result, &[record("a-1", "allowed", "A")]), Ok(()));
         assert_eq!(check(no(), &[record("a-1", "denied", "B")]), Ok(()));

@@ -67,16 +67,23 @@ impl Stage {
         if self.planted { PLANTED } else { self.of(small, large) }
     }
 
+    /// That of all nodes: a limit is one of a policy at one place. Apart from what is written all the time, since its folder is watched.
+    pub(super) fn policy(&self) -> PathBuf {
+        self.folder.join("policies/policy.json")
+    }
+
     /// A folder for a node, with what it needs to start.
     pub(super) fn node(&self, name: &str, setup: &Setup<'_>) -> anyhow::Result<PathBuf> {
-        let folder = self.folder.join(name);
-        // Apart from what is written there all the time: a policy's folder is watched.
-        std::fs::create_dir_all(folder.join("policies"))?;
-        std::fs::write(folder.join("policies/policy.json"), setup.policy)?;
+        let (folder, file) = (self.folder.join(name), self.policy());
+        std::fs::create_dir_all(&folder)?;
+        if let Some(apart) = file.parent() {
+            std::fs::create_dir_all(apart)?;
+        }
+        std::fs::write(&file, setup.policy)?;
         let Setup { upstream, more, .. } = setup;
         let config = format!(
             "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n[servers.s]\nurl = \"http://{upstream}/mcp\"\n\
-             policy = \"policies/policy.json\"\n\n{more}"
+             policy = {file:?}\n\n{more}"
         );
         std::fs::write(folder.join("toolgate.toml"), config)?;
         Ok(folder)

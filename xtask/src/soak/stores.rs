@@ -18,17 +18,19 @@ const POLICY: &str = r#"{
   "version": "1",
   "tools": {
     "free-*": {},
-    "many-*": { "limits": [{ "max": 1000000, "window": "1m", "per": "server" }] },
+    "many-*": { "limits": [{ "max": 1000000, "window": "3s", "per": "server" }] },
     "few-*": { "limits": [{ "max": 20, "window": "3s", "per": "server" }] }
   }
 }"#;
-const PLANTED: (&str, &str) = (r#""window": "1m","#, r#""window": "1m", "on_store_failure": "allow","#);
+const PLANTED: (&str, &str) = (r#""many-*": {"#, r#""many-*": { "on_store_failure": "allow", "#);
 const MAX: usize = 20;
 const WINDOW: Duration = Duration::from_secs(3);
 
 /// What is promised of calls while a store hangs, and of the time after.
 const DENIED_WITHIN: Duration = Duration::from_millis(250);
 const BACK_WITHIN: Duration = Duration::from_secs(2);
+/// A Redis that nobody knows grants nothing for so long.
+const KNOWN: Duration = Duration::from_secs(3);
 /// Calls at once while it hangs.
 const PROBES: usize = 10;
 /// So long anything is away.
@@ -78,18 +80,20 @@ async fn hang(gateway: &Gateway, upstream: &Upstream, redis: &Redis, flap: usize
     redis.freeze()?;
     let (frozen, before, mut denials, mut free) = (Instant::now(), upstream.count(), Vec::new(), 0);
     while frozen.elapsed() < AWAY {
-        let began = Instant::now();
         let name = format!("many-{flap}-{}", denials.len());
         let attempts = Load::start(gateway.data, &Plan { calls: 1, ..Plan::of(PROBES, name) }).done().await;
-        let took = began.elapsed();
         for attempt in attempts {
             promised(matches!(attempt.said, Said::No { .. }), || format!("without a count: {attempt:?}"))?;
-            denials.push(took);
+            denials.push(attempt.took);
         }
         let said = Client::new(gateway.data).call(&format!("free-{flap}-{free}")).await;
         promised(said == Said::Result, || format!("a call without limits was answered with {said:?}"))?;
         free += 1;
     }
+    let (status, said) = gateway.ready().await?;
+    promised(status == 503 && said.contains("limits"), || {
+        format!("readiness says {status} while Redis hangs: {said}")
+    })?;
     promised(upstream.count() == before + free, || "a call passed that could not be counted".to_owned())?;
     redis.thaw()?;
     let back = pass(gateway, &format!("many-after-{flap}")).await?;
@@ -141,8 +145,8 @@ async fn forget(gateway: &Gateway, upstream: &Upstream, redis: &mut Redis, times
             redis.resume()?;
         }
     }
-    // It denies for one window, and then no longer.
-    sleep(WINDOW + BACK_WITHIN).await;
+    // It denies for one window after it is known to all, and then no longer.
+    sleep(WINDOW + KNOWN + BACK_WITHIN).await;
     let later = Instant::now();
     sleep(WINDOW).await;
     let attempts = load.stop().await;

@@ -28,7 +28,11 @@ impl Audit {
             }
             trouble = failed;
             if let Some((oldest, newest)) = dropped.as_ref().ok().and_then(|gone| gone.first().zip(gone.last())) {
-                tracing::info!(first = oldest.first, last = newest.last, "old records of the audit journal are dropped");
+                tracing::info!(
+                    first = oldest.first,
+                    last = newest.last,
+                    "old records of the audit journal are dropped"
+                );
             }
         }
     }

@@ -39,7 +39,9 @@ enum ShipError {
     Store(#[from] StoreError),
     #[error("the journal cannot be read")]
     Read(#[from] std::io::Error),
-    #[error("another journal is called `{0}` as well, and the store has its records: remove the file `instance` from the folder of one of the two")]
+    #[error(
+        "another journal is called `{0}` as well, and the store has its records: remove the file `instance` from the folder of one of the two"
+    )]
     NotOurs(String),
 }
 

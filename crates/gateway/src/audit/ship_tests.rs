@@ -180,19 +180,29 @@ async fn the_index_is_built_anew_at_will_and_asked() {
     let name = node("n", &folder.path().join("audit")).unwrap();
     // What is there is wrong, and more than there is.
     let wrong = AuditRecord { node: name.clone(), seq: 2, line: "{}".into(), ..AuditRecord::default() };
-    let foreign = AuditRecord { node: "other.1".into(), seq: 1, kind: "decision".into(), line: "{}".into(), ..AuditRecord::default() };
+    let foreign = AuditRecord {
+        node: "other.1".into(),
+        seq: 1,
+        kind: "decision".into(),
+        line: "{}".into(),
+        ..AuditRecord::default()
+    };
     store.insert_audit(&[wrong.clone(), AuditRecord { seq: 9999, ..wrong }, foreign]).await.unwrap();
     let index = Index::open(&url(folder.path())).await.unwrap();
     for _ in 0..2 {
         assert_eq!(index.rebuild(&settings).await.unwrap() as usize, lines(folder.path()).len());
     }
     let here = lines(folder.path());
-    let there: Vec<_> = all(&store).await.into_iter().filter(|record| record.node == name).map(|record| record.line).collect();
+    let there: Vec<_> =
+        all(&store).await.into_iter().filter(|record| record.node == name).map(|record| record.line).collect();
     assert_eq!(there, here);
     let filter = Filter { server: Some("s".into()), ..Filter::default() };
     let found = index.query(Some("decision"), &filter, 450).await.unwrap();
     assert_eq!(found.len(), 450, "more than one page");
-    assert!(found.windows(2).all(|pair| pair[0].record["seq"].as_u64() > pair[1].record["seq"].as_u64()), "the newest first");
+    assert!(
+        found.windows(2).all(|pair| pair[0].record["seq"].as_u64() > pair[1].record["seq"].as_u64()),
+        "the newest first"
+    );
     let none = Filter { server: Some("t".into()), ..Filter::default() };
     assert!(index.query(None, &none, 10).await.unwrap().is_empty());
 }

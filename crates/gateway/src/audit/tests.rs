@@ -64,6 +64,7 @@ fn number(why: &Refusal) -> usize {
         Refusal::Upstream(_) => 43,
         Refusal::Front(_) => 44,
         Refusal::Stale => 45,
+        Refusal::NoMetadata => 46,
     }
 }
 
@@ -71,6 +72,7 @@ fn all() -> Vec<Refusal> {
     vec![
         Refusal::NoRoute,
         Refusal::NoServer,
+        Refusal::NoMetadata,
         Refusal::NotBound(Unbound),
         Refusal::Unauthorized(Unauthorized::Missing),
         Refusal::Host,
@@ -157,7 +159,8 @@ fn every_refusal_is_on_record_once() {
         audit.turned_away("s", &agent, &refused.on_record());
     }
     audit.close();
-    let found: Vec<_> = decisions(folder.path()).iter().map(|record| record["request"].as_str().unwrap().to_owned()).collect();
+    let found: Vec<_> =
+        decisions(folder.path()).iter().map(|record| record["request"].as_str().unwrap().to_owned()).collect();
     assert_eq!(found, expected);
 }
 

@@ -50,12 +50,11 @@ impl Server {
 fn forbidden(path: &Path, commands: bool) -> Option<&'static str> {
     let below: Vec<&str> = path.iter().skip(2).map(String::as_str).collect();
     match below.as_slice() {
-        ["command", ..] if !commands => {
-            Some("may only come from the configuration file, unless `store.commands` is true")
-        }
+        ["command", ..] if !commands => Some("may only come from the configuration file, unless `store.commands` is true"),
         ["builtin" | "policy" | "catalog", ..] => Some("may only come from the configuration file"),
         ["tls", "ca" | "cert" | "key", ..] => Some("names a file, which only the configuration file may"),
-        ["headers" | "env", _, "file" | "env", ..] => {
+        // Wherever it stands: a header's, an agent's, a client's secret.
+        ["headers" | "env" | "oauth" | "agents", _, .., "file" | "env"] => {
             Some("names a file or a variable of the gateway's, which only the configuration file may")
         }
         _ => None,

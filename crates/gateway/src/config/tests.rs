@@ -384,8 +384,6 @@ fn a_store_is_a_file_beside_the_configuration_a_database_or_none() {
 
 #[test]
 fn what_is_known_but_not_there_yet_says_so() {
-    let expected = "`auth.mode = \"jwt\"` is not carried out yet by this version (file DIR/toolgate.toml)";
-    refused("[auth]\nmode = \"jwt\"", &[], expected);
     let expected = "`servers.github.catalog` is not carried out yet by this version (file DIR/toolgate.toml)";
     refused(&format!("{GITHUB}catalog = \"x\""), &[], expected);
 }

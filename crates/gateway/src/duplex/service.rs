@@ -112,7 +112,8 @@ impl Here {
     }
 
     fn mount(&self, headers: HeaderMap) -> Mount {
-        Mount::new(&self.pipeline, headers, Peer { agent: self.agent.clone(), certificate: None })
+        let peer = Peer { agent: self.agent.clone(), certificate: None };
+        Mount::new(&self.pipeline, headers, peer, self.pipeline.shared.registry.load())
     }
 
     fn touch(&self, session: &str) {

@@ -66,8 +66,8 @@ pub async fn wrap(
     });
     let watching = tokio::spawn(Watch::over(&policies).run(Arc::clone(&policies), Arc::clone(&shared)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&shared)));
-    let keeping = Arc::clone(&shared);
-    let keeping = tokio::spawn(async move { keeping.limits.keep().await });
+    let counts = Arc::clone(&shared);
+    let counting = tokio::spawn(async move { counts.limits.keep().await });
     let audit = Arc::clone(&shared.audit);
     let keeping = tokio::spawn(Arc::clone(&audit).keep());
     let pipeline = Pipeline { client: Clients::default(), shared };
@@ -77,6 +77,7 @@ pub async fn wrap(
     watching.abort();
     sweeping.abort();
     keeping.abort();
+    counting.abort();
     drop(builtins);
     if let Some(nursery) = nursery {
         // Programs are ended in the order of the specification, and with all that they started.

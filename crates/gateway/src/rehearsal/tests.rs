@@ -73,15 +73,17 @@ fn who_counts_is_who_counts_in_the_gateway() {
         &[&twice[..], &[call("get", r#""agent": "alice","#, "permit"), call("get", r#""session": "1","#, "permit")]]
             .concat(),
     );
-    // A new session does not refresh an agent; it is a new one to what counts by session.
+    // A new session does not refresh an agent that is known, whatever is counted; of nobody known it is a new one.
     let alice = |session: &str| format!(r#""agent": "alice", "session": "{session}","#);
     check_all(
         &["1", "2", "3"].map(|session| call("get", &alice(session), if session == "3" { "deny" } else { "permit" })),
     );
     check_all(&[
         call("talk", &alice("1"), "permit"),
-        call("talk", &alice("2"), "permit"),
-        call("talk", &alice("1"), "deny"),
+        call("talk", &alice("2"), "deny"),
+        call("talk", r#""session": "1","#, "permit"),
+        call("talk", r#""session": "2","#, "permit"),
+        call("talk", r#""session": "1","#, "deny"),
     ]);
     // One count for all agents of a server.
     let (a, b, elsewhere) = (r#""agent": "a","#, r#""agent": "b","#, r#""server": "other","#);

@@ -106,7 +106,8 @@ async fn whatever_is_refused_is_on_record_once() {
         .start();
     let call = modern_call(1, "forbidden", json!({})).to_string();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let legacy: &[(&str, &str)] = &[("MCP-Protocol-Version", "(none)"), ("Mcp-Method", "(none)"), ("Mcp-Name", "(none)")];
+    let legacy: &[(&str, &str)] =
+        &[("MCP-Protocol-Version", "(none)"), ("Mcp-Method", "(none)"), ("Mcp-Name", "(none)")];
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     let large = format!("[{}]", "1,".repeat(4096));
     let with = |lines: &[(&'static str, &'static str)]| post("/mcp/s", lines, &call);
@@ -133,7 +134,7 @@ async fn whatever_is_refused_is_on_record_once() {
         ("refused", "`Mcp-Session-Id` is missing", post("/mcp/s", legacy, ping)),
         ("refused", "session not found", post("/mcp/s", &[legacy, &[("Mcp-Session-Id", "00")]].concat(), ping)),
         ("refused", "no stream here", "GET /mcp/s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\r\n".into()),
-        ("refused", "at most", post("/mcp", &[], &format!("[{}]", vec![ping; 101].join(",")))),
+        ("refused", "batches exist only", post("/mcp", &[], &format!("[{ping}]"))),
     ];
     let count = rows.len();
     for (place, (code, error, request)) in rows.into_iter().enumerate() {
@@ -153,6 +154,27 @@ async fn whatever_is_refused_is_on_record_once() {
     let ids: std::collections::BTreeSet<_> = records.iter().map(|record| record["request"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), count);
     assert!(called(&upstream).is_empty());
+}
+
+/// Only what a matching rule wants, allowed or denied; and never a secret.
+#[tokio::test]
+async fn values_are_on_record_where_the_policy_wants_them() {
+    let upstream = Recorder::mcp([r#"{"name":"pay","inputSchema":{"type":"object"}}"#]).await;
+    let policy = r#"{ "version": "1", "tools": {
+        "p*": { "record": ["args.to", "args.items"] }, "pay": { "record": ["args.amount", "args.card"],
+        "deny_if": [{ "conditions": [{ "path": "args.amount", "op": "gt", "value": 10 }] }] } } }"#;
+    let gate = Gate::before(&upstream, policy);
+    let client = gate.modern();
+    for amount in [7, 70] {
+        let card = json!({ "token": "canary-secret", "name": "n" });
+        client.call("pay", json!({ "amount": amount, "to": "ann", "card": card, "note": "canary-other" })).await;
+    }
+    let records = recorded(&gate, "decision", 2).await;
+    let [allowed, denied] = &records[records.len() - 2..] else { panic!("{records:?}") };
+    assert_eq!((&allowed["outcome"], &denied["outcome"]), (&json!("allowed"), &json!("denied")));
+    let values = |amount: u32| json!({ "args.amount": amount, "args.card": { "token": "[redacted]", "name": "n" }, "args.to": "ann" });
+    assert_eq!((&allowed["args"]["values"], &denied["args"]["values"]), (&values(7), &values(70)));
+    assert!(!records.iter().any(|record| record.to_string().contains("canary")));
 }
 
 /// What the model is told of a denial finds its record; and the definition that was in force is named, where it was read.

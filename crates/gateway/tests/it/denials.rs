@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use testkit::{Answer, HttpClient, Recorder};
 
-use crate::gate::{Gate, called, introduced, methods, modern_headers, modern_request, next_call, streamed, tool, unnumbered};
+use crate::gate::{
+    Gate, called, introduced, methods, modern_headers, modern_request, next_call, streamed, tool, unnumbered,
+};
 
 async fn upstream() -> Recorder {
     Recorder::mcp(["known", "denied", "hidden", "limited", "approval"].map(tool)).await

@@ -4,6 +4,7 @@ mod bound;
 mod canary;
 mod doors;
 mod flood;
+mod kept;
 mod sessions;
 mod whose;
 

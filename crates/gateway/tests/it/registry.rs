@@ -1,5 +1,6 @@
 //! Servers, policies and bindings that come and go while calls run: what the store says is in force whole or not at all.
 
+mod agents;
 mod aggregate;
 mod bad;
 mod gone;

@@ -66,5 +66,9 @@ fn a_full_disk_refuses_and_recovers_by_itself() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("it went on"), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && said.contains("it went on"),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

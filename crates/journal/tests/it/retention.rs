@@ -179,7 +179,11 @@ async fn what_was_tampered_with_is_not_dropped() {
     stand.fill(&opened).await;
     let first = files(&stand.audit()).remove(0);
     let text = std::fs::read_to_string(&first).unwrap();
-    std::fs::write(&first, text.replace(r#""number":3}"#, r#""number":4}"#).replace(r#""number":3,"#, r#""number":4,"#)).unwrap();
+    std::fs::write(
+        &first,
+        text.replace(r#""number":3}"#, r#""number":4}"#).replace(r#""number":3,"#, r#""number":4,"#),
+    )
+    .unwrap();
     let refused = opened.journal.retain(ALL);
     assert!(matches!(refused, Err(RetainError::Broken { .. })), "{refused:?}");
     opened.close();

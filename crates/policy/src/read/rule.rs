@@ -8,10 +8,12 @@ use super::condition::predicates;
 use super::dialect;
 use super::limit::{limits, rate_limits};
 use super::object::{Keys, expect_array, expect_string, kind, members, one_of, opening, span};
-use crate::Code;
+use super::path::path;
 use crate::diagnostics::{Findings, quoted};
+use crate::path::Path;
 use crate::pattern::Pattern;
 use crate::source::{Action, RuleEntry, Spanned};
+use crate::{Code, Recorded};
 
 pub(super) const RULE: Keys = Keys {
     of: "a rule",
@@ -26,6 +28,7 @@ pub(super) const RULE: Keys = Keys {
         "on_store_failure",
         "rate_limit",
         "reason",
+        "record",
         "require",
         "rules",
     ],
@@ -76,6 +79,7 @@ pub(super) fn rule(value: &Value<'_>, name: &str, findings: &mut Findings) -> Ru
             "except" => rule.except = patterns(value, key, findings),
             "rate_limit" => rule.rate_limit = rate_limits(value, findings),
             "limits" => rule.limits = limits(value, findings),
+            "record" => rule.record = recorded(value, key, findings),
             _ => {}
         }
     }
@@ -84,6 +88,27 @@ pub(super) fn rule(value: &Value<'_>, name: &str, findings: &mut Findings) -> Ru
         dialect::rules(rules, name, &mut rule, findings);
     }
     rule
+}
+
+fn recorded(value: &Value<'_>, key: &str, findings: &mut Findings) -> Vec<Spanned<Path>> {
+    let Some(array) = expect_array(value, key, findings) else {
+        return Vec::new();
+    };
+    let mut paths = Vec::with_capacity(array.elements.len());
+    for element in &array.elements {
+        let Some(text) = expect_string(element, &format!("each path of {key}"), findings) else { continue };
+        let here = span(element.range());
+        let Some(found) = path(text, here.clone(), findings) else { continue };
+        if Recorded::of(&found).is_none() {
+            findings
+                .error(Code::BadPath, here, format!("{} is not one argument", quoted(text)))
+                .label("cannot be recorded")
+                .advise("write `args.` and a name; a list is recorded whole, and who calls is on record anyway");
+            continue;
+        }
+        paths.push(Spanned { value: found, span: here });
+    }
+    paths
 }
 
 pub(super) fn patterns(value: &Value<'_>, key: &str, findings: &mut Findings) -> Vec<Spanned<Pattern>> {

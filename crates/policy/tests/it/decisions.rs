@@ -1,6 +1,6 @@
 //! The order of rules, one case a line.
 
-use policy::{Reverse, Subject};
+use policy::{Policy, Reverse, Subject};
 
 use crate::{ask, parse};
 
@@ -244,4 +244,22 @@ fn the_hash_follows_the_text() {
     assert_eq!(a.hash(), parse(r#"{"version":"1"}"#).hash());
     assert_ne!(a.hash(), b.hash());
     assert_eq!(a.hash().to_string().len(), 64);
+}
+
+/// All rules that match want theirs on record; what decides is not asked.
+#[test]
+fn what_is_recorded_is_what_any_matching_rule_wants() {
+    let policy = r#"{ "version": "1", "all_tools": { "record": ["args.who"] }, "tools": {
+        "pay": { "action": "deny", "record": ["args.amount", "args.who"] }, "p*": { "except": ["pick"], "record": ["args.to.name"] },
+        "other": {} }, "resources": { "x": {} } }"#;
+    let policy = Policy::parse("policy.json", policy).unwrap();
+    let recorded =
+        |subject| policy.recorded(subject).iter().map(|recorded| recorded.path().to_owned()).collect::<Vec<_>>();
+    assert_eq!(recorded(Subject::Tool("pay")), ["args.amount", "args.who", "args.to.name"]);
+    assert_eq!(recorded(Subject::Tool("pick")), ["args.who"]);
+    assert_eq!(recorded(Subject::Tool("unlisted")), ["args.who"]);
+    assert!(recorded(Subject::Resource("x")).is_empty());
+    let printed =
+        policy::native("policy.json", r#"{ "version": "1", "tools": { "a": { "record": ["args[\"b\"].c"] } } }"#);
+    assert!(printed.unwrap().contains(r#""record": ["args.b.c"]"#));
 }

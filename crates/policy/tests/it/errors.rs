@@ -371,3 +371,18 @@ fn a_time_zone_that_is_not_there_may_be_another() {
     check("Mars/Olympus_Mons", "write a name of the IANA time zone database, such as Europe/Zurich");
     check(&"Europe/Zurich".repeat(10_000), "write a name of the IANA time zone database, such as Europe/Zurich");
 }
+
+#[test]
+fn recorded_values() {
+    let in_rule = |record: &str, expected: &[&str]| {
+        in_policy(&format!(r#""tools": {{ "t": {{ "record": {record} }} }}"#), expected);
+    };
+    in_rule(r#"[]"#, &[]);
+    in_rule(r#"["args.a", "args.a.b", "args[\"odd.key\"]"]"#, &[]);
+    in_rule(r#""args.a""#, &["wrong_type \"args.a\""]);
+    in_rule("[1]", &["wrong_type 1"]);
+    in_rule(
+        r#"["args", "args.a[*]", "agent.id", "a"]"#,
+        &["bad_path \"args\"", "bad_path \"args.a[*]\"", "bad_path \"agent.id\"", "bad_path \"a\""],
+    );
+}

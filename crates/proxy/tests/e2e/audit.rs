@@ -113,8 +113,12 @@ async fn records_get_to_the_store_and_are_asked_there_whenever_it_is_killed() {
         gateway.signal("TERM");
         assert_eq!(gateway.end(), Some(0));
     }
-    let (code, denied, _) = run(&mut toolgate(folder.path(), &["audit", "query", "--outcome", "denied", "--format", "csv"]));
-    assert!(code == 0 && denied.lines().count() == 2 && denied.contains(",no,denied,denied.rule,/tools/no,"), "{denied}");
+    let (code, denied, _) =
+        run(&mut toolgate(folder.path(), &["audit", "query", "--outcome", "denied", "--format", "csv"]));
+    assert!(
+        code == 0 && denied.lines().count() == 2 && denied.contains(",no,denied,denied.rule,/tools/no,"),
+        "{denied}"
+    );
     let (code, said, problem) = run(&mut toolgate(folder.path(), &["audit", "index", "--rebuild"]));
     assert!(code == 0 && said.contains("records of the journal are in the store"), "{said}{problem}");
     assert_eq!(indexed(folder.path()), recorded(folder.path()));

@@ -58,6 +58,9 @@ impl Remote {
 
     /// The connection, at once; only the very first one is waited for.
     pub(super) async fn up(&self) -> Result<Up, Refused> {
+        if let Link::Up(up) = &*self.link.borrow() {
+            return Ok(up.clone());
+        }
         let mut link = self.link.subscribe();
         loop {
             match &*link.borrow_and_update() {

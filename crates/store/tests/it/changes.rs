@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgListener;
 use sqlx::{Connection as _, PgConnection};
 use store::Changes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::home::{Home, both, on_postgres};
 use crate::samples::server;
@@ -13,22 +13,31 @@ use crate::samples::server;
 both!(
     another_node_hears_of_a_change_within_a_second,
     a_change_before_anybody_listened_is_not_missed,
+    who_waits_in_the_same_process_hears_at_once,
     many_changes_are_one,
     nothing_is_told_when_nothing_changed,
     a_waiter_that_gave_up_misses_nothing,
 );
 
+/// From the commit on. Of nine times, the fifth slowest counts: a machine that is busy with other things may stop a test for a second.
 async fn another_node_hears_of_a_change_within_a_second(home: Home) {
     let (one, two) = (home.open().await, home.open().await);
-    let (mut here, mut there) = (one.changed(0), two.changed(0));
-    for round in 1..=5 {
-        let waiting = async { tokio::join!(next(&mut here), next(&mut there)) };
-        let id = format!("s{round}");
-        let writing = one.create(&id, server("https://a.example"));
-        let (heard, made) = tokio::join!(waiting, writing);
-        assert_eq!(heard, (round, round));
-        assert_eq!(made.unwrap().version, round);
+    let mut changes = two.changed(0);
+    let mut delays = Vec::new();
+    for round in 1..=9 {
+        let waiting = tokio::spawn(async move {
+            let heard = next(&mut changes).await;
+            (changes, heard, Instant::now())
+        });
+        one.create(&format!("s{round}"), server("https://a.example")).await.unwrap();
+        let made = Instant::now();
+        let (back, heard, at) = waiting.await.unwrap();
+        assert_eq!(heard, round);
+        delays.push(at.saturating_duration_since(made));
+        changes = back;
     }
+    delays.sort_unstable();
+    assert!(delays[4] < Duration::from_secs(1), "{delays:?}");
 }
 
 async fn a_change_before_anybody_listened_is_not_missed(home: Home) {
@@ -36,6 +45,20 @@ async fn a_change_before_anybody_listened_is_not_missed(home: Home) {
     let seen = store.snapshot().await.unwrap().revision;
     store.create("github", server("https://a.example")).await.unwrap();
     assert_eq!(next(&mut store.changed(seen)).await, 1);
+}
+
+/// Thirty changes, each waited for: by looking twice a second that would take ten seconds and more.
+async fn who_waits_in_the_same_process_hears_at_once(home: Home) {
+    let store = home.open().await;
+    let mut changes = store.changed(0);
+    let all = async {
+        for round in 1..=30 {
+            let id = format!("s{round}");
+            let (heard, made) = tokio::join!(changes.next(), store.create(&id, server("https://a.example")));
+            assert_eq!((heard, made.unwrap().version), (round, round));
+        }
+    };
+    timeout(Duration::from_secs(9), all).await.expect("it hears at once");
 }
 
 async fn many_changes_are_one(home: Home) {
@@ -95,5 +118,5 @@ async fn postgresql_tells_of_a_change_and_somebody_listens() {
 }
 
 async fn next(changes: &mut Changes) -> i64 {
-    timeout(Duration::from_secs(1), changes.next()).await.expect("a change is heard of within a second")
+    timeout(Duration::from_secs(30), changes.next()).await.expect("a change is heard of")
 }

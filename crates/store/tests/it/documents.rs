@@ -17,6 +17,7 @@ both!(
     aliases_are_unique,
     pages_neither_skip_nor_repeat,
     what_is_too_long_or_odd_is_refused,
+    what_has_a_nul_is_refused_by_both_engines_alike,
     an_unknown_member_is_corrupt_and_not_quoted,
     ids_are_ordered_by_their_bytes,
 );
@@ -172,6 +173,14 @@ async fn what_is_too_long_or_odd_is_refused(home: Home) {
     let long = store.create("github", server(&"x".repeat(300_000))).await;
     assert!(matches!(long, Err(StoreError::Invalid { what: "server", .. })));
     store.create(&"x".repeat(256), server(&"x".repeat(200_000))).await.unwrap();
+}
+
+async fn what_has_a_nul_is_refused_by_both_engines_alike(home: Home) {
+    let store = home.open().await;
+    assert!(matches!(store.get::<Server>("a\0").await, Err(StoreError::Invalid { .. })));
+    assert!(matches!(store.list::<Server>(Some("a\0"), 10).await, Err(StoreError::Invalid { .. })));
+    assert!(matches!(store.delete::<Server>("a\0", None).await, Err(StoreError::Invalid { .. })));
+    assert!(matches!(store.close_sessions_of("a\0").await, Err(StoreError::Invalid { .. })));
 }
 
 async fn an_unknown_member_is_corrupt_and_not_quoted(home: Home) {

@@ -1,6 +1,7 @@
 //! Opening: the schema, who may read the file, and what a URL may be.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
 use store::{Server, Store, StoreError};
 
@@ -10,17 +11,11 @@ use crate::samples::server;
 both!(nodes_that_start_at_once_migrate_once, a_newer_schema_is_refused_and_left_alone, a_restart_keeps_everything,);
 
 async fn nodes_that_start_at_once_migrate_once(home: Home) {
-    let url = home.url.clone();
-    let tasks: Vec<_> = (0..8)
-        .map(|_| {
-            tokio::spawn({
-                let url = url.clone();
-                async move { Store::open(&url).await }
-            })
-        })
-        .collect();
+    let home = Arc::new(home);
+    let open = |home: Arc<Home>| tokio::spawn(async move { home.open().await });
+    let tasks: Vec<_> = (0..8).map(|_| open(Arc::clone(&home))).collect();
     for (number, task) in tasks.into_iter().enumerate() {
-        let store = task.await.unwrap().unwrap();
+        let store = task.await.unwrap();
         store.create(&format!("s{number}"), server("https://a.example")).await.unwrap();
         store.close().await;
     }

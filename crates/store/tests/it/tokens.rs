@@ -9,6 +9,7 @@ both!(
     a_token_is_found_by_its_hash,
     a_revoked_token_stays_revoked_and_leaves_the_snapshot,
     a_rotated_token_overlaps_and_is_not_rotated_twice,
+    tokens_that_are_good_for_nothing_are_swept,
     two_who_rotate_at_once_make_one_token,
     an_admins_token_is_good_while_both_are,
 );
@@ -49,6 +50,21 @@ async fn a_rotated_token_overlaps_and_is_not_rotated_twice(home: Home) {
 
     store.rotate_token("t5", "t6", token("alice", 6), 5000, None).await.unwrap();
     assert_eq!(store.get::<Token>("t5").await.unwrap().value.expires_ms, Some(50), "an overlap prolongs nothing");
+}
+
+async fn tokens_that_are_good_for_nothing_are_swept(home: Home) {
+    let store = home.open().await;
+    let of = |byte, revoked_ms, expires_ms| Token { revoked_ms, expires_ms, ..token("alice", byte) };
+    store.create("t1", of(1, Some(99), None)).await.unwrap();
+    store.create("t2", of(2, None, Some(99))).await.unwrap();
+    store.create("t3", of(3, Some(100), Some(100))).await.unwrap();
+    store.create("t4", of(4, None, None)).await.unwrap();
+    assert_eq!(store.sweep_tokens(100).await.unwrap(), 2);
+    let revision = store.revision().await.unwrap();
+    assert_eq!(store.sweep_tokens(100).await.unwrap(), 0);
+    assert_eq!(store.revision().await.unwrap(), revision, "nothing gone is no change");
+    let left: Vec<_> = store.list::<Token>(None, 10).await.unwrap().items.into_iter().map(|kept| kept.id).collect();
+    assert_eq!(left, ["t3", "t4"]);
 }
 
 async fn two_who_rotate_at_once_make_one_token(home: Home) {

@@ -84,10 +84,16 @@ async fn what_makes_a_token_bad() {
     let encrypting = with(&SigningKey::ec("enc").jwk(), json!({ "use": "enc" }));
     issuer.publish_set(vec![rsa.jwk(), ec.jwk(), ed.jwk(), encrypting]);
     let trusting = trusting(vec![rules(&issuer)]);
+    let mut misses = Vec::new();
+    let mut note = |said: String, expected: &str, about: &dyn std::fmt::Display| {
+        if said != expected {
+            misses.push(format!("{about}: {said}, expected {expected}"));
+        }
+    };
     let good = issuer.claims(MOUNT);
     let now = good["iat"].as_i64().unwrap();
     for key in [&rsa, &ec, &ed] {
-        assert_eq!(trusting.says(&key.sign(&good)).await, "corp:alice", "{}", key.algorithm());
+        note(trusting.says(&key.sign(&good)).await, "corp:alice", &key.algorithm());
     }
 
     // Claims.
@@ -136,14 +142,14 @@ async fn what_makes_a_token_bad() {
         ),
         (json!({ "cnf": true }), "the token is bound to its holder in a way that this gateway cannot check"),
     ] {
-        assert_eq!(trusting.says(&ec.sign(&with(&good, changes.clone()))).await, expected, "{changes}");
+        note(trusting.says(&ec.sign(&with(&good, changes.clone()))).await, expected, &changes);
     }
 
     // The header.
     let claims = good.to_string();
     let none =
         format!("{}.{}.", BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), BASE64_URL_SAFE_NO_PAD.encode(&claims));
-    assert_eq!(trusting.says(&none).await, "the token does not have the three parts of a signed JWT");
+    note(trusting.says(&none).await, "the token does not have the three parts of a signed JWT", &"");
     for (changes, expected) in [
         (json!({ "alg": "none" }), "the token's algorithm is not one that is accepted from its issuer"),
         (json!({ "alg": "None" }), "the token's algorithm is not one that is accepted from its issuer"),
@@ -173,19 +179,19 @@ async fn what_makes_a_token_bad() {
         (json!({ "jwk": SigningKey::ec("e").jwk(), "jku": "http://127.0.0.1:1/" }), "corp:alice"),
     ] {
         let token = ec.sign_text(&with(&ec.head(), changes.clone()).to_string(), &claims);
-        assert_eq!(trusting.says(&token).await, expected, "{changes}");
+        note(trusting.says(&token).await, expected, &changes);
     }
-    assert_eq!(
+    note(
         trusting.says(&rsa.by("PS256").sign(&good)).await,
         "the token's key is for another algorithm",
-        "it is RS256's"
+        &"it is RS256's",
     );
 
     // Whoever brings his own key.
     let (mallory, head) =
         (SigningKey::ec("e"), json!({ "alg": "ES256", "kid": "e", "typ": "JWT", "jwk": SigningKey::ec("e").jwk() }));
-    assert_eq!(trusting.says(&mallory.sign(&good)).await, "the token's signature is wrong");
-    assert_eq!(trusting.says(&mallory.sign_text(&head.to_string(), &claims)).await, "the token's signature is wrong");
+    note(trusting.says(&mallory.sign(&good)).await, "the token's signature is wrong", &"");
+    note(trusting.says(&mallory.sign_text(&head.to_string(), &claims)).await, "the token's signature is wrong", &"");
 
     // The text.
     let (head, token) = (ec.head().to_string(), ec.sign(&good));
@@ -228,8 +234,9 @@ async fn what_makes_a_token_bad() {
         (String::new(), "the token does not have the three parts of a signed JWT"),
         (format!("{token}\n"), "the token's signature is wrong"),
     ] {
-        assert_eq!(trusting.says(&token).await, expected, "{token}");
+        note(trusting.says(&token).await, expected, &token);
     }
+    assert!(misses.is_empty(), "{}", misses.join("\n"));
 }
 
 #[tokio::test]

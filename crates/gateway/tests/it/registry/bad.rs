@@ -54,6 +54,14 @@ async fn no_document_names_a_command_a_file_or_a_variable() {
         (json!({ "builtin": "azure-finetuning" }), "servers.x.builtin"),
         (json!({ "url": url, "headers": { "A": { "file": "/etc/passwd" } } }), "servers.x.headers.A.file"),
         (json!({ "url": url, "headers": { "A": { "env": "HOME" } } }), "servers.x.headers.A.env"),
+        (
+            json!({ "url": url, "oauth": { "client_secret": { "file": "/etc/passwd" } } }),
+            "servers.x.oauth.client_secret.file",
+        ),
+        (
+            json!({ "url": url, "agents": { "a": { "headers": { "A": { "env": "HOME" } } } } }),
+            "servers.x.agents.a.headers.A.env",
+        ),
         (json!({ "url": url, "tls": { "ca": "/etc/passwd" } }), "servers.x.tls.ca"),
         (json!({ "url": url, "tls": { "cert": "a", "key": "b" } }), "servers.x.tls.cert"),
         (json!({ "url": url, "policy": "/etc/passwd" }), "servers.x.policy"),

@@ -43,7 +43,16 @@ async fn the_last_word_counts_until_it_is_stale_and_the_next_one_at_once() {
     })
     .await;
     assert_eq!(refused["error"]["code"], 1503, "{refused}");
-    let record = managed.gate.journal().into_iter().find(|record| record["code"] == "unavailable.store").unwrap();
+    let record = testkit::patiently("the record", async {
+        loop {
+            let found = managed.gate.journal().into_iter().find(|record| record["code"] == "unavailable.store");
+            match found {
+                Some(record) => return record,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
     assert_eq!((&record["outcome"], &record["server"]), (&json!("refused"), &json!("x")));
     let aggregate = testkit::McpClient::modern(testkit::HttpClient::new(format!("http://{}/mcp", managed.gate.data)));
     assert_eq!(aggregate.request("tools/list", json!({})).await["error"]["code"], 1503);

@@ -57,6 +57,10 @@ fn member(key: &str) -> Value {
             "description": "How much may be called or spent. All limits of a call are reserved together, or none is.",
             "type": "array", "items": reference("limit"),
         }),
+        "record" => json!({
+            "description": "Arguments whose values the audit journal tells, cut short; what is named like a secret is not.",
+            "type": "array", "items": { "type": "string" }, "examples": [["args.model", "args.to.name"]],
+        }),
         "rules" => json!({
             "description": "Steps as YAML proxies write them; each becomes conditions and limits of this language.",
             "type": "array", "items": reference("dialect_rule"),
