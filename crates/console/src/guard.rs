@@ -185,17 +185,18 @@ impl Here {
         admin.is_ok_and(|admin| admin.is_some_and(|admin| Role::from(admin.value.role) == caller.role))
     }
 
-    /// Somebody who is not known: on record, unless too many are.
+    /// Somebody who is not known: on record, as often as a minute takes of one address. A login is refused without a look beyond that;
+    /// a token or a session is looked at all the same, so that nobody's failures keep somebody else out.
     pub(crate) async fn refused(&self, peer: Peer, action: &str) -> Problem {
         let now = self.now();
-        if let Some(seconds) = self.throttle.wait(peer.0, now) {
-            return Problem::too_many_failures(seconds);
+        let problem = Problem::unauthenticated("that is not known here, or no longer");
+        if self.throttle.wait(peer.0, now).is_some() {
+            return problem;
         }
         self.throttle.failed(peer.0, now);
-        let problem = Problem::unauthenticated("that is not known here, or no longer");
         let address = peer.0.to_string();
-        let act =
-            Act { peer: &address, action, outcome: "refused", code: Some(problem.code.as_str()), ..Act::default() };
+        let code = Some(problem.code.as_str());
+        let act = Act { peer: &address, action, outcome: "refused", code, ..Act::default() };
         match self.record(act).await {
             Ok(()) => problem,
             Err(unrecorded) => unrecorded,

@@ -53,7 +53,7 @@ fn complete(operation: &mut Value, rule: &Rule) {
             operation["security"] = json!([]);
         }
         Who::SignedIn | Who::Policies | Who::Admins => {
-            codes.extend([Code::Unauthenticated, Code::Forbidden, Code::TooManyFailures]);
+            codes.extend([Code::Unauthenticated, Code::Forbidden]);
             operation["security"] = json!([{ "token": [] }, { "session": [] }]);
         }
     }
@@ -63,15 +63,14 @@ fn complete(operation: &mut Value, rule: &Rule) {
     let mut parameters = parameters;
     if matches!(rule.care, Care::Version | Care::VersionOrNew | Care::VersionAndKey) {
         codes.extend([Code::Stale, Code::PreconditionRequired]);
-        let required = !matches!(rule.care, Care::VersionOrNew);
-        parameters.push(header("If-Match", "The `ETag` of what is meant, or `*`", required));
+        parameters.push(header("If-Match", "The `ETag` of what is meant, or `*`. Without it: 428"));
     }
     if matches!(rule.care, Care::VersionOrNew) {
-        parameters.push(header("If-None-Match", "`*` to create", false));
+        parameters.push(header("If-None-Match", "`*` to create"));
     }
     if matches!(rule.care, Care::Key | Care::VersionAndKey) {
         let text = "Up to 128 characters of your choice: the same request with the same key is carried out once, and answered alike for a day";
-        parameters.push(header("Idempotency-Key", text, false));
+        parameters.push(header("Idempotency-Key", text));
     }
     if rule.path == "/api/v1/login" {
         codes.extend([Code::Unauthenticated, Code::TooManyFailures, Code::AuditUnavailable]);
@@ -95,8 +94,9 @@ fn complete(operation: &mut Value, rule: &Rule) {
     }
 }
 
-fn header(name: &str, description: &str, required: bool) -> Value {
-    json!({ "name": name, "in": "header", "description": description, "required": required, "schema": { "type": "string", "minLength": 1, "maxLength": MAX_LIMIT } })
+/// None of them is required as schemas mean it: what is missing has a status of its own.
+fn header(name: &str, description: &str) -> Value {
+    json!({ "name": name, "in": "header", "description": description, "required": false, "schema": { "type": "string", "minLength": 1, "maxLength": MAX_LIMIT } })
 }
 
 #[cfg(test)]

@@ -33,6 +33,13 @@ pub(crate) enum Managed {
     Api,
 }
 
+impl Managed {
+    /// The gateway says with a place which layer of its configuration it is in.
+    pub(crate) fn by_file(place: &str) -> Self {
+        Self::File { path: place.strip_prefix("file ").unwrap_or(place).to_owned() }
+    }
+}
+
 impl<T: Serialize> Tagged<T> {
     pub(crate) fn ok(version: i64, value: T) -> Self {
         Self { status: StatusCode::OK, tag: etag::tag(version), location: None, value }

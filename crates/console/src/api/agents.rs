@@ -73,7 +73,7 @@ impl From<Kept<Agent>> for AgentView {
 fn of_files(here: &Here) -> Vec<AgentView> {
     let views = here.control.agents().into_iter().filter_map(|view| {
         Some(AgentView {
-            managed: Managed::File { path: view.managed.path()?.to_owned() },
+            managed: Managed::by_file(view.managed.path()?),
             id: view.id,
             enabled: view.enabled,
             labels: view.labels,

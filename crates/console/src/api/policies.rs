@@ -183,7 +183,7 @@ pub(super) fn view(here: &Here, kept: Kept<store::Policy>) -> PolicyView {
 
 fn of_files(here: &Here) -> Vec<PolicyView> {
     let views = here.control.policies().into_iter().filter_map(|view| {
-        let managed = Managed::File { path: view.managed.path()?.to_owned() };
+        let managed = Managed::by_file(view.managed.path()?);
         let (name, hash) = (view.name, Some(view.hash));
         Some(PolicyView { name, managed, active: None, latest: None, hash, created: None, updated: None })
     });
@@ -302,7 +302,6 @@ pub(super) async fn diff(
     Path(name): Path<String>,
     Query(between): Query<Between>,
 ) -> Result<Body<DiffView>, Problem> {
-    not_of_file(&here, &name)?;
     let Between { from, to } = between;
     let read = async |number| {
         let PolicyVersion { text, catalogue, .. } = here.store.policy_version(&name, number).await?;

@@ -79,8 +79,7 @@ impl From<Kept<Server>> for ServerView {
 /// Those that files manage, by id.
 fn of_files(here: &Here) -> Vec<ServerView> {
     let views = here.control.servers().into_iter().filter_map(|view| {
-        let path = view.managed.path()?.to_owned();
-        let managed = Managed::File { path };
+        let managed = Managed::by_file(view.managed.path()?);
         let (document, policy) = (mask::masked(&view.document), view.policy);
         Some(ServerView { id: view.id, managed, enabled: true, policy, document, created: None, updated: None })
     });

@@ -110,7 +110,6 @@ pub(super) async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Body<Page<TokenView>>, Problem> {
     let (limit, after) = (paging.limit()?, paging.after()?);
-    super::agents::not_of_file(&here, &agent)?;
     of_store(&here, &agent).await?;
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
     let page = here.store.list_of::<Token>(Owner::Agent(&agent), after.as_deref(), limit).await?;

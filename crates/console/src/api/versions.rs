@@ -78,7 +78,6 @@ pub(super) async fn list(
     let limit = u32::try_from(paging.limit()?).unwrap_or(u32::MAX);
     let before = paging.after()?.map(|number| number.parse::<i64>()).transpose();
     let before = before.map_err(|_| Problem::invalid("cursor", "is not one that was given out"))?;
-    not_of_file(&here, &name)?;
     let page = here.store.policy_versions(&name, before, limit).await?;
     let items = page.items.into_iter().map(VersionView::brief).collect();
     Ok(Body(Page { items, next: page.next.as_deref().map(seal) }))
@@ -91,7 +90,6 @@ pub(super) async fn get(
     here: State,
     Path((name, number)): Path<(String, String)>,
 ) -> Result<Tagged<VersionView>, Problem> {
-    not_of_file(&here, &name)?;
     let missing = || Problem::not_found("version", &number);
     let version = here.store.policy_version(&name, number.parse().map_err(|_| missing())?).await?;
     Ok(Tagged::ok(version.number, VersionView::whole(version)))

@@ -16,7 +16,7 @@ async fn what_a_file_manages_is_shown_and_not_changed() {
     let server = stack.api().get("/api/v1/servers/s").await;
     assert_eq!(server.json()["managed"]["by"], "file", "{}", text(&server));
     let path = server.json()["managed"]["path"].as_str().unwrap().to_owned();
-    assert!(path.ends_with("toolgate.toml"), "{path}");
+    assert_eq!(path, stack.folder.path().join("toolgate.toml").display().to_string());
     let put = json!({ "document": { "url": "http://127.0.0.1:1/mcp" } });
     for api in [stack.api(), stack.api().seen("*"), stack.api().new()] {
         assert_eq!(problem(&api.put("/api/v1/servers/s", &put).await, 409, "managed_by_file")["path"], path.as_str());
