@@ -76,6 +76,10 @@ fn complete(operation: &mut Value, rule: &Rule) {
     if rule.path == "/api/v1/login" {
         codes.extend([Code::Unauthenticated, Code::TooManyFailures, Code::AuditUnavailable]);
     }
+    // Of a policy that is a file's, no versions are kept.
+    if rule.path.starts_with("/api/v1/policies/{name}/") {
+        codes.push(Code::ManagedByFile);
+    }
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
