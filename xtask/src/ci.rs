@@ -9,7 +9,7 @@ use crate::{bench, conformance, e2e, fmt, lint, readme, soak, test, tidy};
 type Step = (&'static str, &'static [&'static str], fn(&[String]) -> anyhow::Result<()>);
 
 /// Cheap ones first; what needs the release build after the one that makes it.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("fmt", &["--check"], fmt::run),
     ("tidy", &[], tidy::run),
     ("lint", &[], lint::run),
@@ -17,6 +17,7 @@ const STEPS: [Step; 10] = [
     ("readme", &[], readme::run),
     ("conformance", &[], conformance::run),
     ("e2e", &[], e2e::run),
+    ("contract", &["--contract"], e2e::run),
     ("soak", &["--release"], soak::run),
     ("planted", &["--planted", "--release"], soak::run),
     ("bench", &["--smoke"], bench::run),
