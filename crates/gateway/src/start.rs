@@ -184,7 +184,18 @@ impl Gateway {
                 _ = ended => {}
             }
         })?;
-        Ok(Running { data: data_at, admin: admin_at, drain, workers, control, alive, builtins, nursery, shared: kept, keeper })
+        Ok(Running {
+            data: data_at,
+            admin: admin_at,
+            drain,
+            workers,
+            control,
+            alive,
+            builtins,
+            nursery,
+            shared: kept,
+            keeper,
+        })
     }
 }
 
