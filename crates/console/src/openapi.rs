@@ -8,6 +8,10 @@ use crate::problem::Code;
 use crate::roles::{Care, RULES, Rule, Who};
 
 /// The document as it is served.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "an OpenAPI document is made of objects, and in those a member that is missing is made"
+)]
 pub(crate) fn document(described: &OpenApi) -> Result<Value, serde_json::Error> {
     let mut document = serde_json::to_value(described)?;
     document["info"] = json!({
@@ -33,6 +37,10 @@ pub(crate) fn document(described: &OpenApi) -> Result<Value, serde_json::Error> 
     Ok(document)
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "an OpenAPI document is made of objects, and in those a member that is missing is made"
+)]
 fn complete(operation: &mut Value, rule: &Rule) {
     let body = operation.get("requestBody").is_some();
     let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();

@@ -164,7 +164,8 @@ pub(crate) struct Addressee {
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) why: Refusal,
-    pub(crate) to: Addressee,
+    /// In a box: every answer on the path of a call has room for a refusal.
+    pub(crate) to: Box<Addressee>,
     /// The journal has it already.
     pub(crate) on_record: bool,
 }
@@ -178,7 +179,7 @@ impl Refused {
 impl From<Refusal> for Refused {
     fn from(why: Refusal) -> Self {
         let id = if let Refusal::Fault(fault) = &why { fault.id.clone() } else { None };
-        Self { why, to: Addressee { id, ..Addressee::default() }, on_record: false }
+        Self { why, to: Box::new(Addressee { id, ..Addressee::default() }), on_record: false }
     }
 }
 
@@ -190,7 +191,7 @@ impl From<Fault> for Refused {
 
 impl Addressee {
     pub(crate) fn refuse(&self, why: impl Into<Refusal>) -> Refused {
-        Refused { why: why.into(), to: self.clone(), on_record: false }
+        Refused { why: why.into(), to: Box::new(self.clone()), on_record: false }
     }
 
     pub(crate) fn params(&self, kind: Kind) -> Refused {

@@ -132,7 +132,9 @@ fn invalid(member: &str, errors: &PolicyErrors) -> Problem {
     let mut all: Vec<Value> = Vec::new();
     for finding in errors.iter() {
         let mut error = json!(Diagnostic::from(finding));
-        error["path"] = member.into();
+        if let Some(error) = error.as_object_mut() {
+            error.insert("path".to_owned(), member.into());
+        }
         all.push(error);
     }
     Problem::new(Code::InvalidPolicy, errors.to_string()).with("errors", all)

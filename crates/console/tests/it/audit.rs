@@ -39,7 +39,7 @@ async fn a_change_is_on_record_before_and_after() {
 async fn what_is_refused_is_on_record_too() {
     let stack = Stack::start().await;
     let viewer = stack.as_token(&stack.token("v", Role::Viewer).await);
-    problem(&viewer.new().put("/api/v1/agents/a", &agent()).await, 403, "forbidden");
+    problem(&viewer.creating().put("/api/v1/agents/a", &agent()).await, 403, "forbidden");
     stack.as_token("tga_0123456789012345678901234567890123456789012").get("/api/v1/me").await;
     stack.nobody().post("/api/v1/login", &json!({ "token": "tgl_0123456789012345678901234567890123456789012" })).await;
     let acts = acts(&stack);

@@ -18,7 +18,7 @@ async fn what_a_file_manages_is_shown_and_not_changed() {
     let path = server.json()["managed"]["path"].as_str().unwrap().to_owned();
     assert_eq!(path, stack.folder.path().join("toolgate.toml").display().to_string());
     let put = json!({ "document": { "url": "http://127.0.0.1:1/mcp" } });
-    for api in [stack.api(), stack.api().seen("*"), stack.api().new()] {
+    for api in [stack.api(), stack.api().seen("*"), stack.api().creating()] {
         assert_eq!(problem(&api.put("/api/v1/servers/s", &put).await, 409, "managed_by_file")["path"], path.as_str());
         problem(&api.delete("/api/v1/servers/s").await, 409, "managed_by_file");
         problem(&api.put("/api/v1/agents/filed", &agent()).await, 409, "managed_by_file");

@@ -10,7 +10,7 @@ const PATH: &str = "/api/v1/policies/p";
 async fn what_is_wrong_is_said_with_its_place_and_nothing_is_kept() {
     let stack = Stack::start().await;
     let bad = "{ \"version\": \"1\",\n  \"tool\": {} }";
-    let refused = problem(&stack.api().new().put(PATH, &json!({ "text": bad })).await, 422, "invalid_policy");
+    let refused = problem(&stack.api().creating().put(PATH, &json!({ "text": bad })).await, 422, "invalid_policy");
     let error = &refused["errors"][0];
     assert_eq!((&error["path"], &error["line"]), (&json!("/text"), &json!(2)), "{refused}");
     assert!(error["column"].is_u64() && error["offset"].is_u64() && error["code"].is_string(), "{error}");

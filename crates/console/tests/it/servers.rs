@@ -31,7 +31,7 @@ async fn a_server_is_called_as_soon_as_it_is_there() {
 #[tokio::test]
 async fn what_the_gateway_would_not_take_is_not_kept() {
     let stack = Stack::start().await;
-    let api = stack.api().new();
+    let api = stack.api().creating();
     for (id, body) in [
         ("s", json!({ "document": { "url": "ftp://nowhere" } })),
         ("s", json!({ "document": {} })),
@@ -49,7 +49,7 @@ async fn what_the_gateway_would_not_take_is_not_kept() {
 async fn secrets_are_not_shown_and_come_back_as_they_were() {
     let (upstream, stack) = (upstream().await, Stack::start().await);
     let document = json!({ "url": upstream.url("/mcp"), "headers": { "X-Key": "canary-1" } });
-    let made = stack.api().new().put("/api/v1/servers/s", &json!({ "document": document })).await;
+    let made = stack.api().creating().put("/api/v1/servers/s", &json!({ "document": document })).await;
     assert_eq!(made.status, 201, "{}", text(&made));
     let shown = stack.api().get("/api/v1/servers/s").await;
     let listed = stack.api().get("/api/v1/servers").await;

@@ -46,14 +46,14 @@ async fn a_change_needs_the_sessions_own_token_and_our_own_page() {
     let other = Session::of(&stack, "root").await;
     let own = format!("http://{}", stack.admin);
     assert_eq!(session.bare(&stack).get("/api/v1/me").await.json()["csrf"], session.csrf.as_str());
-    let bare = session.bare(&stack).new();
+    let bare = session.bare(&stack).creating();
     problem(&bare.with("origin", &own).put(PATH, &value()).await, 403, "csrf");
     problem(&bare.with("x-csrf-token", &session.csrf).put(PATH, &value()).await, 403, "csrf");
     problem(&bare.with("origin", &own).with("x-csrf-token", &other.csrf).put(PATH, &value()).await, 403, "csrf");
     let elsewhere = bare.with("origin", "http://localhost:1").with("x-csrf-token", &session.csrf);
     problem(&elsewhere.put(PATH, &value()).await, 403, "csrf");
     assert_eq!(stack.api().get(PATH).await.status, 404, "nothing of that was done");
-    assert_eq!(session.own(&stack).new().put(PATH, &value()).await.status, 201);
+    assert_eq!(session.own(&stack).creating().put(PATH, &value()).await.status, 201);
 }
 
 #[tokio::test]

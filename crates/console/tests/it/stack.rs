@@ -138,7 +138,7 @@ impl Api {
         Self { at: self.at, headers }
     }
 
-    pub(crate) fn new(&self) -> Self {
+    pub(crate) fn creating(&self) -> Self {
         self.with("if-none-match", "*")
     }
 
@@ -178,7 +178,7 @@ impl Api {
     /// Makes it, and gives its tag.
     #[track_caller]
     pub(crate) fn make(&self, path: &str, body: &Value) -> impl Future<Output = String> + use<> {
-        let (api, path, body) = (self.new(), path.to_owned(), body.clone());
+        let (api, path, body) = (self.creating(), path.to_owned(), body.clone());
         async move {
             let made = api.put(&path, &body).await;
             assert_eq!(made.status, 201, "{path}: {}", text(&made));

@@ -13,7 +13,7 @@ async fn a_change_says_what_it_changes() {
     problem(&api.put(PATH, &agent()).await, 428, "precondition_required");
     problem(&api.seen("*").put(PATH, &agent()).await, 404, "not_found");
     let first = api.make(PATH, &agent()).await;
-    problem(&api.new().put(PATH, &agent()).await, 412, "stale");
+    problem(&api.creating().put(PATH, &agent()).await, 412, "stale");
     problem(&api.delete(PATH).await, 428, "precondition_required");
     assert_eq!(tag(&api.get(PATH).await), first);
     let changed = api.seen(&first).put(PATH, &json!({ "servers": [] })).await;

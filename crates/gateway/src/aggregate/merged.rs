@@ -71,12 +71,15 @@ pub(crate) struct Merged {
     joint: Option<Arc<Joint>>,
 }
 
+/// Makes the source of a server.
+type SourceOf = Box<dyn Fn(&Arc<Server>) -> Source + Send>;
+
 /// Which servers a stream is of, as they come and go.
 pub(super) struct Following {
     shared: Arc<Shared>,
     agent: Agent,
     present: Vec<Arc<Server>>,
-    source: Box<dyn Fn(&Arc<Server>) -> Source + Send>,
+    source: SourceOf,
     swapped: Work<watch::Receiver<u64>>,
 }
 

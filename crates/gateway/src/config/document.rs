@@ -67,15 +67,14 @@ fn flatten(value: &Value, above: &mut Path, out: &mut BTreeMap<Path, Entry>) -> 
     if above.len() > DEEPEST {
         return Err(above.clone());
     }
-    match value {
-        Value::Object(members) if !members.is_empty() => {
-            for (name, value) in members {
-                above.push(name.clone());
-                flatten(value, above, out)?;
-                above.pop();
-            }
+    if let Some(members) = value.as_object().filter(|members| !members.is_empty()) {
+        for (name, value) in members {
+            above.push(name.clone());
+            flatten(value, above, out)?;
+            above.pop();
         }
-        _ => drop(out.insert(above.clone(), Entry { value: written(value), origin: Origin::Store })),
+    } else {
+        out.insert(above.clone(), Entry { value: written(value), origin: Origin::Store });
     }
     Ok(())
 }

@@ -106,8 +106,8 @@ impl Resources {
             "authorization_servers": self.issuers,
             "bearer_methods_supported": ["header"],
         });
-        if !scopes.is_empty() {
-            document["scopes_supported"] = json!(scopes);
+        if let Some(document) = document.as_object_mut().filter(|_| !scopes.is_empty()) {
+            document.insert("scopes_supported".to_owned(), json!(scopes));
         }
         document.to_string().into()
     }

@@ -105,7 +105,7 @@ async fn whatever_is_refused_is_on_record_once() {
         .set("bounds.body", "4KiB")
         .start();
     let call = modern_call(1, "forbidden", json!({})).to_string();
-    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0bc902b7-01";
     let legacy: &[(&str, &str)] =
         &[("MCP-Protocol-Version", "(none)"), ("Mcp-Method", "(none)"), ("Mcp-Name", "(none)")];
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;

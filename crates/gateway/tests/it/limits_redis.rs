@@ -1,9 +1,10 @@
 //! Limits counted in Redis: one count for all gateways; while it does not answer, no call passes whose rules do not say so.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::{McpClient, Recorder, Redis};
+use tokio::time::Instant;
 
 use crate::gate::{Gate, Plan, called, tool};
 

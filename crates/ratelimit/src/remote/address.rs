@@ -37,7 +37,7 @@ impl FromStr for Address {
         if !matches!(scheme, "redis" | "rediss") || rest.contains(['#', '?']) {
             return Err(InvalidAddress);
         }
-        (&*text).into_connection_info().map_err(|_| InvalidAddress)?;
+        text.into_connection_info().map_err(|_| InvalidAddress)?;
         let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
         let masked = if place.len() < rest.len() { "***@" } else { "" };
         Ok(Self { url: text.into(), shown: format!("{scheme}://{masked}{place}").into() })

@@ -115,6 +115,8 @@ impl Kind {
             Algorithm::ES256 => Some(Self::P256),
             Algorithm::ES384 => Some(Self::P384),
             Algorithm::EdDSA => Some(Self::Ed25519),
+            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => None,
+            // The enum may grow: what is not known is not taken.
             _ => None,
         }
     }

@@ -69,9 +69,10 @@ fn with(value: &Value, changes: Value) -> Value {
     let mut value = value.clone();
     let Value::Object(changes) = changes else { panic!("an object") };
     for (name, change) in changes {
-        match change {
-            Value::Null => drop(value.as_object_mut().unwrap().remove(&name)),
-            change => value[name] = change,
+        if change.is_null() {
+            value.as_object_mut().unwrap().remove(&name);
+        } else {
+            value[name] = change;
         }
     }
     value
@@ -374,9 +375,8 @@ async fn an_issuer_that_is_down_is_trusted_for_a_while() {
     issuer.is_down(false);
     assert_ne!(trusting.says_at(&token, after(3_601)).await, "corp:alice", "it was asked just now");
     // It is asked again; that the clock of this test ran ahead does not make the keys old.
-    assert_eq!(
+    assert!(
         trusting.says_at(&token, after(3_700)).await.contains("cannot be had"),
-        true,
         "keys are as old as the clock says"
     );
     assert_eq!(trusting.says(&token).await, "corp:alice");

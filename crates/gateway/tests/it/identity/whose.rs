@@ -82,7 +82,7 @@ async fn a_cursor_and_a_state_of_the_aggregate_open_only_for_their_agent() {
 
 /// Vector 69: a list filtered for one is never served to another.
 #[tokio::test]
-async fn no_list_of_one_agents_is_anothers() {
+async fn what_one_agent_lists_is_not_listed_to_another() {
     let upstream = Recorder::mcp([tool("allowed_tool"), tool("other")]).await;
     let (few, all) = (Known::new("few").with("policies = { s = \"strict.json\" }"), Known::new("all"));
     let plan = Plan::default().server("s", upstream.url("/mcp"), "policy.json").policy("policy.json", OPEN);

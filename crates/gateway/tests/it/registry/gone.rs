@@ -1,6 +1,6 @@
 //! The store is away: what it said last counts for a while, and not for ever.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use serde_json::json;
 use sqlx::{Connection as _, SqliteConnection};

@@ -45,10 +45,13 @@ struct Left {
     units: u64,
 }
 
+/// What it was given for, what it holds by key, and since when.
+type Held = (Ticket, Vec<(usize, u64)>, Duration);
+
 struct World {
     counts: Counts,
     meters: Vec<Arc<Meter>>,
-    held: Vec<(Ticket, Vec<(usize, u64)>, Duration)>,
+    held: Vec<Held>,
     left: Vec<Left>,
     now: Duration,
     jumped: bool,
