@@ -293,13 +293,16 @@ mod tests {
         opened.journal.append(r#"{"a":1}"#).await.unwrap();
         let desk = opened.journal.desk();
         // Patiently: the keeper may hold it for a moment.
-        let pen = loop {
+        let taken = || {
             let mut state = desk.lock();
-            if let Some(pen) = state.pen.take() {
-                state.out = Some((Instant::now(), 1));
+            let pen = state.pen.take()?;
+            state.out = Some((Instant::now(), 1));
+            Some(pen)
+        };
+        let pen = loop {
+            if let Some(pen) = taken() {
                 break pen;
             }
-            drop(state);
             tokio::task::yield_now().await;
         };
         let [first, second] = [r#"{"b":1}"#, r#"{"b":2}"#].map(|record| opened.journal.append(record));

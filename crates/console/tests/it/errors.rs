@@ -18,7 +18,8 @@ async fn every_error_is_a_problem() {
     assert!(bare.header("www-authenticate").unwrap().starts_with("Bearer"));
     let plain = api.creating().with("content-type", "text/plain").reply("PUT", "/api/v1/agents/a", Some("{}")).await;
     problem(&plain.whole().await, 415, "media_type");
-    let broken = api.creating().with("content-type", "application/json").reply("PUT", "/api/v1/agents/a", Some("{")).await;
+    let broken =
+        api.creating().with("content-type", "application/json").reply("PUT", "/api/v1/agents/a", Some("{")).await;
     problem(&broken.whole().await, 400, "malformed");
     let large = api.creating().put("/api/v1/settings/a", &json!({ "value": "x".repeat(1 << 20) })).await;
     problem(&large, 413, "too_large");
