@@ -80,16 +80,16 @@ mod tests {
     fn a_trace_is_exactly_as_the_standard_wants_it() {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
         let read = |text: &str| TraceId::read(text).map(|trace| trace.as_str().to_owned());
-        let good = format!("00-{trace}-00f067aa0ba902b7-01");
+        let good = format!("00-{trace}-00f067aa0bc902b7-01");
         assert_eq!(read(&good).as_deref(), Some(trace));
-        assert_eq!(read(&format!("cc-{trace}-00f067aa0ba902b7-01-what-comes")).as_deref(), Some(trace));
+        assert_eq!(read(&format!("cc-{trace}-00f067aa0bc902b7-01-what-comes")).as_deref(), Some(trace));
         for bad in [
-            format!("ff-{trace}-00f067aa0ba902b7-01"),
-            format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase()),
-            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            format!("ff-{trace}-00f067aa0bc902b7-01"),
+            format!("00-{}-00f067aa0bc902b7-01", trace.to_uppercase()),
+            format!("00-{}-00f067aa0bc902b7-01", "0".repeat(32)),
             format!("00-{trace}-0000000000000000-01"),
-            format!("00-{trace}-00f067aa0ba902b7-01-more"),
-            format!("00-{trace}-00f067aa0ba902b7"),
+            format!("00-{trace}-00f067aa0bc902b7-01-more"),
+            format!("00-{trace}-00f067aa0bc902b7"),
             format!(" {good}"),
             String::new(),
         ] {
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn what_the_message_says_goes_before_its_header() {
         let [inner, outer] = ["a".repeat(32), "b".repeat(32)];
-        let parent = |trace: &str| format!("00-{trace}-00f067aa0ba902b7-01");
+        let parent = |trace: &str| format!("00-{trace}-00f067aa0bc902b7-01");
         let mut headers = HeaderMap::new();
         headers.insert("traceparent", parent(&outer).parse().unwrap());
         let mut params = Params::default();
