@@ -20,7 +20,9 @@ pub struct Control(Arc<Keeper>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Managed {
     /// A file, which the API does not change.
-    File { path: String },
+    File {
+        path: String,
+    },
     Api,
 }
 

@@ -62,7 +62,8 @@ impl Watch {
             _ = self.changes.try_recv();
             for file in files.iter().filter(|file| file.is_watched()) {
                 if let Some((from, to)) = file.reload() {
-                    let change = Change { who: "file", what: "policy", id: &file.name, from: Some(&from), to: Some(&to) };
+                    let change =
+                        Change { who: "file", what: "policy", id: &file.name, from: Some(&from), to: Some(&to) };
                     shared.audit.changed(&change);
                     shared.events.changed(&change);
                     shared.registry.stir();

@@ -71,12 +71,15 @@ pub(crate) struct Merged {
     joint: Option<Arc<Joint>>,
 }
 
+/// Makes a source of a server that joins in.
+type Joining = Box<dyn Fn(&Arc<Server>) -> Source + Send>;
+
 /// Which servers a stream is of, as they come and go.
 pub(super) struct Following {
     shared: Arc<Shared>,
     agent: Agent,
     present: Vec<Arc<Server>>,
-    source: Box<dyn Fn(&Arc<Server>) -> Source + Send>,
+    source: Joining,
     swapped: Work<watch::Receiver<u64>>,
 }
 

@@ -50,7 +50,9 @@ impl Server {
 fn forbidden(path: &Path, commands: bool) -> Option<&'static str> {
     let below: Vec<&str> = path.iter().skip(2).map(String::as_str).collect();
     match below.as_slice() {
-        ["command", ..] if !commands => Some("may only come from the configuration file, unless `store.commands` is true"),
+        ["command", ..] if !commands => {
+            Some("may only come from the configuration file, unless `store.commands` is true")
+        }
         ["builtin" | "policy" | "catalog", ..] => Some("may only come from the configuration file"),
         ["tls", "ca" | "cert" | "key", ..] => Some("names a file, which only the configuration file may"),
         // Wherever it stands: a header's, an agent's, a client's secret.
@@ -73,7 +75,9 @@ fn flatten(value: &Value, above: &mut Path, out: &mut BTreeMap<Path, Entry>) -> 
                 above.pop();
             }
         }
-        _ => drop(out.insert(above.clone(), Entry { value: written(value), origin: Origin::Store })),
+        Value::Object(_) | Value::Array(_) | Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => {
+            drop(out.insert(above.clone(), Entry { value: written(value), origin: Origin::Store }))
+        }
     }
     Ok(())
 }

@@ -87,7 +87,8 @@ impl Keeper {
 
     /// Reads the store, and puts in force what it says. When this returns, calls are judged by that; or if it fails, by what was in force.
     pub(crate) async fn refresh(&self) -> Result<i64, ApplyError> {
-        let (store, shared) = (self.store.as_ref().ok_or(ApplyError::NoStore)?, self.shared().ok_or(ApplyError::Ended)?);
+        let (store, shared) =
+            (self.store.as_ref().ok_or(ApplyError::NoStore)?, self.shared().ok_or(ApplyError::Ended)?);
         // INVARIANT: read while it is held: no older snapshot ever takes the place of a newer one
         let mut in_force = self.in_force.lock().await;
         let asked = Instant::now();
