@@ -25,6 +25,8 @@ pub(crate) struct Secured {
     files: ListenTls,
     names: Option<Certificates>,
     current: ArcSwap<ServerConfig>,
+    /// What they held before they were read: what changes from then on is a change.
+    first: Seen,
     places: Arc<Semaphore>,
 }
 
@@ -47,13 +49,14 @@ pub enum BadTls {
 }
 
 /// What the files hold, to tell whether they changed. None for what cannot be read.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Seen(Vec<Option<String>>);
 
 impl Secured {
     pub(crate) fn new(files: ListenTls, names: Option<Certificates>) -> Result<Self, BadTls> {
         let places = Arc::new(Semaphore::new(files.handshakes.get()));
-        Ok(Self { current: ArcSwap::new(server(&files)?), files, names, places })
+        let first = Seen::now(&files);
+        Ok(Self { current: ArcSwap::new(server(&files)?), first, files, names, places })
     }
 
     /// None if too many are under way.
@@ -64,7 +67,7 @@ impl Secured {
 
     /// Reads the files again whenever they changed, for ever.
     pub(crate) async fn watch(self: Arc<Self>) {
-        let mut seen = Seen::now(&self.files);
+        let mut seen = self.first.clone();
         loop {
             tokio::time::sleep(LOOK).await;
             let now = Seen::now(&self.files);

@@ -27,9 +27,17 @@ async fn health() {
         assert_eq!(client.response().await.unwrap().status, 403, "{lines}");
     }
     introduced(&gate, &upstream).await;
-    let ready = gate.ready().await;
-    let policy = format!("policy {} ", gate.policy_file().display());
-    assert!(ready.starts_with("ready\naudit waiting 0 lost 0\nsessions 1\n") && ready.contains(&policy), "{ready}");
+    // How a call ended is written within a moment.
+    let written = async {
+        loop {
+            let ready = gate.ready().await;
+            if ready.starts_with("ready\naudit waiting 0 lost 0\nsessions 1\n") {
+                break ready;
+            }
+        }
+    };
+    let ready = testkit::patiently("the journal to have nothing left to write", written).await;
+    assert!(ready.contains(&format!("policy {} ", gate.policy_file().display())), "{ready}");
 }
 
 async fn ends(reply: &mut Reply) {
