@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gateway::{Act, Control};
-use store::{Store, StoreError};
+use store::{Document, Kept, Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use crate::control::Gate;
+use crate::etag::Change;
 use crate::guard::Caller;
 use crate::problem::{Code, Problem, chain};
 use crate::throttle::Throttle;
@@ -119,6 +120,30 @@ impl Changing<'_> {
                 Err(problem)
             }
         }
+    }
+}
+
+impl Changing<'_> {
+    /// Makes a document, or puts it in another's place. `actions`: what the journal calls the one and the other.
+    pub(crate) async fn put<D: Document>(
+        &self,
+        caller: &Caller,
+        actions: (&'static str, &'static str),
+        id: &str,
+        change: Change,
+        value: D,
+    ) -> Result<Kept<D>, Problem> {
+        let (action, from) = match change {
+            Change::Create => (actions.0, None),
+            Change::Update(version) => (actions.1, Some(version)),
+        };
+        let work = async {
+            match from {
+                None => self.here.store.create(id, value).await,
+                Some(_) => self.here.store.replace(id, value, from).await,
+            }
+        };
+        self.carry_out(caller, Deed { action, id, from }, work, |kept| Some(kept.version)).await
     }
 }
 

@@ -152,20 +152,10 @@ pub(super) async fn put(
     let there = found(here.store.get::<Admin>(&name).await)?;
     let change = seen?.against(WHAT, &name, there.map(|kept| kept.version))?;
     let new = Admin { role: put.role.into(), enabled: put.enabled };
-    let kept = match change {
-        Change::Create => {
-            let deed = Deed { action: "admin.create", id: &name, from: None };
-            changing.carry_out(&caller, deed, here.store.create(&name, new), |kept| Some(kept.version)).await?
-        }
-        Change::Update(version) => {
-            if put.role != Role::Admin || !put.enabled {
-                another(&here, &name).await?;
-            }
-            let deed = Deed { action: "admin.put", id: &name, from: Some(version) };
-            let work = here.store.replace(&name, new, Some(version));
-            changing.carry_out(&caller, deed, work, |kept| Some(kept.version)).await?
-        }
-    };
+    if matches!(change, Change::Update(_)) && (put.role != Role::Admin || !put.enabled) {
+        another(&here, &name).await?;
+    }
+    let kept = changing.put(&caller, ("admin.create", "admin.put"), &name, change, new).await?;
     Ok(Tagged::put(change, kept.version, format!("/api/v1/admins/{}", part(&name)), kept.into()))
 }
 

@@ -6,10 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use store::{Agent, Kept};
 use utoipa::ToSchema;
 
-use crate::etag::{Change, Seen};
+use crate::etag::Seen;
 use crate::extract::{Json, Path, Query};
 use crate::guard::Caller;
-use crate::here::{Deed, Here, State};
+use crate::here::{Here, State};
 use crate::listed;
 use crate::page::{Page, Paging};
 use crate::problem::Problem;
@@ -135,17 +135,7 @@ pub(super) async fn put(
     let AgentPut { labels, servers, policies, enabled } = put;
     let agent = Agent { labels, servers, policies, enabled };
     here.control.check_agent(&id, &agent)?;
-    let kept = match change {
-        Change::Create => {
-            let deed = Deed { action: "agent.create", id: &id, from: None };
-            changing.carry_out(&caller, deed, here.store.create(&id, agent), |kept| Some(kept.version)).await?
-        }
-        Change::Update(version) => {
-            let deed = Deed { action: "agent.put", id: &id, from: Some(version) };
-            let work = here.store.replace(&id, agent, Some(version));
-            changing.carry_out(&caller, deed, work, |kept| Some(kept.version)).await?
-        }
-    };
+    let kept = changing.put(&caller, ("agent.create", "agent.put"), &id, change, agent).await?;
     Ok(Tagged::put(change, kept.version, format!("/api/v1/agents/{}", part(&id)), kept.into()))
 }
 

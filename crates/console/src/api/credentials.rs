@@ -5,10 +5,10 @@ use serde_json::Value;
 use store::{Credential, Kept};
 use utoipa::ToSchema;
 
-use crate::etag::{Change, Seen};
+use crate::etag::Seen;
 use crate::extract::{Json, Path, Query};
 use crate::guard::Caller;
-use crate::here::{Deed, State};
+use crate::here::State;
 use crate::listed;
 use crate::page::{Page, Paging, seal};
 use crate::problem::Problem;
@@ -84,17 +84,7 @@ pub(super) async fn put(
     let change = seen?.against(WHAT, &id, there.map(|kept| kept.version))?;
     let CredentialPut { server, agent, kind, value } = put;
     let credential = here.control.seal_credential(server, agent, kind, &Value::Object(value))?;
-    let kept = match change {
-        Change::Create => {
-            let deed = Deed { action: "credential.create", id: &id, from: None };
-            changing.carry_out(&caller, deed, here.store.create(&id, credential), |kept| Some(kept.version)).await?
-        }
-        Change::Update(version) => {
-            let deed = Deed { action: "credential.put", id: &id, from: Some(version) };
-            let work = here.store.replace(&id, credential, Some(version));
-            changing.carry_out(&caller, deed, work, |kept| Some(kept.version)).await?
-        }
-    };
+    let kept = changing.put(&caller, ("credential.create", "credential.put"), &id, change, credential).await?;
     Ok(Tagged::put(change, kept.version, format!("/api/v1/credentials/{}", part(&id)), kept.into()))
 }
 

@@ -5,10 +5,10 @@ use serde_json::Value;
 use store::{Kept, Server};
 use utoipa::ToSchema;
 
-use crate::etag::{Change, Seen};
+use crate::etag::Seen;
 use crate::extract::{Json, Path, Query};
 use crate::guard::Caller;
-use crate::here::{Deed, Here, State};
+use crate::here::{Here, State};
 use crate::page::{Page, Paging};
 use crate::problem::Problem;
 use crate::reply::{Body, Managed, Tagged, found, part, time};
@@ -137,17 +137,7 @@ pub(super) async fn put(
     mask::restore(&mut document, there.as_ref().map(|kept| &kept.value.document))?;
     let server = Server { document, policy: put.policy, enabled: put.enabled };
     here.control.check_server(&id, &server).await?;
-    let (deed, write) = match change {
-        Change::Create => (Deed { action: "server.create", id: &id, from: None }, None),
-        Change::Update(version) => (Deed { action: "server.put", id: &id, from: Some(version) }, Some(version)),
-    };
-    let work = async {
-        match write {
-            None => here.store.create(&id, server).await,
-            Some(version) => here.store.replace(&id, server, Some(version)).await,
-        }
-    };
-    let kept = changing.carry_out(&caller, deed, work, |kept| Some(kept.version)).await?;
+    let kept = changing.put(&caller, ("server.create", "server.put"), &id, change, server).await?;
     Ok(Tagged::put(change, kept.version, format!("/api/v1/servers/{}", part(&id)), kept.into()))
 }
 
