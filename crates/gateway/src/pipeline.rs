@@ -362,6 +362,7 @@ impl Pipeline {
         if let Some(translated) = lawful.translated().cloned() {
             translated.dress(&mut lawful);
         }
+        let shows = Shows::initially(&lawful.params);
         restrict(&bound, lawful.method, &mut lawful.params);
         let asked = Asked::of(lawful.method, &lawful.params);
         let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
@@ -374,7 +375,7 @@ impl Pipeline {
         let recorded = judged.recorded;
         let (headers, ours, place) =
             self.address(entry, &lawful, judged.mirrors).map_err(|why| ended(recorded.as_ref(), to.refuse(why)))?;
-        let offered = judge::offered(&lawful.params);
+        let offered = (judge::offered(&lawful.params), shows);
         let sent = match (judged.crossing, lawful.translated().cloned()) {
             (Some(crossing), _) => {
                 let (whose, what) = ((&upstream, &lawful.agent, ours), (lawful.method, &lawful.params));
