@@ -26,8 +26,9 @@ pub(crate) use self::clock::Clock;
 pub(crate) use self::consent::{By, Consent, Use};
 pub use self::grants::ScopeFault;
 pub(crate) use self::grants::scope;
-pub(crate) use self::hold::{Place, Waiting};
+pub(crate) use self::hold::{Held, Place};
 use self::hub::Hub;
+pub(crate) use self::step::{Lacking, Listing};
 pub(crate) use self::sweep::keep;
 pub use self::who::{MayNot, may_decide};
 use crate::agent::Agent;
@@ -93,6 +94,3 @@ fn random<const BYTES: usize>() -> Result<String, getrandom::Error> {
     getrandom::fill(&mut bytes)?;
     Ok(journal::hex(&bytes))
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,16 +12,15 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { started_ms: millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()), since: Instant::now() }
+        Self {
+            started_ms: millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+            since: Instant::now(),
+        }
     }
 
     /// Milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> i64 {
         self.started_ms.saturating_add(millis(self.since.elapsed()))
-    }
-
-    pub(crate) fn in_ms(&self, span: Duration) -> i64 {
-        self.now_ms().saturating_add(millis(span))
     }
 
     /// When that time has come; now, if it is past.

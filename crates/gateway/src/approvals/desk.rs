@@ -56,7 +56,7 @@ impl Approvals {
     }
 
     async fn ask(&self, store: &Store, asked: &Asked, rule: &Rule) -> Result<Asking, StoreError> {
-        let id = random::<ID>().map_err(|error| StoreError::invalid("approval", error.to_string()))?;
+        let id = random::<ID>().map_err(|error| StoreError::Invalid { what: "approval", why: error.to_string() })?;
         let bounds = AskBounds {
             per_agent: count(self.settings.pending_per_agent.get()),
             per_server: count(self.settings.pending_per_server.get()),
@@ -84,7 +84,8 @@ impl Approvals {
                 Some(Ok(Consent { by, binding, approvers, usage: Use::First }))
             }
             ApprovalState::Denied => {
-                let reason = approval.votes.iter().rev().find(|vote| !vote.approve).and_then(|vote| vote.reason.clone());
+                let reason =
+                    approval.votes.iter().rev().find(|vote| !vote.approve).and_then(|vote| vote.reason.clone());
                 Some(Err(Why::Denied { id: approval.id.into(), reason: reason.map(Into::into) }))
             }
             ApprovalState::Expired | ApprovalState::Used => None,

@@ -25,7 +25,7 @@ pub(crate) struct Lacking<'a> {
     pub(crate) lawful: &'a Lawful<'a>,
     pub(crate) bound: &'a Bound,
     pub(crate) asked: &'a Asked<'a>,
-    pub(crate) to: &'a Addressee,
+    pub(crate) to: Addressee,
     pub(crate) denial: Denial,
 }
 
@@ -72,9 +72,8 @@ impl Pipeline {
                     found
                 }
             };
-            let Lacking { entry, lawful, bound, asked, to, .. } = lacking;
-            let cleared =
-                judge::consented(bound, asked, lawful.arguments, (&lawful.agent, &entry.server.id), to)?;
+            let Lacking { entry, lawful, bound, asked, ref to, .. } = lacking;
+            let cleared = judge::consented(bound, asked, lawful.arguments, (&lawful.agent, &entry.server.id), to)?;
             let held = self.owe(entry, lawful, bound, &cleared, to).await?;
             let taken = approvals.take(&consent).await.map_err(|lack| refuse(Why::Unavailable(lack)))?;
             if taken {
