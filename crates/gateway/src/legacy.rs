@@ -155,6 +155,7 @@ impl Pipeline {
             call: None,
             tasks: Arc::clone(&self.shared.tasks),
             opening: None,
+            round: None,
             upstream,
         };
         reply::events(Out::Relay(Box::new(self.listening(body, exchange))))

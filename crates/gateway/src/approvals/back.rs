@@ -53,7 +53,9 @@ impl Back {
 
     /// The same of a request that was read before: it changes nothing.
     pub(super) fn seen(params: &Object<'_>, approvals: &Approvals) -> Option<Self> {
-        let Ok(Brought::Ours(state)) = state::open(approvals.vault(), &params.text("requestState")?) else { return None };
+        let Ok(Brought::Ours(state)) = state::open(approvals.vault(), &params.text("requestState")?) else {
+            return None;
+        };
         let responses = params.get("inputResponses").map(|responses| responses.get());
         Some(Self { said: Answer::of(&state, responses), state })
     }
@@ -93,7 +95,8 @@ impl Approvals {
             return Err(Why::Changed);
         }
         let (now, expired) = (self.clock.now_ms(), || Why::Expired((**id).into()));
-        let approval = self.find(id).await.map_err(Why::Unavailable)?.filter(|_| now < *expires_ms).ok_or_else(expired)?;
+        let approval =
+            self.find(id).await.map_err(Why::Unavailable)?.filter(|_| now < *expires_ms).ok_or_else(expired)?;
         if let After::Round { round, .. } = after {
             return Ok(Some(Consent {
                 by: By::Approval((**id).into()),

@@ -144,9 +144,12 @@ mod tests {
 
     #[test]
     fn a_page_is_opened_by_whoever_accepts() {
-        for (result, expected) in
-            [(r#"{"action":"accept"}"#, true), (r#"{"action":"decline"}"#, false), (r#"{"action":"cancel"}"#, false), ("[]", false)]
-        {
+        for (result, expected) in [
+            (r#"{"action":"accept"}"#, true),
+            (r#"{"action":"decline"}"#, false),
+            (r#"{"action":"cancel"}"#, false),
+            ("[]", false),
+        ] {
             assert_eq!(opens(result), expected, "{result}");
         }
     }

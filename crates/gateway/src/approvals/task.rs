@@ -15,15 +15,17 @@ use store::{Approval, ApprovalState};
 use self::id::Id;
 pub(crate) use self::id::is_ours;
 pub(crate) use self::table::Table;
+pub(crate) use self::table::Told;
 use self::table::{Asked, End, FETCHED_WITHIN_MS, Run, Stage, Task};
 pub(crate) use self::tell::created;
 use super::Approvals;
+use super::hold::Work;
 use crate::agent::Agent;
 use crate::aggregate::answer_of;
 use crate::pipeline::{Entry, Lawful, Pipeline};
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Reply};
-use crate::ruling::{Ruling, Unapproved, Why};
+use crate::ruling::{Ruling, Why};
 use crate::server::Server;
 
 /// What is said while nobody decided.
@@ -37,15 +39,17 @@ impl Approvals {
         &self,
         (server, agent): (&Server, &Agent),
         call: (&Arc<HeaderMap>, Bytes),
+        told: Told,
         approval: &Approval,
     ) -> Option<Arc<Task>> {
         let now = self.clock.now_ms();
         let mut nonce = [0; 8];
         getrandom::fill(&mut nonce).ok()?;
         let ttl_ms = approval.expires_ms.saturating_sub(now).max(0).saturating_add(FETCHED_WITHIN_MS);
-        let id = Id { approval: approval.id.as_str().into(), created_ms: now, ttl_ms, nonce: u64::from_be_bytes(nonce) };
+        let id =
+            Id { approval: approval.id.as_str().into(), created_ms: now, ttl_ms, nonce: u64::from_be_bytes(nonce) };
         let name = id.seal(self.vault(), server, agent)?;
-        self.wire.tasks.insert((name, id), &agent.key, call, now)
+        self.wire.tasks.insert((name, id), &agent.key, call, told, now)
     }
 }
 
@@ -59,20 +63,25 @@ enum Outcome {
 
 impl Pipeline {
     /// Answers `tasks/*` about a task of ours.
-    pub(crate) async fn own_task(&self, entry: &Entry, lawful: Lawful<'_>) -> Result<Reply, Refused> {
+    pub(crate) fn own_task<'a>(&'a self, entry: &'a Entry, lawful: Lawful<'a>) -> Work<'a, Result<Reply, Refused>> {
+        Box::pin(self.about_a_task(entry, lawful))
+    }
+
+    async fn about_a_task(&self, entry: &Entry, lawful: Lawful<'_>) -> Result<Reply, Refused> {
         let (approvals, to) = (&self.shared.approvals, &lawful.to);
         let (name, now) = (lawful.params.name().unwrap_or_default(), approvals.clock.now_ms());
         let id = Id::open(name, approvals.vault(), &entry.server, &lawful.agent).filter(|id| !id.is_over(now));
         let id = id.ok_or_else(|| to.refuse(Refusal::ForeignTask))?;
         let Some(task) = approvals.wire.tasks.find(name) else {
-            let result = if lawful.method == Method::TasksGet { tell::elsewhere(name, &id) } else { tell::acknowledged() };
+            let result =
+                if lawful.method == Method::TasksGet { tell::elsewhere(name, &id) } else { tell::acknowledged() };
             return Ok(told(to, &result));
         };
         if let (Stage::Handed { theirs }, _) = task.stage() {
             return self.handed(entry, lawful, &task.name, &theirs).await;
         }
         let result = match lawful.method {
-            Method::TasksGet => self.got(entry, &task, to).await,
+            Method::TasksGet => self.got(entry, &task).await,
             Method::TasksCancel => {
                 task.ends(End::Cancelled, now);
                 tell::acknowledged()
@@ -88,7 +97,7 @@ impl Pipeline {
     }
 
     /// The task as it is, after the call was made if it may be.
-    async fn got(&self, entry: &Entry, task: &Arc<Task>, to: &Addressee) -> String {
+    async fn got(&self, entry: &Entry, task: &Arc<Task>) -> String {
         let approvals = &self.shared.approvals;
         let now = approvals.clock.now_ms();
         match task.stage().0 {
@@ -99,7 +108,7 @@ impl Pipeline {
                 };
                 match found.map(|found| found.state_at(now)) {
                     Some(ApprovalState::Pending) => return tell::shown(task, Some(&page)),
-                    None | Some(ApprovalState::Expired) => task.ends(End::Failed(expired(&approval, to)), now),
+                    None | Some(ApprovalState::Expired) => task.ends(End::Failed(task.expired(&approval)), now),
                     Some(ApprovalState::Used) if begun => task.ends(End::Failed(table::hung_up().into()), now),
                     Some(ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Used) => {
                         // Begun, and not used: it never left.
@@ -124,12 +133,10 @@ impl Pipeline {
         let clock = self.shared.approvals.clock;
         let Some((run, body)) = task.begin(clock.now_ms()) else { return };
         let entry = Entry { headers: Arc::clone(&task.headers), as_task: true, ..entry.clone() };
-        // Boxed: reading leads to tasks, and tasks to reading.
-        let made: std::pin::Pin<Box<dyn Future<Output = Outcome> + Send + '_>> = Box::pin(self.made(&entry, &body));
         tokio::select! {
             biased;
             () = stopped => {}
-            outcome = made => {
+            outcome = made(self, &entry, &body) => {
                 let now = clock.now_ms();
                 match outcome {
                     Outcome::Waits(approval) => run.comes_to(Stage::Waits { approval, body, begun: false }, now),
@@ -159,7 +166,8 @@ impl Pipeline {
     /// About a task that the server made in place of an answer: under the server's name for it.
     async fn handed(&self, entry: &Entry, lawful: Lawful<'_>, ours: &str, theirs: &str) -> Result<Reply, Refused> {
         let mut members = vec![("taskId".to_owned(), mcp::string(theirs))];
-        members.extend(lawful.params.get("inputResponses").map(|given| ("inputResponses".to_owned(), given.to_owned())));
+        members
+            .extend(lawful.params.get("inputResponses").map(|given| ("inputResponses".to_owned(), given.to_owned())));
         members.extend(lawful.params.meta().map(|meta| ("_meta".to_owned(), meta.to_owned())));
         let members: Vec<(&str, &str)> = members.iter().map(|(key, json)| (key.as_str(), json.as_str())).collect();
         let text = Object::default().amended(&[], &members);
@@ -167,9 +175,7 @@ impl Pipeline {
         let given = Object::read(&text).ok_or_else(|| to.refuse(Refusal::ForeignTask))?;
         let params = Params::of(lawful.method, Revision::MODERN, &given).map_err(|kind| to.params(kind))?;
         let lawful = Lawful { params, arguments: None, ..lawful };
-        let call: std::pin::Pin<Box<dyn Future<Output = Result<Reply, Refused>> + Send + '_>> =
-            Box::pin(self.call(entry, lawful));
-        let answer = answer_of(call.await?, self.shared.bounds.event).await.unwrap_or_default();
+        let answer = answer_of(asked(self, entry, lawful).await?, self.shared.bounds.event).await.unwrap_or_default();
         let named = match ServerMessage::read(&answer) {
             Some(ServerMessage::Answer(mcp::Answer { verdict: Verdict::Result(result), .. })) => {
                 mcp::replace(result.get(), &["taskId"], &mcp::string(ours))
@@ -181,6 +187,15 @@ impl Pipeline {
             None => reply::json(StatusCode::OK, answer),
         })
     }
+}
+
+/// Boxed: reading leads to tasks, and tasks to reading.
+fn made<'a>(pipeline: &'a Pipeline, entry: &'a Entry, body: &'a [u8]) -> Work<'a, Outcome> {
+    Box::pin(pipeline.made(entry, body))
+}
+
+fn asked<'a>(pipeline: &'a Pipeline, entry: &'a Entry, lawful: Lawful<'a>) -> Work<'a, Result<Reply, Refused>> {
+    Box::pin(pipeline.call(entry, lawful))
 }
 
 /// What an answer means for the task.
@@ -206,6 +221,15 @@ fn ended(run: Run, task: &Task, body: Bytes, answer: &[u8], now: i64) {
     }
 }
 
+impl Task {
+    /// That nobody decided in time.
+    fn expired(&self, approval: &str) -> Box<str> {
+        let Told { to, unapproved } = &self.told;
+        let why = unapproved.then(Why::Expired(approval.into()));
+        error_of(&Addressee { as_task: true, ..to.clone() }.refuse(Refusal::Ruled(Ruling::Unapproved(Box::new(why)))))
+    }
+}
+
 fn told(to: &Addressee, result: &str) -> Reply {
     reply::json(StatusCode::OK, Writer::result(to.id.as_deref().unwrap_or("null"), result))
 }
@@ -217,10 +241,4 @@ fn error_of(refused: &Refused) -> Box<str> {
         Some(ServerMessage::Answer(mcp::Answer { verdict: Verdict::Error(error), .. })) => error.get().into(),
         Some(_) | None => table::error(&refused.detail()).into(),
     }
-}
-
-/// Nobody decided in time.
-fn expired(approval: &str, to: &Addressee) -> Box<str> {
-    let why = Unapproved::of_a_task(Why::Expired(approval.into()));
-    error_of(&Addressee { as_task: true, ..to.clone() }.refuse(Refusal::Ruled(Ruling::Unapproved(Box::new(why)))))
 }

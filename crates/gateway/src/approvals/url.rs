@@ -10,11 +10,6 @@ use crate::refusal::DECISION;
 /// What we ask, among the `inputRequests` of a result; the answer comes under it.
 pub(crate) const ASKED: &str = "toolgate-approval";
 
-/// The page of one approval.
-pub(crate) fn page(base: &str, id: &str) -> String {
-    format!("{}/approvals/{id}", base.trim_end_matches('/'))
-}
-
 /// What the user is asked: to open the page.
 pub(crate) fn elicitation(approval: &Approval, page: &str) -> Value {
     json!({ "mode": "url", "url": page, "message": message(approval) })

@@ -53,18 +53,13 @@ pub(crate) enum Way {
 }
 
 impl Shows {
-    /// Of a modern request.
-    pub(crate) fn of(params: &Params<'_>) -> Self {
-        let meta = params.meta().and_then(Object::read);
-        Self::declared(meta.and_then(|meta| meta.object(meta::CLIENT_CAPABILITIES)))
-    }
-
     /// Of an `initialize`.
     pub(crate) fn initially(params: &Params<'_>) -> Self {
         Self { tasks: false, ..Self::declared(params.get("capabilities").and_then(Object::read)) }
     }
 
-    fn declared(capabilities: Option<Object<'_>>) -> Self {
+    /// Of a modern request's own words.
+    pub(super) fn declared(capabilities: Option<Object<'_>>) -> Self {
         let all = capabilities.unwrap_or_default();
         let extensions = all.object("extensions").unwrap_or_default();
         let elicitation = all.object("elicitation");

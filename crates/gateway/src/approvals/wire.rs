@@ -8,20 +8,21 @@ use mcp::{Body, Era, Message, Object, Revision, ServerMethod, Verdict, Writer, m
 use serde_json::Value;
 use store::Approval;
 
+use super::Approvals;
 use super::back::Back;
 use super::form::{self, Said};
+use super::hold::Work;
 use super::state::{After, State};
-use super::task::Table;
+use super::task::{Table, Told};
 use super::url;
 use super::way::{Knows, Shows, Waits, Way};
-use super::Approvals;
 use crate::agent::Agent;
+use crate::credentials::Vault;
 use crate::pipeline::{Entry, Pipeline};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Reply};
 use crate::ruling::Ticket;
 use crate::session::Session;
-use crate::vault::Vault;
 
 /// What a 2025-11-25 client is told that is to send its user to a page first.
 const URL_ELICITATION_REQUIRED: i32 = -32042;
@@ -41,6 +42,12 @@ impl Wire {
     }
 }
 
+/// A key of this process: what is given out here is taken back here, until the gateway has a key that its nodes share.
+pub(super) fn own_vault() -> Result<Arc<Vault>, getrandom::Error> {
+    let key = Vault::new_key()?;
+    Ok(Arc::new(Vault::read(&key).map_err(|_| getrandom::Error::UNSUPPORTED)?))
+}
+
 /// The client of a request, as far as its way depends on it.
 struct Client {
     shows: Shows,
@@ -56,8 +63,12 @@ impl Approvals {
 }
 
 impl Pipeline {
-    /// The answer to a request that waits for a person, or the stream that it waits on.
-    pub(crate) async fn waits(&self, entry: &Entry, body: &[u8], refused: Refused) -> Reply {
+    /// The answer to a request that waits for a person, or the stream that it waits on. Boxed, so that what most calls wait in does not grow.
+    pub(crate) fn waits<'a>(&'a self, entry: &'a Entry, body: &'a [u8], refused: Refused) -> Work<'a, Reply> {
+        Box::pin(self.told(entry, body, refused))
+    }
+
+    async fn told(&self, entry: &Entry, body: &[u8], refused: Refused) -> Reply {
         let Some(ticket) = refused.ticket().cloned() else { return refused.reply() };
         let Some(client) = self.client(entry, body, &refused, &ticket) else { return refused.reply() };
         // Who was asked a moment ago is found; if the store says nothing now, the client waits and is asked nothing.
@@ -72,6 +83,7 @@ impl Pipeline {
         );
         match way {
             Way::Ticket => refused.reply(),
+            Way::Held if ticket.hold.is_zero() => self.waited(body, refused).await,
             Way::Held => self.hold(entry, body, refused, None),
             Way::Task => match self.parked(entry, body, &refused, &approval) {
                 Some(reply) => reply,
@@ -114,7 +126,12 @@ impl Pipeline {
                 Some(back) if back.walks_away() => Knows::Declined,
                 Some(_) => Knows::Waits,
             };
-            return Some(Client { shows: Shows::declared(capabilities), revision: Revision::MODERN, knows, session: None });
+            return Some(Client {
+                shows: Shows::declared(capabilities),
+                revision: Revision::MODERN,
+                knows,
+                session: None,
+            });
         }
         let session = self.session(entry).ok()?;
         let knows = if ticket.is_new { Knows::Nothing } else { Knows::Waits };
@@ -150,9 +167,13 @@ impl Pipeline {
         event
     }
 
-    /// The answer to such a question. `asked` is what [`Session::answered`] gave back.
-    pub(crate) async fn answered(&self, agent: &Agent, asked: &str, verdict: Verdict<'_>) -> bool {
-        let Some((id, _)) = asked.strip_prefix(QUESTION).and_then(|asked| asked.split_once(':')) else { return false };
+    /// The answer to such a question, to be counted. `asked` is what [`Session::answered`] gave back.
+    pub(crate) fn answered<'a>(&'a self, agent: Agent, asked: &'a str, verdict: Verdict<'a>) -> Option<Work<'a, ()>> {
+        let (id, _) = asked.strip_prefix(QUESTION)?.split_once(':')?;
+        Some(Box::pin(self.said(agent, id, verdict)))
+    }
+
+    async fn said(&self, agent: Agent, id: &str, verdict: Verdict<'_>) {
         let said = match verdict {
             Verdict::Result(result) => form::said(result.get()),
             Verdict::Error(_) => Said::Nothing,
@@ -160,15 +181,15 @@ impl Pipeline {
         let approvals = &self.shared.approvals;
         // What cannot be counted counts for nothing: the call waits on.
         if let Ok(Some(approval)) = approvals.find(id).await {
-            _ = approvals.consented_by_its_user(&approval, &approvals.whose(agent), said).await;
+            _ = approvals.consented_by_its_user(&approval, &approvals.whose(&agent), said).await;
         }
-        true
     }
 
     /// The task that stands for the call from now on; none where there is no room for it.
     fn parked(&self, entry: &Entry, body: &[u8], refused: &Refused, approval: &Approval) -> Option<Reply> {
         let call = (&entry.headers, Bytes::copy_from_slice(body));
-        let task = self.shared.approvals.park((&entry.server, &entry.agent), call, approval)?;
+        let told = Told { to: (*refused.to).clone(), unapproved: refused.ruling()?.unapproved()?.clone() };
+        let task = self.shared.approvals.park((&entry.server, &entry.agent), call, told, approval)?;
         let waits = super::task::waits(&self.shared.approvals.page(&approval.id));
         let result = super::task::created(&task, &waits, &decision(refused));
         Some(reply::json(StatusCode::OK, Writer::result(refused.to.id.as_deref()?, &result)))

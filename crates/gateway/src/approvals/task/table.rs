@@ -11,6 +11,8 @@ use mcp::Object;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::id::Id;
+use crate::refusal::Addressee;
+use crate::ruling::Unapproved;
 
 /// Tasks that wait, or whose end is kept: of one agent, and of all.
 const MAX_OF_AGENT: usize = 64;
@@ -37,7 +39,8 @@ pub(crate) struct Task {
     pub(crate) id: Id,
     agent: Arc<str>,
     pub(crate) headers: Arc<HeaderMap>,
-    stage: Mutex<Told>,
+    pub(crate) told: Told,
+    at: Mutex<At>,
     rounds: AtomicU32,
     stop: Notify,
     /// Of what is told in the end.
@@ -45,9 +48,16 @@ pub(crate) struct Task {
     _request: OwnedSemaphorePermit,
 }
 
+/// What its client was told when it was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) to: Addressee,
+    pub(crate) unapproved: Unapproved,
+}
+
 /// A stage, and since when.
 #[derive(Debug)]
-struct Told {
+struct At {
     stage: Stage,
     since_ms: i64,
 }
@@ -56,14 +66,25 @@ struct Told {
 #[derive(Clone, Debug)]
 pub(crate) enum Stage {
     /// Its request waits for this approval; or it was begun, and nobody waited for the end.
-    Waits { approval: Box<str>, body: Bytes, begun: bool },
+    Waits {
+        approval: Box<str>,
+        body: Bytes,
+        begun: bool,
+    },
     Runs,
     /// The server asked; what was answered yet.
-    Asks { asked: Asked, given: Vec<(Box<str>, Box<str>)> },
+    Asks {
+        asked: Asked,
+        given: Vec<(Box<str>, Box<str>)>,
+    },
     /// The next request is this one.
-    Answered { body: Bytes },
+    Answered {
+        body: Bytes,
+    },
     /// The server made a task of its own.
-    Handed { theirs: Box<str> },
+    Handed {
+        theirs: Box<str>,
+    },
     Over(Arc<Over>),
 }
 
@@ -105,6 +126,7 @@ impl Table {
         (name, id): (Box<str>, Id),
         agent: &Arc<str>,
         (headers, body): (&Arc<HeaderMap>, Bytes),
+        told: Told,
         now_ms: i64,
     ) -> Option<Arc<Task>> {
         let mut all = self.all();
@@ -120,7 +142,8 @@ impl Table {
             id,
             agent: Arc::clone(agent),
             headers: Arc::clone(headers),
-            stage: Mutex::new(Told { stage: waits, since_ms: now_ms }),
+            told,
+            at: Mutex::new(At { stage: waits, since_ms: now_ms }),
             rounds: AtomicU32::new(1),
             stop: Notify::new(),
             room: Arc::clone(&self.room),
@@ -146,55 +169,61 @@ impl Table {
 impl Task {
     /// How far it is, and since when.
     pub(crate) fn stage(&self) -> (Stage, i64) {
-        let told = self.told();
-        (told.stage.clone(), told.since_ms)
+        let at = self.at();
+        (at.stage.clone(), at.since_ms)
     }
 
     /// Takes its request to send it. None for whoever is not the first: nobody runs it twice at a time.
     pub(crate) fn begin(self: &Arc<Self>, now_ms: i64) -> Option<(Run, Bytes)> {
-        let mut told = self.told();
-        let (body, left) = match &told.stage {
+        let mut at = self.at();
+        let (body, left) = match &at.stage {
             Stage::Waits { approval, body, begun: false } => {
                 (body.clone(), Stage::Waits { approval: approval.clone(), body: body.clone(), begun: true })
             }
             Stage::Answered { body } => (body.clone(), Stage::Over(over(End::Failed(hung_up().into())))),
-            Stage::Waits { begun: true, .. } | Stage::Runs | Stage::Asks { .. } | Stage::Handed { .. } | Stage::Over(_) => {
+            Stage::Waits { begun: true, .. }
+            | Stage::Runs
+            | Stage::Asks { .. }
+            | Stage::Handed { .. }
+            | Stage::Over(_) => {
                 return None;
             }
         };
-        *told = Told { stage: Stage::Runs, since_ms: now_ms };
-        drop(told);
+        *at = At { stage: Stage::Runs, since_ms: now_ms };
+        drop(at);
         Some((Run { task: Arc::clone(self), left: Some(left) }, body))
     }
 
     /// It waits again: for this approval, which was not used by it.
     pub(crate) fn waits(&self, approval: &str, now_ms: i64) {
-        let mut told = self.told();
-        if let Stage::Waits { body, .. } = &told.stage {
+        let mut at = self.at();
+        if let Stage::Waits { body, .. } = &at.stage {
             let stage = Stage::Waits { approval: approval.into(), body: body.clone(), begun: false };
-            *told = Told { stage, since_ms: now_ms };
+            *at = At { stage, since_ms: now_ms };
         }
     }
 
     /// The end, unless there was one.
     pub(crate) fn ends(&self, end: End, now_ms: i64) {
         let end = self.kept(end);
-        let mut told = self.told();
-        if !matches!(told.stage, Stage::Over(_)) {
-            *told = Told { stage: Stage::Over(end), since_ms: now_ms };
+        let mut at = self.at();
+        if !matches!(at.stage, Stage::Over(_)) {
+            *at = At { stage: Stage::Over(end), since_ms: now_ms };
         }
-        drop(told);
+        drop(at);
         self.stop.notify_waiters();
     }
 
     /// Answers what the server asks; when that is all of it, the call may go on.
     pub(crate) fn give(&self, responses: &Object<'_>, now_ms: i64) {
-        let mut told = self.told();
-        let Stage::Asks { asked, given } = &mut told.stage else { return };
+        let mut at = self.at();
+        let Stage::Asks { asked, given } = &mut at.stage else { return };
         for (key, _) in &asked.requests {
             let open = given.iter().all(|(known, _)| known != key);
             // What was never asked, or was answered before, is ignored (SEP-2663).
-            if let Some(response) = responses.get(&asked.key(key)).filter(|response| open && response.get().starts_with('{')) {
+            if let Some(response) =
+                responses.get(&asked.key(key)).filter(|response| open && response.get().starts_with('{'))
+            {
                 given.push((key.clone(), response.get().into()));
             }
         }
@@ -205,7 +234,7 @@ impl Task {
             Some(body) => Stage::Answered { body },
             None => Stage::Over(over(End::Failed(error("the request cannot be written anew").into()))),
         };
-        *told = Told { stage, since_ms: now_ms };
+        *at = At { stage, since_ms: now_ms };
     }
 
     /// Where what is kept would be too much, that is what is told of it.
@@ -216,7 +245,9 @@ impl Task {
         };
         match Arc::clone(&self.room).try_acquire_many_owned(kib(size)) {
             Ok(room) => Arc::new(Over { end, _room: Some(room) }),
-            Err(_) => over(End::Failed(error("the call was made, and the gateway has no room to keep its result").into())),
+            Err(_) => {
+                over(End::Failed(error("the call was made, and the gateway has no room to keep its result").into()))
+            }
         }
     }
 
@@ -230,8 +261,8 @@ impl Task {
         self.stop.notified()
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn at(&self) -> MutexGuard<'_, At> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -244,8 +275,12 @@ impl Asked {
         };
         let requests: Vec<_> = wanted.iter().map(|(key, request)| (key.into(), request.get().into())).collect();
         let state = result.text("requestState").map(|state| state.as_ref().into());
-        (requests.len() <= MAX_ASKED && (state.is_some() || !requests.is_empty()))
-            .then_some(Self { body, round, requests, state })
+        (requests.len() <= MAX_ASKED && (state.is_some() || !requests.is_empty())).then_some(Self {
+            body,
+            round,
+            requests,
+            state,
+        })
     }
 
     /// Where nothing is asked but to come again, the next request does.
@@ -290,10 +325,10 @@ impl Run {
     }
 
     fn put(&self, stage: Stage, now_ms: Option<i64>) {
-        let mut told = self.task.told();
-        if matches!(told.stage, Stage::Runs) {
-            let since_ms = now_ms.unwrap_or(told.since_ms);
-            *told = Told { stage, since_ms };
+        let mut at = self.task.at();
+        if matches!(at.stage, Stage::Runs) {
+            let since_ms = now_ms.unwrap_or(at.since_ms);
+            *at = At { stage, since_ms };
         }
     }
 

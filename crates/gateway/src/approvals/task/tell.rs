@@ -62,13 +62,7 @@ fn got(name: &str, id: &Id, since_ms: i64, status: (&str, Option<&str>), more: &
     whole(name, id, since_ms, status, &members)
 }
 
-fn whole(
-    name: &str,
-    id: &Id,
-    since_ms: i64,
-    (status, message): (&str, Option<&str>),
-    more: &[(&str, &str)],
-) -> String {
+fn whole(name: &str, id: &Id, since_ms: i64, (status, message): (&str, Option<&str>), more: &[(&str, &str)]) -> String {
     let text = |ms| mcp::string(&time(ms));
     let (name, status, message) = (mcp::string(name), mcp::string(status), message.map(mcp::string));
     let (created, updated, ttl, poll) =
