@@ -1,6 +1,5 @@
-//! `approvals`: whatever many clients do at once, and whenever the gateway is killed, an approval lets one call through, once, and a call
-//! without one does not pass; and what is decided leaves at once. Planted: a call that
-//! goes around the gateway.
+//! `approvals`: whatever many clients do at once, and whenever the gateway is killed, an approval lets one call through, once; a call
+//! without one does not pass; and what is decided leaves at once. Planted: a call that goes around the gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
