@@ -33,6 +33,7 @@ mod old_sse;
 mod patience;
 mod pipeline;
 mod policies;
+mod process;
 mod record;
 mod refusal;
 mod registry;
@@ -51,6 +52,7 @@ mod tasks;
 mod tls;
 pub mod trail;
 mod upstream;
+mod vault;
 mod watch;
 mod worker;
 
@@ -60,10 +62,11 @@ pub use audit::AuditError;
 pub use control::{
     AgentView, ApplyError, AuditStatus, Control, Fault, Managed, NotRecorded, PolicyView, ServerView, What,
 };
-pub use credentials::{BadKey, Unopened, Vault};
+pub use credentials::kept::{Resealed, reseal};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
 pub use events::{Ear, Event, Heard};
 pub use identity::{DirectoryError, InvalidLabel, NewToken};
 pub use listener::BadTls;
 pub use policies::PolicyTrouble;
 pub use start::{Gateway, Running, StartError};
+pub use vault::{BadKey, NoKey, Unopened, Vault};
