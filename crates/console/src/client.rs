@@ -2,6 +2,7 @@
 
 mod admins;
 mod agents;
+mod credentials;
 mod policies;
 mod servers;
 mod table;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use url::Url;
 
 pub use self::agents::NewAgent;
+pub use self::credentials::NewCredential;
 pub use self::table::Told;
 use crate::reply::part;
 

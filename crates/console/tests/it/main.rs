@@ -11,6 +11,7 @@
 mod agents;
 mod audit;
 mod client;
+mod credentials;
 mod errors;
 mod events;
 mod files;

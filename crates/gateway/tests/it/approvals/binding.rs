@@ -90,7 +90,8 @@ async fn a_changed_definition_needs_a_new_approval() {
     let upstream = describing(move || now.lock().unwrap().clone()).await;
     let office = Office::before(&upstream, ASK);
     let id = office.paid_for(json!({})).await;
-    let changed = json!({ "name": "pay", "description": "Pays to somebody else.", "inputSchema": { "type": "object" } });
+    let changed =
+        json!({ "name": "pay", "description": "Pays to somebody else.", "inputSchema": { "type": "object" } });
     *described.lock().unwrap() = changed.to_string();
     let other = ticket(&office.pay(json!({})).await);
     assert_ne!(other, id);
@@ -109,7 +110,10 @@ async fn a_changed_definition_needs_a_new_approval() {
 #[tokio::test]
 async fn what_is_not_known_cannot_be_approved() {
     let upstream = upstream().await;
-    let office = Office::before(&upstream, r#"{ "version": "1", "tools": { "pay": "require_approval", "gone": "require_approval" } }"#);
+    let office = Office::before(
+        &upstream,
+        r#"{ "version": "1", "tools": { "pay": "require_approval", "gone": "require_approval" } }"#,
+    );
     let answer = office.at_once(&modern_call(1, "gone", json!({}))).await;
     assert_eq!((&answer["error"]["code"], &answer["error"]["message"]), (&json!(-32602), &json!("Unknown tool: gone")));
     ticket(&office.pay(json!({ "n": 1 })).await);
@@ -137,8 +141,14 @@ async fn a_changed_policy_needs_a_new_approval() {
     office.gate.reload(&ASK.replace("Money.", "Much money.")).await;
     let other = ticket(&office.pay(json!({})).await);
     assert_ne!(other, id);
-    assert_eq!(office.control.redeemable(&office.store.approval(&id).await.unwrap().unwrap().asked), gateway::Redeemable::OtherPolicy);
-    assert_eq!(office.control.redeemable(&office.store.approval(&other).await.unwrap().unwrap().asked), gateway::Redeemable::Yes);
+    assert_eq!(
+        office.control.redeemable(&office.store.approval(&id).await.unwrap().unwrap().asked),
+        gateway::Redeemable::OtherPolicy
+    );
+    assert_eq!(
+        office.control.redeemable(&office.store.approval(&other).await.unwrap().unwrap().asked),
+        gateway::Redeemable::Yes
+    );
     office.gate.reload(ASK).await;
     assert_eq!(code(&office.pay(json!({})).await), "ran", "that is the policy that it was approved under");
     assert_eq!(office.state(&id).await, ApprovalState::Used);

@@ -39,7 +39,10 @@ async fn the_answer_comes_on_the_stream_that_waited() {
         let mut before = 0.0;
         for _ in 0..2 {
             let told = hear(&mut reply).await;
-            assert_eq!((&told["method"], &told["params"]["progressToken"]), (&json!("notifications/progress"), &json!("p")));
+            assert_eq!(
+                (&told["method"], &told["params"]["progressToken"]),
+                (&json!("notifications/progress"), &json!("p"))
+            );
             let progress = told["params"]["progress"].as_f64().unwrap();
             assert!(progress > before && progress < 0.001, "{told}");
             assert!(told["params"]["message"].as_str().unwrap().contains("/approvals/"), "{told}");
@@ -183,7 +186,8 @@ async fn who_is_shut_out_meanwhile_runs_nothing() {
     let upstream = upstream().await;
     let (ann, other) = (Known::new("ann"), Known::new("other"));
     let office = Office::of(known(plan(&upstream, ASK), &[&other]));
-    let agent = |enabled| store::Agent { labels: Default::default(), servers: None, policies: Default::default(), enabled };
+    let agent =
+        |enabled| store::Agent { labels: Default::default(), servers: None, policies: Default::default(), enabled };
     office.store.create("ann", agent(true)).await.unwrap();
     let token = store::Token {
         agent: "ann".to_owned(),

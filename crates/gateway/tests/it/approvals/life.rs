@@ -48,7 +48,10 @@ async fn what_a_person_is_shown_is_what_was_asked_for() {
     assert_eq!((asked.agent.as_str(), asked.owner.as_deref()), ("anonymous@127.0.0.1", None));
     assert_eq!((asked.server.as_str(), asked.method.as_str(), asked.subject.as_str()), ("s", "tools/call", "pay"));
     assert_eq!((asked.rule.as_str(), asked.reason.as_deref()), ("/tools/pay", Some("Money.")));
-    assert_eq!((asked.approvers.as_slice(), asked.quorum, asked.self_approval), (&["leads".into(), "boss".into()][..], 2, true));
+    assert_eq!(
+        (asked.approvers.as_slice(), asked.quorum, asked.self_approval),
+        (&["leads".into(), "boss".into()][..], 2, true)
+    );
     assert_eq!(asked.definition.as_ref().map(String::len), Some(64));
     assert_eq!(approval.expires_ms - approval.created_ms, 600_000);
     let ready = office.gate.ready().await;
@@ -120,7 +123,8 @@ async fn what_waits_and_what_is_approved_outlives_the_gateway() {
 async fn a_session_without_a_name_is_not_taken_for_one_of_another_process() {
     let upstream = upstream().await;
     let mut office = Office::before(&upstream, ASK);
-    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": {} } });
+    let call =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": {} } });
     let session = office.gate.legacy().await;
     let id = ticket(&at_once(session.http(), &call).await);
     office.approve(&id).await;
@@ -144,9 +148,8 @@ async fn every_step_is_on_record() {
     let mut gate = office.gate;
     gate.shut_down().await;
     let records: Vec<Value> = gate.journal().into_iter().filter(|record| record["subject"] == "pay").collect();
-    let told = |record: &Value| {
-        ["outcome", "code", "approval"].map(|key| record[key].as_str().unwrap_or_default().to_owned())
-    };
+    let told =
+        |record: &Value| ["outcome", "code", "approval"].map(|key| record[key].as_str().unwrap_or_default().to_owned());
     let expected = [
         ["held", "approval.required", &id],
         ["allowed", "allowed", &id],

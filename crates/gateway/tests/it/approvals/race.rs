@@ -11,11 +11,8 @@ use super::{ASK, Office, at_once, code, decision, plan, runs, ticket, upstream};
 use crate::gate::{called, modern_call, modern_headers};
 
 async fn office(upstream: &testkit::Recorder) -> Office {
-    let settings = [
-        ("listen.workers", "4"),
-        ("approvals.asks_per_hour", "100000"),
-        ("bounds.connections_per_peer", "2000"),
-    ];
+    let settings =
+        [("listen.workers", "4"), ("approvals.asks_per_hour", "100000"), ("bounds.connections_per_peer", "2000")];
     Office::of(settings.iter().fold(plan(upstream, ASK), |plan, (key, value)| plan.set(key, value)))
 }
 
