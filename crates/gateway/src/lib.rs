@@ -66,4 +66,5 @@ pub use events::{Ear, Event, Heard};
 pub use identity::{DirectoryError, InvalidLabel, NewToken};
 pub use listener::BadTls;
 pub use policies::PolicyTrouble;
+pub use record::{is_unseen, visible};
 pub use start::{Gateway, Running, StartError};

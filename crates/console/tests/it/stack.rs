@@ -74,7 +74,13 @@ impl Stack {
 
     /// An admin of that role, and a token of theirs.
     pub(crate) async fn token(&self, name: &str, role: Role) -> String {
-        let kept = Admin { role: role.into(), enabled: true };
+        self.token_in(name, role, &[]).await
+    }
+
+    /// The same, in groups.
+    pub(crate) async fn token_in(&self, name: &str, role: Role, groups: &[&str]) -> String {
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        let kept = Admin { role: role.into(), enabled: true, groups };
         self.store.put(name, kept, None).await.unwrap();
         let text = format!("tga_{}", letters(name));
         let sha256 = hash(&text);
