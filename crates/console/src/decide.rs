@@ -1,7 +1,7 @@
 //! One person's word about one call. The API and the page both come through here, so that both refuse alike.
 
 use gateway::Act;
-use gateway::approvals::{MayNot, may_decide};
+use crate::shim::{MayNot, may_decide};
 use store::{Approval, ApprovalState, Asked, Vote, Voted};
 
 use crate::guard::{By, Caller};
@@ -50,28 +50,6 @@ pub(crate) async fn approval(here: &Here, id: &str) -> Result<Approval, Problem>
     known.ok_or_else(|| Problem::not_found(WHAT, id))
 }
 
-/// What has become of it: its time may be over before anybody has marked it so.
-pub(crate) fn state(approval: &Approval, now_ms: i64) -> ApprovalState {
-    match approval.state {
-        ApprovalState::Pending | ApprovalState::Approved if approval.expires_ms <= now_ms => ApprovalState::Expired,
-        ApprovalState::Pending => ApprovalState::Pending,
-        ApprovalState::Approved => ApprovalState::Approved,
-        ApprovalState::Denied => ApprovalState::Denied,
-        ApprovalState::Expired => ApprovalState::Expired,
-        ApprovalState::Used => ApprovalState::Used,
-    }
-}
-
-pub(crate) fn named(state: ApprovalState) -> &'static str {
-    match state {
-        ApprovalState::Pending => "pending",
-        ApprovalState::Approved => "approved",
-        ApprovalState::Denied => "denied",
-        ApprovalState::Expired => "expired",
-        ApprovalState::Used => "used",
-    }
-}
-
 /// Why this is not for them to decide, if it is not.
 pub(crate) fn may(caller: &Caller, asked: &Asked) -> Result<(), Problem> {
     let refused = |why: &str, detail: String| Err(Problem::new(Code::MayNotDecide, detail).with("why", why));
@@ -80,8 +58,8 @@ pub(crate) fn may(caller: &Caller, asked: &Asked) -> Result<(), Problem> {
     }
     match may_decide(asked, &caller.name, &caller.groups) {
         Ok(()) => Ok(()),
-        Err(why @ MayNot::SelfApproval) => refused("self_approval", why.to_string()),
-        Err(why @ MayNot::NotApprover) => refused("not_an_approver", why.to_string()),
+        Err(why @ MayNot::Own) => refused("self_approval", why.to_string()),
+        Err(why @ MayNot::NotNamed) => refused("not_an_approver", why.to_string()),
     }
 }
 
@@ -116,9 +94,9 @@ async fn cast(here: &Here, id: &str, vote: &Vote) -> Result<Approval, Problem> {
     match here.store.vote(id, vote).await? {
         Voted::Counted(approval) => Ok(approval),
         Voted::Again(approval) => {
-            let (has, quorum) = (approval.votes.iter().filter(|vote| vote.approve).count(), approval.asked.quorum);
+            let (has, quorum) = (approvals(&approval), quorum(&approval.asked));
             let detail = format!("your word counts already; {has} of {quorum} approve");
-            Err(Problem::new(Code::Voted, detail).with("state", named(approval.state)))
+            Err(Problem::new(Code::Voted, detail).with("state", approval.state.as_str()))
         }
         Voted::Decided(approval) => Err(closed(&approval, vote.at_ms)),
     }
@@ -132,7 +110,7 @@ pub(crate) async fn pending(here: &Here, caller: &Caller, deed: Deed<'_>) -> Res
         here.record(Act { outcome: "refused", code, ..caller.act(deed) }).await?;
         return Err(problem);
     }
-    match state(&approval, here.now()) {
+    match approval.state_at(here.now()) {
         ApprovalState::Pending => Ok(approval),
         ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Expired | ApprovalState::Used => {
             Err(closed(&approval, here.now()))
@@ -141,7 +119,7 @@ pub(crate) async fn pending(here: &Here, caller: &Caller, deed: Deed<'_>) -> Res
 }
 
 fn closed(approval: &Approval, now_ms: i64) -> Problem {
-    let state = state(approval, now_ms);
+    let state = approval.state_at(now_ms);
     let by = || match approval.votes.last() {
         Some(vote) => format!(" by `{}`", vote.by),
         None => String::new(),
@@ -155,12 +133,22 @@ fn closed(approval: &Approval, now_ms: i64) -> Problem {
         ApprovalState::Used => (Code::Decided, format!("it was approved{}, and the call was made", by())),
         ApprovalState::Denied => (Code::Decided, format!("it is denied{}", by())),
     };
-    Problem::new(code, detail).with("state", named(state))
+    Problem::new(code, detail).with("state", state.as_str())
+}
+
+/// How many approve so far.
+pub(crate) fn approvals(approval: &Approval) -> usize {
+    approval.votes.iter().filter(|vote| vote.approve).count()
+}
+
+/// How many must.
+pub(crate) fn quorum(asked: &Asked) -> u32 {
+    asked.quorum.max(1)
 }
 
 /// Would a yes still let the call pass? It is open, and what judged it is in force.
 pub(crate) fn redeemable(here: &Here, approval: &Approval) -> bool {
-    let open = matches!(state(approval, here.now()), ApprovalState::Pending | ApprovalState::Approved);
+    let open = matches!(approval.state_at(here.now()), ApprovalState::Pending | ApprovalState::Approved);
     open && here.control.policies().iter().any(|policy| policy.hash == approval.asked.policy)
 }
 

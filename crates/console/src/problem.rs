@@ -208,6 +208,10 @@ impl Problem {
         Self::new(Code::ManagedByFile, detail).with("path", path)
     }
 
+    pub(crate) fn put_headers(&self, headers: &mut http::HeaderMap) {
+        headers.extend(self.headers.iter().cloned());
+    }
+
     /// For people: the title, and what went wrong.
     pub(crate) fn told(&self) -> (&'static str, &str) {
         (self.code.row().2, &self.detail)

@@ -88,7 +88,7 @@ impl Scope {
 fn addressed(asked: &Asked) -> Result<(&'static str, Subject<'_>), Problem> {
     match asked.method.as_str() {
         "tools/call" => Ok(("tools", Subject::Tool(&asked.subject))),
-        "resources/read" => Ok(("resources", Subject::Resource(&asked.subject))),
+        "resources/read" | "resources/subscribe" => Ok(("resources", Subject::Resource(&asked.subject))),
         "prompts/get" => Ok(("prompts", Subject::Prompt(&asked.subject))),
         _ => Err(Problem::new(Code::NotAvailable, "there are no grants for calls of this kind")),
     }

@@ -189,7 +189,7 @@ impl ApprovalView {
         let asked = &approval.asked;
         Self {
             id: approval.id.clone(),
-            state: decide::state(approval, now_ms).into(),
+            state: approval.state_at(now_ms).into(),
             agent: asked.agent.clone(),
             owner: asked.owner.clone(),
             server: asked.server.clone(),
@@ -199,8 +199,8 @@ impl ApprovalView {
             digest: asked.digest.clone(),
             bytes: asked.arguments.len(),
             preview: legible::preview(&asked.arguments),
-            quorum: asked.quorum,
-            approvals: approval.votes.iter().filter(|vote| vote.approve).count(),
+            quorum: decide::quorum(asked),
+            approvals: decide::approvals(approval),
             asks: approval.asks,
             created: time(approval.created_ms),
             expires: time(approval.expires_ms),

@@ -183,7 +183,7 @@ pub(super) async fn create(here: &Here, caller: &Caller, id: &str, new: NewGrant
         return Err(Problem::invalid("/for", "is no time at all"));
     }
     let asked = decide::pending(here, caller, Deed { action: "grant.create", id, from: None }).await?.asked;
-    if asked.quorum > 1 {
+    if decide::quorum(&asked) > 1 {
         let detail = format!("{} must approve each such call: nobody can allow more of them alone", asked.quorum);
         return Err(Problem::new(Code::Quorum, detail));
     }

@@ -122,10 +122,6 @@ async fn show(here: &Here, peer: Peer, sent: &HeaderMap, id: &str) -> Result<Res
         return page_of(&Door { id, note: "" }, StatusCode::OK, WITH_SCRIPT);
     };
     let approval = here.store.approval(id).await?.ok_or_else(unknown)?;
-    if let (Err(_), true) = (decide::may(&caller, &approval.asked), caller.role.may_approve()) {
-        // It may be somebody else's key that they came with.
-        return page_of(&sheet(here, &caller, None, &approval), StatusCode::OK, POLICY);
-    }
     let secret = match &caller.by {
         By::Session(csrf) => Some(("csrf", csrf.to_string())),
         By::Token | By::Link => None,
@@ -156,9 +152,9 @@ async fn said(here: &Here, peer: Peer, id: &str, request: Request) -> Result<Res
     };
     let word = Word { verdict, reason: decide::reason(reason)?, key };
     let approval = decide::decide(here, &caller, id, word).await?;
-    let said = match decide::state(&approval, here.now()) {
+    let said = match approval.state_at(here.now()) {
         ApprovalState::Pending => {
-            let (has, quorum) = (approvals(&approval), approval.asked.quorum);
+            let (has, quorum) = (decide::approvals(&approval), decide::quorum(&approval.asked));
             ("Approved", format!("{has} of {quorum} approve: the call waits for the others."))
         }
         ApprovalState::Approved => ("Approved", "The call may be made now, once.".to_owned()),
@@ -166,7 +162,7 @@ async fn said(here: &Here, peer: Peer, id: &str, request: Request) -> Result<Res
         ApprovalState::Denied => ("Denied", "The agent is told so.".to_owned()),
         ApprovalState::Expired => ("Too late", "It expired meanwhile.".to_owned()),
     };
-    page_of(&Said { title: said.0, detail: &said.1, id: "" }, StatusCode::OK, POLICY)
+    page_of(&Said { title: said.0, detail: &said.1, id }, StatusCode::OK, POLICY)
 }
 
 /// Who is signed in and sends this from our own page.
@@ -224,13 +220,9 @@ async fn fields(request: Request) -> Result<Fields, Problem> {
     Ok(fields)
 }
 
-fn approvals(approval: &Approval) -> usize {
-    approval.votes.iter().filter(|vote| vote.approve).count()
-}
-
 /// All that there is to see before one decides. `secret`: what the form is to send, if there is to be one.
 fn sheet(here: &Here, caller: &Caller, secret: Option<(&'static str, String)>, approval: &Approval) -> Sheet {
-    let (asked, state) = (&approval.asked, decide::state(approval, here.now()));
+    let (asked, state) = (&approval.asked, approval.state_at(here.now()));
     let refused = decide::may(caller, asked).err().map(|refused| refused.told().1.to_owned());
     let waits = state == ApprovalState::Pending;
     let form = secret.filter(|_| waits && refused.is_none()).map(|(name, secret)| Form {
@@ -258,7 +250,8 @@ fn sheet(here: &Here, caller: &Caller, secret: Option<(&'static str, String)>, a
 fn told_state(approval: &Approval, state: ApprovalState) -> String {
     match state {
         ApprovalState::Pending => {
-            format!("waits until {}: {} of {} approve", time(approval.expires_ms), approvals(approval), approval.asked.quorum)
+            let (has, quorum) = (decide::approvals(approval), decide::quorum(&approval.asked));
+            format!("waits until {}: {has} of {quorum} approve", time(approval.expires_ms))
         }
         ApprovalState::Approved => format!("approved; it may be made once, until {}", time(approval.expires_ms)),
         ApprovalState::Denied => "denied".to_owned(),
