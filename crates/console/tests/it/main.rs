@@ -9,11 +9,14 @@
 )]
 
 mod agents;
+mod approvals;
+mod asking;
 mod audit;
 mod client;
 mod errors;
 mod events;
 mod files;
+mod grants;
 mod idempotency;
 mod login;
 mod pages;
@@ -21,5 +24,6 @@ mod policies;
 mod routes;
 mod servers;
 mod sessions;
+mod sheet;
 mod stack;
 mod versions;
