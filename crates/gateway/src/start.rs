@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin, AdminService};
 use crate::aggregate::{Aggregate, NoKey};
+use crate::approvals::{self, Approvals};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
 use crate::config::{Auth, Bounds, Config, StoreUrl};
@@ -93,6 +94,8 @@ pub enum StartError {
     Audit(#[from] AuditError),
     #[error("what the aggregate gives out cannot be sealed")]
     Seal(#[from] NoKey),
+    #[error("no randomness to tell approvals apart by")]
+    Random(#[from] getrandom::Error),
     #[error("the store of limits cannot be used")]
     Limits(#[from] InvalidAddress),
     #[error("limits cannot be rebuilt from the audit journal")]
@@ -131,7 +134,7 @@ impl Gateway {
         let (alive, ended) = oneshot::channel::<()>();
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
-        let made = match Made::of(&config, &runtime, data_at, draining) {
+        let made = match Made::of(&config, &runtime, (data_at, admin_at), draining) {
             Ok(made) => made,
             Err(why) => {
                 runtime.shutdown_background(); // whoever starts a gateway may be within another, where none may be dropped
@@ -175,6 +178,7 @@ impl Gateway {
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             let keeping = Arc::clone(&shared);
             tokio::spawn(async move { keeping.limits.keep().await });
+            tokio::spawn(approvals::keep(Arc::clone(&shared)));
             tokio::spawn(Arc::clone(&shared.audit).keep());
             if let Some(store) = index {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
@@ -275,7 +279,7 @@ impl Made {
     fn of(
         config: &Config,
         runtime: &Runtime,
-        data: SocketAddr,
+        (data, admin): (SocketAddr, SocketAddr),
         draining: watch::Receiver<bool>,
     ) -> Result<Self, StartError> {
         let (here, nursery) = Here::new(config, runtime.handle().clone())?;
@@ -292,6 +296,7 @@ impl Made {
         }
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
+        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), admin)?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(config, agents, data, &tls)?,
@@ -305,6 +310,7 @@ impl Made {
             fronts: Fronts::default(),
             aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
             to_legacy: Arc::new(ToLegacy::new()),
+            approvals,
             audit,
             draining,
             bounds,
