@@ -1,7 +1,7 @@
 //! One person's word about one call. The API and the page both come through here, so that both refuse alike.
 
-use gateway::Act;
-use crate::shim::{MayNot, may_decide};
+use gateway::approvals::{MayNot, may_decide};
+use gateway::{Act, Redeemable};
 use store::{Approval, ApprovalState, Asked, Vote, Voted};
 
 use crate::guard::{By, Caller};
@@ -78,7 +78,7 @@ pub(crate) async fn decide(here: &Here, caller: &Caller, id: &str, word: Word) -
     let deed = Deed { action: verdict.action(), id, from: None };
     let approval = pending(here, caller, deed).await?;
     let approve = verdict == Verdict::Approve;
-    let vote = Vote { by: caller.name.to_string(), approve, reason, at_ms: here.now() };
+    let vote = Vote { by: caller.name.to_string(), approve, reason, at_ms: here.approvals_now() };
     let work = async {
         if let Some(key) = key {
             let used = here.store.use_approval_link(&key, vote.at_ms).await?;
@@ -110,10 +110,10 @@ pub(crate) async fn pending(here: &Here, caller: &Caller, deed: Deed<'_>) -> Res
         here.record(Act { outcome: "refused", code, ..caller.act(deed) }).await?;
         return Err(problem);
     }
-    match approval.state_at(here.now()) {
+    match approval.state_at(here.approvals_now()) {
         ApprovalState::Pending => Ok(approval),
         ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Expired | ApprovalState::Used => {
-            Err(closed(&approval, here.now()))
+            Err(closed(&approval, here.approvals_now()))
         }
     }
 }
@@ -146,10 +146,20 @@ pub(crate) fn quorum(asked: &Asked) -> u32 {
     asked.quorum.max(1)
 }
 
-/// Would a yes still let the call pass? It is open, and what judged it is in force.
-pub(crate) fn redeemable(here: &Here, approval: &Approval) -> bool {
-    let open = matches!(approval.state_at(here.now()), ApprovalState::Pending | ApprovalState::Approved);
-    open && here.control.policies().iter().any(|policy| policy.hash == approval.asked.policy)
+/// Why a yes would let nothing pass, if that is so.
+pub(crate) fn in_vain(here: &Here, approval: &Approval) -> Option<&'static str> {
+    match approval.state_at(here.approvals_now()) {
+        ApprovalState::Pending | ApprovalState::Approved => {}
+        ApprovalState::Denied | ApprovalState::Expired | ApprovalState::Used => return Some("it is over"),
+    }
+    match here.control.redeemable(&approval.asked) {
+        Redeemable::Yes => None,
+        Redeemable::Ended => Some("the gateway has ended"),
+        Redeemable::NoServer => Some("the server is not there any more, or this agent may not use it"),
+        Redeemable::NoAgent => Some("the agent is not there any more, or not enabled"),
+        Redeemable::OtherPolicy => Some("another policy judges such calls now"),
+        Redeemable::OtherDefinition => Some("the server describes this otherwise now"),
+    }
 }
 
 /// How they came, for people.

@@ -7,6 +7,7 @@ use gateway::{Act, Control};
 use store::{Document, Kept, Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
+use crate::console::Options;
 use crate::control::Gate;
 use crate::etag::Change;
 use crate::guard::Caller;
@@ -31,6 +32,7 @@ pub(crate) struct Here {
     pub(crate) control: Gate,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
+    approvals_clock: Option<Clock>,
     pub(crate) throttle: Throttle,
     /// Are cookies only for TLS?
     pub(crate) secure: bool,
@@ -59,11 +61,13 @@ pub(crate) struct Deed<'a> {
 }
 
 impl Here {
-    pub(crate) fn new(control: Control, store: Store, clock: Clock, secure: bool) -> Self {
+    pub(crate) fn new(control: Control, store: Store, options: Options) -> Self {
+        let Options { clock, approvals, secure } = options;
         Self {
             control: Gate::new(control),
             store,
             clock,
+            approvals_clock: approvals,
             throttle: Throttle::default(),
             secure,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
@@ -74,6 +78,14 @@ impl Here {
 
     pub(crate) fn now(&self) -> i64 {
         (self.clock)()
+    }
+
+    /// What the gateway goes by when it asks whether an approval is over.
+    pub(crate) fn approvals_now(&self) -> i64 {
+        match &self.approvals_clock {
+            Some(clock) => clock(),
+            None => self.control.approvals_now_ms().unwrap_or_else(|| self.now()),
+        }
     }
 
     pub(crate) async fn changing(&self) -> Changing<'_> {

@@ -21,7 +21,6 @@ mod reply;
 mod roles;
 mod scope;
 mod secret;
-mod shim;
 mod span;
 mod throttle;
 

@@ -60,7 +60,7 @@ impl Scope {
         let labels = agent.map(|agent| agent.labels).unwrap_or_default();
         let labels: Vec<(Box<str>, Box<str>)> =
             labels.into_iter().map(|(key, value)| (key.into_boxed_str(), value.into_boxed_str())).collect();
-        let now = Duration::from_millis(here.now().max(0).unsigned_abs());
+        let now = Duration::from_millis(here.approvals_now().max(0).unsigned_abs());
         let time = SystemTime::UNIX_EPOCH.checked_add(now).unwrap_or(SystemTime::UNIX_EPOCH);
         let context = Context { agent: Some(&asked.agent), labels: &labels, server: &asked.server, time };
         match policy.decide(Call { subject, arguments, context }) {

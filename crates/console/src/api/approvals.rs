@@ -107,8 +107,11 @@ pub(crate) struct ApprovalDetail {
     /// May who asks be among them?
     self_approval: bool,
     votes: Vec<VoteView>,
-    /// Would a yes still let the call pass? It is open, and the policy that judged it is in force
+    /// Would a yes still let the call pass? It is open; server, agent, policy and definition are what they were
     redeemable: bool,
+    /// Why not
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_not_redeemable: Option<&'static str>,
     /// May who reads this decide it?
     may_decide: bool,
     /// Why not
@@ -211,8 +214,8 @@ impl ApprovalView {
 }
 
 fn detail(here: &Here, caller: &Caller, approval: Approval) -> ApprovalDetail {
-    let view = ApprovalView::new(&approval, here.now());
-    let redeemable = decide::redeemable(here, &approval);
+    let view = ApprovalView::new(&approval, here.approvals_now());
+    let in_vain = decide::in_vain(here, &approval);
     let refused = decide::may(caller, &approval.asked).err();
     let asked = approval.asked;
     ApprovalDetail {
@@ -225,7 +228,8 @@ fn detail(here: &Here, caller: &Caller, approval: Approval) -> ApprovalDetail {
         approvers: asked.approvers,
         self_approval: asked.self_approval,
         votes: approval.votes.into_iter().map(VoteView::from).collect(),
-        redeemable,
+        redeemable: in_vain.is_none(),
+        why_not_redeemable: in_vain,
         may_decide: refused.is_none() && view.state == StateName::Pending,
         why_not: refused.map(|refused| refused.told().1.to_owned()),
         view,
@@ -252,7 +256,7 @@ pub(super) async fn list(here: State, Query(wanted): Query<Wanted>) -> Result<Bo
     loop {
         let step = u32::try_from(STEP.min(limit - items.len())).unwrap_or(u32::MAX);
         let page = here.store.approvals(&filter, after.as_deref(), step).await?;
-        let views = page.items.iter().map(|approval| ApprovalView::new(approval, here.now()));
+        let views = page.items.iter().map(|approval| ApprovalView::new(approval, here.approvals_now()));
         // What is over and not marked so yet is not what it was.
         items.extend(views.filter(|view| wanted.state.is_none_or(|state| state == view.state)));
         after = page.next;

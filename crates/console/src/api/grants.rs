@@ -147,7 +147,7 @@ pub(super) async fn list(here: State, Query(wanted): Query<Wanted>) -> Result<Bo
     let (limit, after) = (u32::try_from(paging.limit()?).unwrap_or(u32::MAX), paging.after()?);
     let filter = GrantFilter { agent: plain("agent", wanted.agent)?, server: plain("server", wanted.server)? };
     let page = here.store.grants(&filter, after.as_deref(), limit).await?;
-    let items = page.items.into_iter().map(|grant| view(grant, here.now())).collect();
+    let items = page.items.into_iter().map(|grant| view(grant, here.approvals_now())).collect();
     Ok(Body(Page { items, next: page.next.as_deref().map(seal) }))
 }
 
@@ -155,7 +155,7 @@ pub(super) async fn list(here: State, Query(wanted): Query<Wanted>) -> Result<Bo
 #[utoipa::path(get, path = "/api/v1/grants/{id}", tag = "approvals", operation_id = "get_grant", params(("id" = String, Path)),
     responses((status = 200, body = GrantView)))]
 pub(super) async fn get(here: State, Path(id): Path<String>) -> Result<Body<GrantView>, Problem> {
-    Ok(Body(view(grant(&here, &id).await?, here.now())))
+    Ok(Body(view(grant(&here, &id).await?, here.approvals_now())))
 }
 
 /// Revoke a grant, from the next call on. Whoever may approve at all may do so: it lets nothing pass
@@ -164,11 +164,11 @@ pub(super) async fn get(here: State, Path(id): Path<String>) -> Result<Body<Gran
 pub(super) async fn revoke(here: State, caller: Caller, Path(id): Path<String>) -> Result<Body<GrantView>, Problem> {
     let there = grant(&here, &id).await?;
     if there.revoked_ms.is_some() {
-        return Ok(Body(view(there, here.now())));
+        return Ok(Body(view(there, here.approvals_now())));
     }
     let deed = Deed { action: "grant.revoke", id: &id, from: None };
-    let revoked = here.on_record(&caller, deed, here.store.revoke_grant(&id, here.now()), |_| None).await?;
-    Ok(Body(view(revoked, here.now())))
+    let revoked = here.on_record(&caller, deed, here.store.revoke_grant(&id, here.approvals_now()), |_| None).await?;
+    Ok(Body(view(revoked, here.approvals_now())))
 }
 
 /// From a call that waits, which is approved by it.
@@ -177,7 +177,7 @@ pub(super) async fn create(here: &Here, caller: &Caller, id: &str, new: NewGrant
     if !(1..=MOST_USES).contains(&uses) {
         return Err(Problem::invalid("/uses", format!("must be from 1 to {MOST_USES}")));
     }
-    let now = here.now();
+    let now = here.approvals_now();
     let expires_ms = span::end_within("/for", &lasting, now, LONGEST)?;
     if expires_ms == now {
         return Err(Problem::invalid("/for", "is no time at all"));
@@ -210,5 +210,5 @@ pub(super) async fn create(here: &Here, caller: &Caller, id: &str, new: NewGrant
     };
     let deed = Deed { action: "grant.create", id: &grant_id, from: None };
     let made = here.on_record(caller, deed, here.store.create_grant(&grant_id, &grant), |_| None).await?;
-    Ok(Made(view(made, here.now())))
+    Ok(Made(view(made, here.approvals_now())))
 }

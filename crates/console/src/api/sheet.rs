@@ -42,12 +42,12 @@ const fn headers(policy: &'static str) -> Headers {
 #[derive(Template)]
 #[template(path = "sheet.html")]
 struct Sheet {
+    base: &'static str,
     id: String,
     agent: String,
     subject: String,
     state: String,
-    open: bool,
-    redeemable: bool,
+    in_vain: &'static str,
     warnings: Vec<&'static str>,
     facts: Vec<(&'static str, String)>,
     arguments: String,
@@ -55,6 +55,11 @@ struct Sheet {
     form: Option<Form>,
     why_not: String,
 }
+
+/// From a page to where all pages are: a proxy may have them below a path of its own.
+const UP: &str = "..";
+/// The same, from what a look shows.
+const UP_FROM_LOOK: &str = "../..";
 
 /// What decides.
 struct Form {
@@ -69,13 +74,14 @@ struct Form {
 #[derive(Template)]
 #[template(path = "door.html")]
 struct Door<'a> {
+    base: &'a str,
     id: &'a str,
-    note: &'a str,
 }
 
 #[derive(Template)]
 #[template(path = "said.html")]
 struct Said<'a> {
+    base: &'a str,
     title: &'a str,
     detail: &'a str,
     id: &'a str,
@@ -100,17 +106,17 @@ pub(super) async fn script() -> Response {
 
 /// Shows the call to who is signed in; to others, how to get to see it, and not even whether it is there.
 pub(super) async fn page(here: State, peer: Peer, sent: HeaderMap, Path(id): Path<String>) -> Response {
-    told(show(&here, peer, &sent, &id).await)
+    told(show(&here, peer, &sent, &id).await, UP)
 }
 
 /// Shows the call to who has a key.
 pub(super) async fn look(here: State, peer: Peer, Path(id): Path<String>, request: Request) -> Response {
-    told(look_with_key(&here, peer, &id, request).await)
+    told(look_with_key(&here, peer, &id, request).await, UP_FROM_LOOK)
 }
 
 /// Decides.
 pub(super) async fn say(here: State, peer: Peer, Path(id): Path<String>, request: Request) -> Response {
-    told(said(&here, peer, &id, request).await)
+    told(said(&here, peer, &id, request).await, UP)
 }
 
 async fn show(here: &Here, peer: Peer, sent: &HeaderMap, id: &str) -> Result<Response, Problem> {
@@ -119,14 +125,14 @@ async fn show(here: &Here, peer: Peer, sent: &HeaderMap, id: &str) -> Result<Res
         return Err(unknown());
     }
     let Some(caller) = here.signed_in(sent, peer).await? else {
-        return page_of(&Door { id, note: "" }, StatusCode::OK, WITH_SCRIPT);
+        return page_of(&Door { base: UP, id }, StatusCode::OK, WITH_SCRIPT);
     };
     let approval = here.store.approval(id).await?.ok_or_else(unknown)?;
     let secret = match &caller.by {
         By::Session(csrf) => Some(("csrf", csrf.to_string())),
         By::Token | By::Link => None,
     };
-    page_of(&sheet(here, &caller, secret, &approval), StatusCode::OK, POLICY)
+    page_of(&sheet(here, &caller, secret, &approval, UP), StatusCode::OK, POLICY)
 }
 
 async fn look_with_key(here: &Here, peer: Peer, id: &str, request: Request) -> Result<Response, Problem> {
@@ -134,7 +140,7 @@ async fn look_with_key(here: &Here, peer: Peer, id: &str, request: Request) -> R
     let key = fields.key.ok_or_else(|| Problem::invalid("key", "is missing"))?;
     let caller = by_key(here, peer, id, &key).await?;
     let approval = decide::approval(here, id).await?;
-    page_of(&sheet(here, &caller, Some(("key", key)), &approval), StatusCode::OK, POLICY)
+    page_of(&sheet(here, &caller, Some(("key", key)), &approval, UP_FROM_LOOK), StatusCode::OK, POLICY)
 }
 
 async fn said(here: &Here, peer: Peer, id: &str, request: Request) -> Result<Response, Problem> {
@@ -152,7 +158,7 @@ async fn said(here: &Here, peer: Peer, id: &str, request: Request) -> Result<Res
     };
     let word = Word { verdict, reason: decide::reason(reason)?, key };
     let approval = decide::decide(here, &caller, id, word).await?;
-    let said = match approval.state_at(here.now()) {
+    let said = match approval.state_at(here.approvals_now()) {
         ApprovalState::Pending => {
             let (has, quorum) = (decide::approvals(&approval), decide::quorum(&approval.asked));
             ("Approved", format!("{has} of {quorum} approve: the call waits for the others."))
@@ -162,7 +168,7 @@ async fn said(here: &Here, peer: Peer, id: &str, request: Request) -> Result<Res
         ApprovalState::Denied => ("Denied", "The agent is told so.".to_owned()),
         ApprovalState::Expired => ("Too late", "It expired meanwhile.".to_owned()),
     };
-    page_of(&Said { title: said.0, detail: &said.1, id }, StatusCode::OK, POLICY)
+    page_of(&Said { base: UP, title: said.0, detail: &said.1, id }, StatusCode::OK, POLICY)
 }
 
 /// Who is signed in and sends this from our own page.
@@ -181,7 +187,7 @@ async fn by_key(here: &Here, peer: Peer, id: &str, key: &str) -> Result<Caller, 
         return Err(Problem::too_many_failures(seconds));
     }
     let known = match key.len() <= MAX_KEY {
-        true => here.store.approval_link(&secret::hash(key), here.now()).await?,
+        true => here.store.approval_link(&secret::hash(key), here.approvals_now()).await?,
         false => None,
     };
     let name = known.filter(|(approval, _)| approval == id).map(|(_, admin)| admin);
@@ -221,10 +227,17 @@ async fn fields(request: Request) -> Result<Fields, Problem> {
 }
 
 /// All that there is to see before one decides. `secret`: what the form is to send, if there is to be one.
-fn sheet(here: &Here, caller: &Caller, secret: Option<(&'static str, String)>, approval: &Approval) -> Sheet {
-    let (asked, state) = (&approval.asked, approval.state_at(here.now()));
+fn sheet(
+    here: &Here,
+    caller: &Caller,
+    secret: Option<(&'static str, String)>,
+    approval: &Approval,
+    base: &'static str,
+) -> Sheet {
+    let (asked, state) = (&approval.asked, approval.state_at(here.approvals_now()));
     let refused = decide::may(caller, asked).err().map(|refused| refused.told().1.to_owned());
     let waits = state == ApprovalState::Pending;
+    let is_open = waits || state == ApprovalState::Approved;
     let form = secret.filter(|_| waits && refused.is_none()).map(|(name, secret)| Form {
         name,
         secret,
@@ -232,12 +245,12 @@ fn sheet(here: &Here, caller: &Caller, secret: Option<(&'static str, String)>, a
         via: decide::via(caller),
     });
     Sheet {
+        base,
         id: approval.id.clone(),
         agent: visible(&asked.agent),
         subject: visible(&asked.subject),
         state: told_state(approval, state),
-        open: matches!(state, ApprovalState::Pending | ApprovalState::Approved),
-        redeemable: decide::redeemable(here, approval),
+        in_vain: if is_open { decide::in_vain(here, approval).unwrap_or_default() } else { "" },
         warnings: legible::warnings(&asked.arguments),
         facts: facts(approval),
         arguments: legible::laid_out(&asked.arguments),
@@ -289,13 +302,13 @@ fn page_of(template: &impl Template, status: StatusCode, policy: &'static str) -
 }
 
 /// A page, also of what went wrong.
-fn told(page: Result<Response, Problem>) -> Response {
+fn told(page: Result<Response, Problem>, base: &str) -> Response {
     let problem = match page {
         Ok(page) => return page,
         Err(problem) => problem,
     };
     let (title, detail) = problem.told();
-    match page_of(&Said { title, detail: &visible(detail), id: "" }, problem.code.status(), POLICY) {
+    match page_of(&Said { base, title, detail: &visible(detail), id: "" }, problem.code.status(), POLICY) {
         Ok(mut page) => {
             problem.put_headers(page.headers_mut());
             page

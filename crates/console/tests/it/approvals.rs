@@ -83,6 +83,7 @@ async fn all_of_the_arguments_are_seen_and_what_hides_is_written_out() {
         ("definition", json!("d2".repeat(32))),
         ("digest", json!("d1".repeat(32))),
         ("redeemable", json!(false)),
+        ("why_not_redeemable", json!("the server is not there any more, or this agent may not use it")),
         ("may_decide", json!(false)),
         ("votes", json!([])),
     ] {
