@@ -1,6 +1,7 @@
 //! The program `toolgate`: arguments in, exit code out. What happens between lies in `gateway` and `policy`.
 
 mod agents;
+mod approvals;
 mod audit;
 mod bridge;
 mod check;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Some(Command::Servers(args)) => manage::servers(&args),
         Some(Command::Policies(args)) => manage::policies(&args),
         Some(Command::Admins(args)) => manage::admins(&args),
+        Some(Command::Approvals(args)) => approvals::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Connect(args)) => connect::run(&args),
     };

@@ -52,7 +52,7 @@ async fn a_link_becomes_a_token_once() {
     let client = Client::new(&format!("http://{}", stack.admin), &token).unwrap();
     assert_eq!(client.admins().await.unwrap().json().as_array().unwrap().len(), 1);
     assert!(login(&link, "test").await.unwrap_err().is_refusal());
-    let told = client.add_admin("bob", console::Role::Viewer, false).await.unwrap();
+    let told = client.add_admin("bob", console::Role::Viewer, &[], false).await.unwrap();
     let (name, token) = login(told.text().lines().last().unwrap(), "test").await.unwrap();
     assert_eq!(name, "bob", "{}", told.text());
     assert!(token.starts_with("tga_"));

@@ -114,7 +114,7 @@ async fn no_get_decides_and_no_form_of_another_site() {
     let form = [("csrf", session.csrf.as_str()), ("verdict", "approve")];
     for method in ["GET", "HEAD"] {
         let query = format!("{path}?csrf={}&verdict=approve", session.csrf);
-        let seen = signed.with("purpose", "prefetch").with("origin", &own).reply(method, &query, None).await.whole().await;
+        let seen = signed.with("purpose", "prefetch").with("origin", &own).reply(method, &query, None).await;
         assert_eq!(seen.status, 200);
     }
     for api in [signed.clone(), signed.with("origin", "http://localhost:1"), signed.with("origin", "null")] {
@@ -221,13 +221,13 @@ async fn who_shows_wrong_keys_too_often_waits() {
     stack.token("ann", Role::Approver).await;
     let id = waits(&stack, asked("[1]")).await;
     let (look, good) = (format!("/approvals/{id}/look"), key(&stack, &id, "ann").await);
+    let session = Session::of(&stack, "root").await;
     for _ in 0..10 {
         page(&sends(&browser(&stack), &look, &[("key", KEY)]).await, 401);
     }
     let refused = sends(&browser(&stack), &look, &[("key", &good)]).await;
     page(&refused, 429);
     assert!(refused.header("retry-after").is_some());
-    let session = Session::of(&stack, "root").await;
     page(&session.bare(&stack).get(&format!("/approvals/{id}")).await, 200);
     stack.later(60_001);
     page(&sends(&browser(&stack), &look, &[("key", &good)]).await, 200);
