@@ -43,6 +43,7 @@ use crate::server::Server;
 use crate::session::{OpenCall, Session, Sessions};
 use crate::tasks::Tasks;
 use crate::upstream::{MCP_NAME, Upstream, UpstreamError, content_type, is_type};
+use crate::vault::Vault;
 use crate::{batch, body};
 
 /// What all threads share.
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) fronts: Fronts,
     pub(crate) aggregate: Aggregate,
     pub(crate) to_legacy: Arc<ToLegacy>,
+    /// Seals what clients carry for us: with a key that all nodes have, if the operator gave one.
+    pub(crate) vault: Arc<Vault>,
     pub(crate) draining: watch::Receiver<bool>,
 }
 
