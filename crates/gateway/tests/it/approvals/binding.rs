@@ -156,7 +156,7 @@ async fn a_changed_policy_needs_a_new_approval() {
 #[tokio::test]
 async fn what_is_denied_otherwise_no_approval_lets_through() {
     let upstream = upstream().await;
-    let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval",
+    let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval", "approval": { "hold": "1s" },
         "deny_if": [{ "conditions": [{ "path": "args.n", "op": "gt", "value": 5 }] }] } } }"#;
     let office = Office::of(plan(&upstream, policy));
     assert_eq!(code(&office.pay(json!({ "n": 6 })).await), "denied.condition");

@@ -101,7 +101,7 @@ async fn what_cannot_wait_is_refused() {
 async fn a_limit_refuses_without_using_up_the_approval() {
     let upstream = upstream().await;
     let policy = r#"{ "version": "1", "tools": { "free": { "limits": [{ "counter": "c", "max": 1, "window": "2s" }] },
-        "pay": { "action": "require_approval", "limits": [{ "counter": "c", "max": 1, "window": "2s" }] } } }"#;
+        "pay": { "action": "require_approval", "approval": { "hold": "1s" }, "limits": [{ "counter": "c", "max": 1, "window": "2s" }] } } }"#;
     let office = Office::before(&upstream, policy);
     let id = office.paid_for(json!({})).await;
     assert_eq!(code(&office.answer(&modern_call(1, "free", json!({}))).await), "ran");
@@ -120,7 +120,7 @@ async fn a_limit_refuses_without_using_up_the_approval() {
 #[tokio::test]
 async fn asking_costs_nothing() {
     let upstream = upstream().await;
-    let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval", "rate_limit": "1/hour" } } }"#;
+    let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval", "approval": { "hold": "1s" }, "rate_limit": "1/hour" } } }"#;
     let office = Office::before(&upstream, policy);
     for _ in 0..3 {
         ticket(&office.pay(json!({})).await);
