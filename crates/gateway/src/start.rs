@@ -12,11 +12,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin, AdminService};
-use crate::aggregate::{Aggregate, NoKey};
+use crate::aggregate::Aggregate;
 use crate::approvals::{self, Approvals, Notifier};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
-use crate::config::{Auth, Bounds, Config, StoreUrl};
+use crate::config::{self, Auth, Bounds, Config, StoreUrl};
 use crate::control::{ApplyError, Control, Fault};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
@@ -33,6 +33,7 @@ use crate::registry::{self, Files, Frame, Here, Keeper, Standing};
 use crate::session::Sessions;
 use crate::stdio::Nursery;
 use crate::tasks::Tasks;
+use crate::vault::{NoKey, Vault};
 use crate::watch::Watch;
 use crate::worker::{self, Connections};
 
@@ -92,7 +93,7 @@ pub enum StartError {
     Secured(#[from] BadTls),
     #[error("the audit journal cannot be opened")]
     Audit(#[from] AuditError),
-    #[error("what the aggregate gives out cannot be sealed")]
+    #[error("what clients carry cannot be sealed")]
     Seal(#[from] NoKey),
     #[error("no randomness to tell approvals apart by")]
     Random(#[from] getrandom::Error),
@@ -300,6 +301,7 @@ impl Made {
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
         let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), admin)?;
+        let vault = vault(&config.store)?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(config, agents, data, &tls)?,
@@ -311,9 +313,10 @@ impl Made {
             tasks: Arc::new(Tasks::default()),
             events: Events::default(),
             fronts: Fronts::default(),
-            aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
-            to_legacy: Arc::new(ToLegacy::new()),
+            aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get()),
+            to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
             approvals,
+            vault,
             audit,
             draining,
             bounds,
@@ -321,6 +324,23 @@ impl Made {
         let notifier = Notifier::new(&config.approvals.notify, &tls)?;
         Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery, notifier })
     }
+}
+
+/// What seals. Without a key of the operator's, for this process alone.
+fn vault(store: &config::Store) -> Result<Arc<Vault>, NoKey> {
+    if let Some(file) = &store.exposed_key {
+        tracing::warn!(key = %file.display(), "`store.key` can be read by every user of this machine");
+    }
+    if let Some(vault) = &store.key {
+        return Ok(Arc::clone(vault));
+    }
+    if store.url.as_ref().is_some_and(StoreUrl::is_for_many) {
+        tracing::warn!(
+            "`store.key` is not set: what a client got from this node (cursors, request states) is no good on another, and no \
+             credentials can be kept; make one key for all nodes with `toolgate store new-key`"
+        );
+    }
+    Vault::fresh().map(Arc::new)
 }
 
 /// The store, opened, and what it says now. None where there is none.

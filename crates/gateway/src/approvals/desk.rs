@@ -46,7 +46,11 @@ impl Approvals {
         }
         let asked = asked(wanted, binding, &meant, owner, denial, &rule);
         match self.ask(store, &asked, &rule).await.map_err(failed)? {
-            Asking::New(approval) | Asking::Open(approval) | Asking::Denied(approval) => {
+            Asking::New(approval) => {
+                let ticket = Ticket { is_new: true, ..self.ticket(&approval, &rule) };
+                Err(Why::Waits(ticket.into()))
+            }
+            Asking::Open(approval) | Asking::Denied(approval) => {
                 let said = self.said(approval, binding, &rule, self.clock.now_ms());
                 said.unwrap_or(Err(Why::Unavailable(Lack::Busy)))
             }
@@ -72,9 +76,9 @@ impl Approvals {
             return None;
         }
         match approval.state {
-            ApprovalState::Pending => Some(Err(Why::Waits(self.ticket(&approval, binding, rule).into()))),
+            ApprovalState::Pending => Some(Err(Why::Waits(self.ticket(&approval, rule).into()))),
             ApprovalState::Approved => {
-                let approvers = approval.votes.iter().filter(|vote| vote.approve).map(|vote| vote.by.clone()).collect();
+                let approvers = super::back::approvers(&approval);
                 let by = By::Approval(approval.id.as_str().into());
                 Some(Ok(Consent { by, binding, approvers, usage: Use::First }))
             }
@@ -87,14 +91,13 @@ impl Approvals {
         }
     }
 
-    fn ticket(&self, approval: &Approval, binding: Binding, rule: &Rule) -> Ticket {
+    fn ticket(&self, approval: &Approval, rule: &Rule) -> Ticket {
         Ticket {
             id: approval.id.as_str().into(),
             url: self.page(&approval.id).into(),
             expires_ms: approval.expires_ms,
             hold: rule.hold,
-            self_approval: approval.asked.self_approval,
-            binding,
+            is_new: false,
         }
     }
 }
