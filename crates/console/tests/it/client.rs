@@ -96,10 +96,20 @@ async fn who_watches_is_told_of_what_waits_of_what_comes_and_of_what_becomes_of_
 #[tokio::test]
 async fn calls_are_decided_by_commands() {
     let (stack, client) = client().await;
-    let (yes, no, more) = (waits(&stack, asked("[1]")).await, waits(&stack, asked("[2]")).await, waits(&stack, asked("[3]")).await);
+    let (yes, no, more) =
+        (waits(&stack, asked("[1]")).await, waits(&stack, asked("[2]")).await, waits(&stack, asked("[3]")).await);
     let of = Of { state: Some("pending".into()), agent: Some("bot".into()), server: Some("s".into()) };
     assert_eq!(client.approvals(&of).await.unwrap().json().as_array().unwrap().len(), 3);
-    assert!(client.approvals(&Of { agent: Some("other".into()), ..of }).await.unwrap().json().as_array().unwrap().is_empty());
+    assert!(
+        client
+            .approvals(&Of { agent: Some("other".into()), ..of })
+            .await
+            .unwrap()
+            .json()
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
     assert!(client.approval(&yes).await.unwrap().text().contains("Mail leaves the house."));
     assert_eq!(client.approve(&yes, Some("fine")).await.unwrap().text(), format!("{yes} is approved\n"));
     assert_eq!(client.deny(&no, None).await.unwrap().text(), format!("{no} is denied\n"));
