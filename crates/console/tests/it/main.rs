@@ -21,6 +21,7 @@ mod idempotency;
 mod login;
 mod pages;
 mod policies;
+mod relay;
 mod routes;
 mod servers;
 mod sessions;
