@@ -1,5 +1,6 @@
 //! What runs, for those who manage it: the admin API stands on this.
 
+mod approvals;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use store::{Store, StoreError};
 
+pub use self::approvals::Redeemable;
 pub use self::told::{AuditStatus, NotRecorded};
 use crate::registry::Keeper;
 

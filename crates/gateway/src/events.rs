@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use store::Approval;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::act::Act;
@@ -44,7 +45,7 @@ pub(crate) struct Events {
 }
 
 impl Event {
-    /// `decision`, `change` (of what calls are judged by), `act` (of an admin).
+    /// `decision`, `change` (of what calls are judged by), `act` (of an admin), `approval` (one that is not as it was).
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -89,8 +90,31 @@ impl Events {
     }
 
     pub(crate) fn refused(&self, about: &About<'_>, refused: &Refused) {
-        let outcome = if refused.ruling().is_some() { "denied" } else { "refused" };
-        self.tell("decision", || decision(about, outcome, refused.code(), refused.rule()));
+        self.tell("decision", || decision(about, refused.outcome(), refused.code(), refused.rule()));
+    }
+
+    /// An approval that was asked for, decided, used or that expired: as it is now.
+    pub(crate) fn approval(&self, approval: &Approval) {
+        let asked = &approval.asked;
+        self.tell("approval", || {
+            json!({
+                "id": approval.id,
+                "state": approval.state.as_str(),
+                "agent": visible(&asked.agent),
+                "server": asked.server,
+                "method": asked.method,
+                "subject": visible(&asked.subject),
+                "rule": asked.rule,
+                "created_ms": approval.created_ms,
+                "expires_ms": approval.expires_ms,
+                "votes": approval.votes.len(),
+            })
+        });
+    }
+
+    /// Does anybody listen?
+    pub(crate) fn has_ears(&self) -> bool {
+        self.ears.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn changed(&self, change: &Change<'_>) {
@@ -107,7 +131,7 @@ impl Events {
     }
 
     fn tell(&self, name: &'static str, said: impl FnOnce() -> Value) {
-        if self.ears.load(Ordering::Relaxed) > 0 {
+        if self.has_ears() {
             // Nobody left to hear it: no loss.
             _ = self.sender.send(Arc::new(Event { name, json: said().to_string() }));
         }

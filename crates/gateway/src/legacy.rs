@@ -76,6 +76,9 @@ impl Pipeline {
             let Some(ours) = params.get("requestId").and_then(|id| session.opened_as(id)) else {
                 return Ok(reply::empty(StatusCode::ACCEPTED));
             };
+            if session.let_go(ours) {
+                return Ok(reply::empty(StatusCode::ACCEPTED)); // it never left
+            }
             session.leave(ours);
             params.replace("requestId", ours.to_string());
             if let Some(translated) = &session.translated {

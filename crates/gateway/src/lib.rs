@@ -5,10 +5,12 @@ mod admin;
 mod agent;
 mod aggregate;
 mod answering;
+pub mod approvals;
 mod audit;
 mod batch;
 mod body;
 mod builtin;
+mod canonical;
 mod catalogue;
 mod clients;
 pub mod config;
@@ -60,7 +62,7 @@ pub use act::Act;
 pub use admin::{AdminBody, AdminReply, AdminRequest, AdminService};
 pub use audit::AuditError;
 pub use control::{
-    AgentView, ApplyError, AuditStatus, Control, Fault, Managed, NotRecorded, PolicyView, ServerView, What,
+    AgentView, ApplyError, AuditStatus, Control, Fault, Managed, NotRecorded, PolicyView, Redeemable, ServerView, What,
 };
 pub use credentials::kept::{Resealed, reseal};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};

@@ -48,7 +48,7 @@ impl About<'_> {
         tracing::info!(
             target: "toolgate::decision",
             server = self.server, agent = self.agent, method = self.method, subject = visible(&self.name()), rule = refused.rule(),
-            outcome = if refused.ruling().is_some() { "denied" } else { "refused" }, code = refused.code(), error = refused.fault().map(|error| visible(&error)), retry_after_ms = retry_after.map(|wait| wait.as_millis() as u64),
+            outcome = refused.outcome(), code = refused.code(), error = refused.fault().map(|error| visible(&error)), retry_after_ms = retry_after.map(|wait| wait.as_millis() as u64),
             policy = self.policy(), "decision"
         );
     }

@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use http::HeaderValue;
 use mcp::{Method, Revision};
 use policy::Reverse;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::agent::Agent;
@@ -49,6 +49,8 @@ struct State {
     /// Has the server answered `initialize`? Before, nobody can use the session.
     established: bool,
     calls: HashMap<u64, Call>,
+    /// Requests that wait for a person and have not left: what tells each that it is cancelled.
+    held: HashMap<u64, oneshot::Sender<()>>,
     asks: Vec<Ask>,
 }
 
@@ -66,6 +68,19 @@ pub(crate) struct Call {
 pub(crate) struct OpenCall {
     session: Arc<Session>,
     pub(crate) ours: u64,
+}
+
+impl OpenCall {
+    /// It never left, and never will: nobody has an answer to come back for.
+    pub(crate) fn forget(self) {
+        self.session.leaves(self.ours);
+        self.session.close(self.ours, false);
+    }
+
+    /// It leaves.
+    pub(crate) fn leaves(&self) {
+        self.session.leaves(self.ours);
+    }
 }
 
 impl Drop for OpenCall {
@@ -114,6 +129,24 @@ impl Session {
         state.calls.insert(ours, Call { theirs: theirs.into(), method, awaited: true, answered: false });
         drop(state);
         Ok(OpenCall { session: Arc::clone(self), ours })
+    }
+
+    /// The request waits, and has not left: what is returned tells that the client cancels it.
+    pub(crate) fn hold(&self, ours: u64) -> oneshot::Receiver<()> {
+        let (cancel, cancelled) = oneshot::channel();
+        self.state().held.insert(ours, cancel);
+        cancelled
+    }
+
+    /// Cancels a request that waits. False for one that does not: the server may have it.
+    pub(crate) fn let_go(&self, ours: u64) -> bool {
+        let held = self.state().held.remove(&ours);
+        held.is_some_and(|cancel| cancel.send(()).is_ok())
+    }
+
+    /// The request waits no longer: it leaves.
+    pub(crate) fn leaves(&self, ours: u64) {
+        self.state().held.remove(&ours);
     }
 
     /// The open (or lately answered) request of that id of ours.
@@ -235,7 +268,13 @@ impl Sessions {
             translated: None,
             declines: Arc::new(Semaphore::new(MAX_DECLINES)),
             used: Mutex::new(Instant::now()),
-            state: Mutex::new(State { revision, established: false, calls: HashMap::new(), asks: Vec::new() }),
+            state: Mutex::new(State {
+                revision,
+                established: false,
+                calls: HashMap::new(),
+                held: HashMap::new(),
+                asks: Vec::new(),
+            }),
         })
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin, AdminService};
 use crate::aggregate::Aggregate;
+use crate::approvals::{self, Approvals};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
 use crate::config::{self, Auth, Bounds, Config, StoreUrl};
@@ -94,6 +95,8 @@ pub enum StartError {
     Audit(#[from] AuditError),
     #[error("what clients carry cannot be sealed")]
     Seal(#[from] NoKey),
+    #[error("no randomness to tell approvals apart by")]
+    Random(#[from] getrandom::Error),
     #[error("the store of limits cannot be used")]
     Limits(#[from] InvalidAddress),
     #[error("limits cannot be rebuilt from the audit journal")]
@@ -132,7 +135,7 @@ impl Gateway {
         let (alive, ended) = oneshot::channel::<()>();
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
-        let made = match Made::of(&config, &runtime, data_at, draining) {
+        let made = match Made::of(&config, &runtime, (data_at, admin_at), draining) {
             Ok(made) => made,
             Err(why) => {
                 runtime.shutdown_background(); // whoever starts a gateway may be within another, where none may be dropped
@@ -176,6 +179,7 @@ impl Gateway {
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             let keeping = Arc::clone(&shared);
             tokio::spawn(async move { keeping.limits.keep().await });
+            tokio::spawn(approvals::keep(Arc::clone(&shared)));
             tokio::spawn(Arc::clone(&shared.audit).keep());
             if let Some(store) = index {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
@@ -277,7 +281,7 @@ impl Made {
     fn of(
         config: &Config,
         runtime: &Runtime,
-        data: SocketAddr,
+        (data, admin): (SocketAddr, SocketAddr),
         draining: watch::Receiver<bool>,
     ) -> Result<Self, StartError> {
         let (here, nursery) = Here::new(config, runtime.handle().clone())?;
@@ -297,6 +301,9 @@ impl Made {
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
         let vault = vault(&config.store)?;
+        let scheme = if config.listen.admin_tls.is_some() { "https" } else { "http" };
+        let page = format!("{scheme}://{admin}");
+        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), &page)?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(config, agents, data, &tls)?,
@@ -311,6 +318,7 @@ impl Made {
             aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get()),
             to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
             vault,
+            approvals,
             audit,
             draining,
             bounds,

@@ -151,7 +151,7 @@ pub(super) async fn put(
     let changing = here.changing().await;
     let there = found(here.store.get::<Admin>(&name).await)?;
     let change = seen?.against(WHAT, &name, there.map(|kept| kept.version))?;
-    let new = Admin { role: put.role.into(), enabled: put.enabled };
+    let new = Admin { role: put.role.into(), enabled: put.enabled, groups: Vec::new() };
     if matches!(change, Change::Update(_)) && (put.role != Role::Admin || !put.enabled) {
         another(&here, &name).await?;
     }

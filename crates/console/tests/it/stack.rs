@@ -75,7 +75,7 @@ impl Stack {
 
     /// An admin of that role, and a token of theirs.
     pub(crate) async fn token(&self, name: &str, role: Role) -> String {
-        let kept = Admin { role: role.into(), enabled: true };
+        let kept = Admin { role: role.into(), enabled: true, groups: Vec::new() };
         self.store.put(name, kept, None).await.unwrap();
         let text = format!("tga_{}", letters(name));
         let sha256 = hash(&text);

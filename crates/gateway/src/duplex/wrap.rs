@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::service::Here;
 use super::{Service, stdio};
 use crate::aggregate::Aggregate;
+use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::clients::Clients;
 use crate::config::Config;
@@ -61,6 +62,7 @@ pub async fn wrap(
         fronts: super::sse::Fronts::default(),
         aggregate,
         events: Events::default(),
+        approvals: Approvals::new(&config.approvals, None, "")?, // there is no store to keep any in
         audit,
         to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
         vault,

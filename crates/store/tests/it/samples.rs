@@ -41,7 +41,7 @@ pub(crate) fn credential(server: &str, agent: Option<&str>) -> Credential {
 }
 
 pub(crate) fn admin(role: Role) -> Admin {
-    Admin { role, enabled: true }
+    Admin { role, enabled: true, groups: Vec::new() }
 }
 
 pub(crate) fn draft(text: &str) -> Draft {

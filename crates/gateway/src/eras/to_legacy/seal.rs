@@ -4,16 +4,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use mcp::Object;
-use serde_json::value::RawValue;
 
+use crate::canonical::canonical;
 use crate::process;
 use crate::vault::{Untaken, Vault};
 
 const DIGEST: usize = 32;
-
-/// How deep the order of keys does not matter. Each level is read once more, so not at every depth.
-const SORTED: usize = 8;
 
 /// What it is for.
 const ABOUT: &[&str] = &["input"];
@@ -96,13 +92,9 @@ fn read(text: &[u8]) -> Option<(u64, u64, Binding)> {
 
 impl Binding {
     pub(super) fn new(agent: &str, server: &str, method: &str, name: &str, arguments: Option<&str>) -> Self {
-        let mut meant = String::new();
-        // What cannot be read is bound as it stands.
-        if let Some(arguments) = arguments
-            && canonical(arguments, SORTED, &mut meant).is_none()
-        {
-            arguments.clone_into(&mut meant);
-        }
+        let arguments = arguments.unwrap_or_default();
+        // What cannot be read is bound as it stands. A client may write a retry anew.
+        let meant = canonical(arguments).unwrap_or_else(|| arguments.to_owned());
         Self { who: digest(&[agent, server]), what: digest(&[method, name, &meant]) }
     }
 }
@@ -117,42 +109,6 @@ fn digest(parts: &[&str]) -> [u8; DIGEST] {
     let mut out = [0; DIGEST];
     out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
     out
-}
-
-/// JSON with sorted keys and without whitespace; strings and numbers as they were written. A client may write a retry anew.
-fn canonical(json: &str, depth: usize, out: &mut String) -> Option<()> {
-    let Some(depth) = depth.checked_sub(1) else {
-        let mut rest = Vec::with_capacity(json.len());
-        mcp::compact(json, &mut rest);
-        out.push_str(str::from_utf8(&rest).ok()?);
-        return Some(());
-    };
-    match json.as_bytes().first()? {
-        b'{' => {
-            let object = Object::read(json)?;
-            let mut members: Vec<_> = object.iter().collect();
-            members.sort_by_key(|(key, _)| *key);
-            out.push('{');
-            for (key, value) in members {
-                out.push_str(&mcp::string(key));
-                out.push(':');
-                canonical(value.get(), depth, out)?;
-                out.push(',');
-            }
-            out.push('}');
-        }
-        b'[' => {
-            let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
-            out.push('[');
-            for item in items {
-                canonical(item.get(), depth, out)?;
-                out.push(',');
-            }
-            out.push(']');
-        }
-        _ => out.push_str(json),
-    }
-    Some(())
 }
 
 #[cfg(test)]

@@ -295,6 +295,7 @@ impl Call {
             arguments: arguments.as_deref(),
             agent: out.agent.clone(),
             session: out.session.clone(),
+            consent: out.consent.clone(),
             to: Addressee::clone(&out.to),
         };
         let id = out.entry.server.next_id();
