@@ -24,7 +24,6 @@ mod way;
 mod who;
 mod wire;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use store::Store;
@@ -73,10 +72,10 @@ impl Approvals {
     pub(crate) fn new(
         settings: &config::Approvals,
         store: Option<Store>,
-        admin: SocketAddr,
+        admin: &str,
         vault: Arc<Vault>,
     ) -> Result<Self, getrandom::Error> {
-        let url = settings.url.as_ref().map_or_else(|| format!("http://{admin}"), |url| url.as_str().to_owned());
+        let url = settings.url.as_ref().map_or_else(|| admin.to_owned(), |url| url.as_str().to_owned());
         Ok(Self {
             settings: settings.clone(),
             clock: Clock::new(),
