@@ -2,6 +2,7 @@
 
 mod binding;
 mod bounds;
+mod eras;
 mod grants;
 mod hold;
 mod life;
