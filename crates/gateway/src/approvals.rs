@@ -46,6 +46,7 @@ pub use self::who::{MayNot, may_decide};
 use self::wire::Wire;
 use crate::agent::Agent;
 use crate::config;
+use crate::vault::Vault;
 
 /// Bytes of what makes an approval's id its own.
 const ID: usize = 16;
@@ -71,6 +72,7 @@ impl Approvals {
         settings: &config::Approvals,
         store: Option<Store>,
         admin: SocketAddr,
+        vault: Arc<Vault>,
     ) -> Result<Self, getrandom::Error> {
         let url = settings.url.as_ref().map_or_else(|| format!("http://{admin}"), |url| url.as_str().to_owned());
         Ok(Self {
@@ -79,7 +81,7 @@ impl Approvals {
             url: url.trim_end_matches('/').into(),
             store,
             hub: Hub::default(),
-            wire: Wire::new(wire::own_vault()?),
+            wire: Wire::new(vault),
             instance: random::<INSTANCE>()?.into(),
         })
     }

@@ -119,7 +119,18 @@ mod tests {
 
     #[test]
     fn what_hides_or_moves_other_text_is_written_out() {
-        for hostile in ["\u{1b}[2J", "\u{7}", "\r", "\u{9b}", "\u{202e}", "\u{61c}", "\u{2066}", "\u{200b}", "\u{3164}", "\u{e0041}"] {
+        for hostile in [
+            "\u{1b}[2J",
+            "\u{7}",
+            "\r",
+            "\u{9b}",
+            "\u{202e}",
+            "\u{61c}",
+            "\u{2066}",
+            "\u{200b}",
+            "\u{3164}",
+            "\u{e0041}",
+        ] {
             let seen = visible(&format!("a{hostile}b"));
             assert!(seen.starts_with("a\\u{") && seen.ends_with('b'), "{seen}");
         }

@@ -297,8 +297,8 @@ impl Made {
         }
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
-        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), admin)?;
         let vault = vault(&config.store)?;
+        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), admin, Arc::clone(&vault))?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(config, agents, data, &tls)?,
