@@ -77,11 +77,6 @@ impl Approvals {
         store.ask_approval(&id, asked, now.saturating_add(millis(rule.timeout)), &bounds, &self.targets(), now).await
     }
 
-    /// Whom to tell that somebody is asked.
-    fn targets(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
     /// What a record of the store's says about the call now; none where it says nothing any more.
     fn said(&self, approval: Approval, binding: Binding, rule: &Rule, now: i64) -> Option<Result<Consent, Why>> {
         if now >= approval.expires_ms {
