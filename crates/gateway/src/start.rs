@@ -142,7 +142,7 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, secured, keeper, policies, builtins, nursery, notifier } = made;
+        let Made { shared, secured, admin_secured, keeper, policies, builtins, nursery, notifier } = made;
         let index = keeper.store().cloned().filter(|_| config.audit.index);
         if index.is_some() {
             shared.audit.ships();
@@ -172,7 +172,7 @@ impl Gateway {
             for keeper in shared.doorman.keepers() {
                 tokio::spawn(keeper);
             }
-            if let Some(secured) = secured {
+            for secured in secured.into_iter().chain(admin_secured.clone()) {
                 tokio::spawn(secured.watch());
             }
             tokio::spawn(async move { keeps.follow().await });
@@ -187,7 +187,7 @@ impl Gateway {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
             }
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service }), admin_secured) => {}
                 _ = ended => {}
             }
         })?;
@@ -272,6 +272,7 @@ fn thread_on<F: Future<Output = ()>>(
 struct Made {
     shared: Arc<Shared>,
     secured: Option<Arc<Secured>>,
+    admin_secured: Option<Arc<Secured>>,
     keeper: Arc<Keeper>,
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
@@ -292,6 +293,8 @@ impl Made {
         let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
         let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
         let secured = secured.transpose()?.map(Arc::new);
+        let admin_secured = config.listen.admin_tls.clone().map(|files| Secured::new(files, None));
+        let admin_secured = admin_secured.transpose()?.map(Arc::new);
         let read = read_store(config.store.url.as_ref(), runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
         let (keeper, registry, agents) = Keeper::new(Frame::new(config, here, files)?, read)?;
@@ -300,8 +303,10 @@ impl Made {
         }
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
-        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), admin)?;
         let vault = vault(&config.store)?;
+        let scheme = if config.listen.admin_tls.is_some() { "https" } else { "http" };
+        let page = format!("{scheme}://{admin}");
+        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), &page, Arc::clone(&vault))?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(config, agents, data, &tls)?,
@@ -322,7 +327,7 @@ impl Made {
             bounds,
         });
         let notifier = Notifier::new(&config.approvals.notify, &tls)?;
-        Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery, notifier })
+        Ok(Self { shared, secured, admin_secured, keeper: Arc::new(keeper), policies, builtins, nursery, notifier })
     }
 }
 
@@ -365,7 +370,12 @@ pub(crate) fn limits<'p>(
 ) -> Result<Limits, StartError> {
     let limits = Limits::new(&config.limits)?;
     if let Some(folder) = &config.audit.dir {
-        let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
+        // Journals of before know them by what people call them.
+        let names = |policy: &'p Arc<PolicyFile>| {
+            let bound = policy.current();
+            [(Arc::clone(&bound.name), Arc::clone(&bound)), (Arc::clone(&policy.name), bound)]
+        };
+        let policies = policies.flat_map(names).collect();
         let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
         if rebuilt.calls > 0 {
             tracing::info!(

@@ -8,8 +8,8 @@ use mcp::Object;
 use super::state::{After, State, marked, may_be_marked};
 use super::{Approvals, By, Consent, Use};
 use crate::config::Bounds;
-use crate::credentials::Vault;
 use crate::refusal::Refusal;
+use crate::vault::Vault;
 
 /// The approved call of which an answer is, and which round it is.
 #[derive(Clone, Debug)]

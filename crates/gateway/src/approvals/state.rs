@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use mcp::Object;
 
-use crate::credentials::Vault;
 use crate::eras::to_legacy::BadState;
+use crate::vault::Vault;
 
 const OURS: &str = "tgas1.";
 

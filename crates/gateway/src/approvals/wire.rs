@@ -17,12 +17,12 @@ use super::task::{Table, Told};
 use super::url;
 use super::way::{Knows, Shows, Waits, Way};
 use crate::agent::Agent;
-use crate::credentials::Vault;
 use crate::pipeline::{Entry, Pipeline};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Reply};
 use crate::ruling::Ticket;
 use crate::session::Session;
+use crate::vault::Vault;
 
 /// What a 2025-11-25 client is told that is to send its user to a page first.
 const URL_ELICITATION_REQUIRED: i32 = -32042;
@@ -40,12 +40,6 @@ impl Wire {
     pub(crate) fn new(vault: Arc<Vault>) -> Self {
         Self { vault, tasks: Table::default() }
     }
-}
-
-/// A key of this process: what is given out here is taken back here, until the gateway has a key that its nodes share.
-pub(super) fn own_vault() -> Result<Arc<Vault>, getrandom::Error> {
-    let key = Vault::new_key()?;
-    Ok(Arc::new(Vault::read(&key).map_err(|_| getrandom::Error::UNSUPPORTED)?))
 }
 
 /// The client of a request, as far as its way depends on it.

@@ -6,8 +6,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use mcp::Object;
 
 use crate::agent::Agent;
-use crate::credentials::Vault;
 use crate::server::Server;
+use crate::vault::Vault;
 
 const OURS: &str = "tgat1.";
 
