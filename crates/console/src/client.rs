@@ -3,6 +3,7 @@
 mod admins;
 mod agents;
 mod approvals;
+mod credentials;
 mod policies;
 mod servers;
 mod table;
@@ -17,6 +18,7 @@ use url::Url;
 
 pub use self::agents::NewAgent;
 pub use self::approvals::{NewGrant, Of};
+pub use self::credentials::NewCredential;
 pub use self::table::Told;
 use crate::reply::part;
 

@@ -4,8 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use crate::identity::Identity;
+use crate::identity::{Identity, Proof};
 use crate::policies::PolicyFile;
+use crate::process;
 use crate::server::Server;
 
 /// A caller. `key` is what limits count on and what others' things are told apart by: the id of an agent that is known, else a session's
@@ -16,21 +17,23 @@ pub(crate) struct Agent {
     /// Of an agent that is known by nothing else.
     pub(crate) session: Option<Arc<str>>,
     pub(crate) identity: Option<Arc<Identity>>,
+    /// By what it was let in.
+    pub(crate) proof: Proof,
 }
 
 impl Agent {
     pub(crate) fn peer(address: IpAddr) -> Self {
-        Self { key: format!("anonymous@{}", one_of(address)).into(), session: None, identity: None }
+        Self { key: format!("anonymous@{}", one_of(address)).into(), session: None, identity: None, proof: Proof::None }
     }
 
     pub(crate) fn session(ordinal: u64) -> Self {
         let key: Arc<str> = format!("anonymous#{ordinal}").into();
-        Self { session: Some(Arc::clone(&key)), key, identity: None }
+        Self { session: Some(Arc::clone(&key)), key, identity: None, proof: Proof::None }
     }
 
     /// Whichever session it opens, and wherever it comes from, it is the same.
-    pub(crate) fn known(identity: Arc<Identity>) -> Self {
-        Self { key: Arc::clone(&identity.id), session: None, identity: Some(identity) }
+    pub(crate) fn known(identity: Arc<Identity>, proof: Proof) -> Self {
+        Self { key: Arc::clone(&identity.id), session: None, identity: Some(identity), proof }
     }
 
     /// The authenticated id, which rules may ask for.
@@ -78,6 +81,16 @@ impl Agent {
             None => other.clone(),
         }
     }
+}
+
+/// Sessions are numbered by the process that has them: another process, and this one after a restart, means others by the same number.
+pub(crate) fn is_of_this_process(key: &str) -> bool {
+    key.starts_with("anonymous#")
+}
+
+/// What must stand beside an agent's key where other processes read it, so that it means the same there; nothing for most.
+pub(crate) fn home(key: &str) -> String {
+    if is_of_this_process(key) { format!("{:x}", process::mark()) } else { String::new() }
 }
 
 /// The address that stands for the peer. All of loopback is one peer: a local process may call from any address there.

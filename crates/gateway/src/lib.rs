@@ -35,6 +35,7 @@ mod old_sse;
 mod patience;
 mod pipeline;
 mod policies;
+mod process;
 mod record;
 mod refusal;
 mod registry;
@@ -53,6 +54,7 @@ mod tasks;
 mod tls;
 pub mod trail;
 mod upstream;
+mod vault;
 mod watch;
 mod worker;
 
@@ -62,7 +64,7 @@ pub use audit::AuditError;
 pub use control::{
     AgentView, ApplyError, AuditStatus, Control, Fault, Managed, NotRecorded, PolicyView, Redeemable, ServerView, What,
 };
-pub use credentials::{BadKey, Unopened, Vault};
+pub use credentials::kept::{Resealed, reseal};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
 pub use events::{Ear, Event, Heard};
 pub use identity::{DirectoryError, InvalidLabel, NewToken};
@@ -70,3 +72,4 @@ pub use listener::BadTls;
 pub use policies::PolicyTrouble;
 pub use record::{is_unseen, visible};
 pub use start::{Gateway, Running, StartError};
+pub use vault::{BadKey, NoKey, Unopened, Vault};

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use policy::Denial;
 
 use crate::agent::Agent;
+use crate::identity::Proof;
 use crate::refusal::Refused;
 use crate::ruling::Ruling;
 
@@ -12,6 +13,8 @@ use crate::ruling::Ruling;
 pub(crate) struct About<'a> {
     pub(crate) server: &'a str,
     pub(crate) agent: &'a str,
+    /// By what the agent was let in.
+    pub(crate) proof: &'a Proof,
     pub(crate) method: &'a str,
     pub(crate) subject: Option<&'a str>,
     pub(crate) policy: &'a str,
@@ -119,7 +122,18 @@ mod tests {
 
     #[test]
     fn what_hides_or_moves_other_text_is_written_out() {
-        for hostile in ["\u{1b}[2J", "\u{7}", "\r", "\u{9b}", "\u{202e}", "\u{61c}", "\u{2066}", "\u{200b}", "\u{3164}", "\u{e0041}"] {
+        for hostile in [
+            "\u{1b}[2J",
+            "\u{7}",
+            "\r",
+            "\u{9b}",
+            "\u{202e}",
+            "\u{61c}",
+            "\u{2066}",
+            "\u{200b}",
+            "\u{3164}",
+            "\u{e0041}",
+        ] {
             let seen = visible(&format!("a{hostile}b"));
             assert!(seen.starts_with("a\\u{") && seen.ends_with('b'), "{seen}");
         }

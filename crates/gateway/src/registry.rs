@@ -1,6 +1,7 @@
 //! What there is to call: an immutable snapshot, swapped whole. A request takes one at its beginning and keeps it.
 
 mod agents;
+mod credentials;
 mod draft;
 mod files;
 mod keeper;
@@ -135,5 +136,5 @@ impl Current {
 
 /// Of a description without its secrets: two that differ in nothing else look alike.
 fn hash(document: &Value) -> String {
-    Sha256::digest(document.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    journal::hex(&Sha256::digest(document.to_string()))
 }

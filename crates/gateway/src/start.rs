@@ -12,11 +12,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin, AdminService};
-use crate::aggregate::{Aggregate, NoKey};
-use crate::approvals::{self, Approvals};
+use crate::aggregate::Aggregate;
+use crate::approvals::{self, Approvals, Notifier};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
-use crate::config::{Auth, Bounds, Config, StoreUrl};
+use crate::config::{self, Auth, Bounds, Config, StoreUrl};
 use crate::control::{ApplyError, Control, Fault};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
@@ -33,6 +33,7 @@ use crate::registry::{self, Files, Frame, Here, Keeper, Standing};
 use crate::session::Sessions;
 use crate::stdio::Nursery;
 use crate::tasks::Tasks;
+use crate::vault::{NoKey, Vault};
 use crate::watch::Watch;
 use crate::worker::{self, Connections};
 
@@ -92,7 +93,7 @@ pub enum StartError {
     Secured(#[from] BadTls),
     #[error("the audit journal cannot be opened")]
     Audit(#[from] AuditError),
-    #[error("what the aggregate gives out cannot be sealed")]
+    #[error("what clients carry cannot be sealed")]
     Seal(#[from] NoKey),
     #[error("no randomness to tell approvals apart by")]
     Random(#[from] getrandom::Error),
@@ -141,7 +142,7 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, secured, keeper, policies, builtins, nursery } = made;
+        let Made { shared, secured, admin_secured, keeper, policies, builtins, nursery, notifier } = made;
         let index = keeper.store().cloned().filter(|_| config.audit.index);
         if index.is_some() {
             shared.audit.ships();
@@ -171,7 +172,7 @@ impl Gateway {
             for keeper in shared.doorman.keepers() {
                 tokio::spawn(keeper);
             }
-            if let Some(secured) = secured {
+            for secured in secured.into_iter().chain(admin_secured.clone()) {
                 tokio::spawn(secured.watch());
             }
             tokio::spawn(async move { keeps.follow().await });
@@ -179,12 +180,14 @@ impl Gateway {
             let keeping = Arc::clone(&shared);
             tokio::spawn(async move { keeping.limits.keep().await });
             tokio::spawn(approvals::keep(Arc::clone(&shared)));
+            let telling = Arc::clone(&shared);
+            tokio::spawn(async move { notifier.keep(&telling.approvals).await });
             tokio::spawn(Arc::clone(&shared.audit).keep());
             if let Some(store) = index {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
             }
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service }), admin_secured) => {}
                 _ = ended => {}
             }
         })?;
@@ -269,10 +272,12 @@ fn thread_on<F: Future<Output = ()>>(
 struct Made {
     shared: Arc<Shared>,
     secured: Option<Arc<Secured>>,
+    admin_secured: Option<Arc<Secured>>,
     keeper: Arc<Keeper>,
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
     nursery: Option<Nursery>,
+    notifier: Notifier,
 }
 
 impl Made {
@@ -288,6 +293,8 @@ impl Made {
         let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
         let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
         let secured = secured.transpose()?.map(Arc::new);
+        let admin_secured = config.listen.admin_tls.clone().map(|files| Secured::new(files, None));
+        let admin_secured = admin_secured.transpose()?.map(Arc::new);
         let read = read_store(config.store.url.as_ref(), runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
         let (keeper, registry, agents) = Keeper::new(Frame::new(config, here, files)?, read)?;
@@ -296,7 +303,10 @@ impl Made {
         }
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
-        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), admin)?;
+        let vault = vault(&config.store)?;
+        let scheme = if config.listen.admin_tls.is_some() { "https" } else { "http" };
+        let page = format!("{scheme}://{admin}");
+        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), &page, Arc::clone(&vault))?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(config, agents, data, &tls)?,
@@ -308,15 +318,34 @@ impl Made {
             tasks: Arc::new(Tasks::default()),
             events: Events::default(),
             fronts: Fronts::default(),
-            aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
-            to_legacy: Arc::new(ToLegacy::new()),
+            aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get()),
+            to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
             approvals,
+            vault,
             audit,
             draining,
             bounds,
         });
-        Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery })
+        let notifier = Notifier::new(&config.approvals.notify, &tls)?;
+        Ok(Self { shared, secured, admin_secured, keeper: Arc::new(keeper), policies, builtins, nursery, notifier })
     }
+}
+
+/// What seals. Without a key of the operator's, for this process alone.
+fn vault(store: &config::Store) -> Result<Arc<Vault>, NoKey> {
+    if let Some(file) = &store.exposed_key {
+        tracing::warn!(key = %file.display(), "`store.key` can be read by every user of this machine");
+    }
+    if let Some(vault) = &store.key {
+        return Ok(Arc::clone(vault));
+    }
+    if store.url.as_ref().is_some_and(StoreUrl::is_for_many) {
+        tracing::warn!(
+            "`store.key` is not set: what a client got from this node (cursors, request states) is no good on another, and no \
+             credentials can be kept; make one key for all nodes with `toolgate store new-key`"
+        );
+    }
+    Vault::fresh().map(Arc::new)
 }
 
 /// The store, opened, and what it says now. None where there is none.
@@ -341,7 +370,12 @@ pub(crate) fn limits<'p>(
 ) -> Result<Limits, StartError> {
     let limits = Limits::new(&config.limits)?;
     if let Some(folder) = &config.audit.dir {
-        let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
+        // Journals of before know them by what people call them.
+        let names = |policy: &'p Arc<PolicyFile>| {
+            let bound = policy.current();
+            [(Arc::clone(&bound.name), Arc::clone(&bound)), (Arc::clone(&policy.name), bound)]
+        };
+        let policies = policies.flat_map(names).collect();
         let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
         if rebuilt.calls > 0 {
             tracing::info!(

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use console::client::{self, Client, ClientError, NewAgent, Told};
+use console::client::{self, Client, ClientError, NewAgent, NewCredential, Told};
 use gateway::config::{Config, ConfigFile, Layers};
 use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::cli::manage::{
-    AddAgent, Admins, AdminsCommand, Agents, AgentsCommand, AgentsCommandOfGateway, At, Policies, PoliciesCommand,
-    Role, Servers, ServersCommand,
+    AddAgent, Admins, AdminsCommand, Agents, AgentsCommand, AgentsCommandOfGateway, At, CredentialKind, Credentials,
+    CredentialsCommand, Policies, PoliciesCommand, Role, Servers, ServersCommand, SetCredential,
 };
 use crate::exit;
 
@@ -62,6 +62,32 @@ pub(crate) fn servers(args: &Servers) -> anyhow::Result<ExitCode> {
         ServersCommand::Add { id, policy, .. } => client.add_server(id, &document, policy.as_deref()).await,
         ServersCommand::Remove { id } => client.remove_server(id).await,
     })
+}
+
+pub(crate) fn credentials(args: &Credentials) -> anyhow::Result<ExitCode> {
+    let new = match &args.command {
+        CredentialsCommand::Set(set) => Some(new_credential(set)?),
+        CredentialsCommand::List | CredentialsCommand::Remove { .. } => None,
+    };
+    run(&args.at, async |client| match (&args.command, &new) {
+        (CredentialsCommand::Set(_), Some(new)) => client.set_credential(new).await,
+        (CredentialsCommand::Remove { id }, _) => client.remove_credential(id).await,
+        (CredentialsCommand::List, _) | (CredentialsCommand::Set(_), None) => client.credentials().await,
+    })
+}
+
+fn new_credential(set: &SetCredential) -> anyhow::Result<NewCredential> {
+    let text = text(&set.file)?;
+    let (kind, value) = match (&set.header, set.kind) {
+        (Some(name), _) => ("headers", json!({ name.as_str(): text.trim_end_matches(['\r', '\n']) })),
+        // What serde says may quote what it read.
+        (None, kind) => {
+            let value = serde_json::from_str(&text).map_err(|_| anyhow::anyhow!("what was read is not JSON"))?;
+            (if matches!(kind, Some(CredentialKind::Oauth)) { "oauth" } else { "headers" }, value)
+        }
+    };
+    let id = set.id.clone().unwrap_or_else(|| set.server.clone());
+    Ok(NewCredential { id, server: set.server.clone(), agent: set.agent.clone(), kind: kind.to_owned(), value })
 }
 
 pub(crate) fn policies(args: &Policies) -> anyhow::Result<ExitCode> {
@@ -189,7 +215,8 @@ fn url(at: &At) -> anyhow::Result<String> {
     let layers = Layers { file, env: std::env::vars_os().collect(), flags: Vec::new() };
     let config = Config::load(&layers).context("the configuration cannot be read: say --url")?;
     anyhow::ensure!(config.listen.admin.port() != 0, "`listen.admin` has no fixed port: say --url");
-    Ok(format!("http://{}", config.listen.admin))
+    let scheme = if config.listen.admin_tls.is_some() { "https" } else { "http" };
+    Ok(format!("{scheme}://{}", config.listen.admin))
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {

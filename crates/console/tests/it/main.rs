@@ -13,6 +13,7 @@ mod approvals;
 mod asking;
 mod audit;
 mod client;
+mod credentials;
 mod errors;
 mod events;
 mod files;

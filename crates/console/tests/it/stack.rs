@@ -50,9 +50,10 @@ impl Stack {
     pub(crate) async fn without_admins(toml: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("toolgate.toml");
-        let settings = "[store]\nurl = \"sqlite:toolgate.db\"\n[auth]\nmode = \"tokens\"\n[audit]\ndir = \"audit\"\n";
+        let settings = "[store]\nurl = \"sqlite:toolgate.db\"\nkey = { file = \"store.key\" }\n[auth]\nmode = \"tokens\"\n[audit]\ndir = \"audit\"\n";
         std::fs::write(&file, format!("{settings}{toml}")).unwrap();
         std::fs::write(folder.path().join("policy.json"), STRICT).unwrap();
+        std::fs::write(folder.path().join("store.key"), gateway::Vault::new_key().unwrap()).unwrap();
         let flags = [("listen.data", "127.0.0.1:0"), ("listen.admin", "127.0.0.1:0"), ("bounds.drain", "0s")];
         let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         let layers = Layers { file: ConfigFile::Required(file), env: Vec::new(), flags };

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use http::Uri;
 use http::header::AUTHORIZATION;
 use secrecy::SecretString;
+use serde_json::Value;
 
-use super::error::Problem;
+use super::document;
+use super::error::{ConfigErrors, Problem};
 use super::headers::{self, UpstreamHeaders};
 use super::layers::Layers;
 use super::origin::Origin;
@@ -35,6 +37,49 @@ pub struct AgentCredentials {
     pub oauth: Option<ClientCredentials>,
 }
 
+impl AgentCredentials {
+    /// What the store keeps for a server: the keys of `[servers.ID.headers]`, or those of `[servers.ID.oauth]`, and nothing that would be
+    /// read from a file or a variable.
+    pub(crate) fn of_store(server: &str, agent: Option<&str>, kind: &str, value: &Value) -> Result<Self, ConfigErrors> {
+        let at: Vec<&str> = ["servers", server]
+            .into_iter()
+            .chain(agent.into_iter().flat_map(|agent| ["agents", agent]))
+            .chain([kind])
+            .collect();
+        let unusable =
+            |reason: &str| Problem::Unusable { key: at.join("."), reason: reason.to_owned(), origin: Origin::Store };
+        if kind != "headers" && kind != "oauth" {
+            return Err(unusable("is no kind of credential: there are `headers` and `oauth`").into());
+        }
+        let mut settings = document::settings(at.iter().map(|part| (*part).to_owned()).collect(), value, false)?;
+        let (layers, none) = (Layers::default(), UpstreamHeaders::default());
+        let read = match kind {
+            "headers" => Self { headers: headers::read(&at, &mut settings, &layers), oauth: None },
+            _ => Self { oauth: Reader { at: at.clone(), layers: &layers }.oauth(&none, &mut settings), headers: none },
+        };
+        settings.finish()?;
+        match read.oauth.is_none() && read.headers.iter().next().is_none() {
+            true => Err(unusable("says nothing").into()),
+            false => Ok(read),
+        }
+    }
+
+    /// With more, unless both say the same thing.
+    pub(crate) fn add(&mut self, more: &Self) -> Result<(), String> {
+        let authorizes = |one: &Self| one.oauth.is_some() || one.headers.iter().any(|(name, _)| name == AUTHORIZATION);
+        if authorizes(self) && authorizes(more) {
+            return Err("the server's description says already how to authorize".to_owned());
+        }
+        if let Some((name, _)) = more.headers.iter().find(|(name, _)| self.headers.iter().any(|(own, _)| own == *name))
+        {
+            return Err(format!("the server's description has the header `{name}` already"));
+        }
+        self.headers.extend(&more.headers);
+        self.oauth = self.oauth.take().or_else(|| more.oauth.clone());
+        Ok(())
+    }
+}
+
 /// How tokens are fetched by OAuth 2.0 client credentials. `Debug` does not show the secret.
 #[derive(Clone, Debug)]
 pub struct ClientCredentials {
@@ -59,9 +104,9 @@ pub enum ClientSecretIn {
 }
 
 /// One table's reader: where it stands, and what it reads from.
-struct Reader<'a> {
-    at: Vec<&'a str>,
-    layers: &'a Layers,
+pub(super) struct Reader<'a> {
+    pub(super) at: Vec<&'a str>,
+    pub(super) layers: &'a Layers,
 }
 
 pub(super) fn read(server: &str, headers: &UpstreamHeaders, settings: &mut Settings, layers: &Layers) -> Credentials {
@@ -113,7 +158,7 @@ impl Reader<'_> {
             }
         });
         let client_id = self.required("client_id", "the gateway's client id", settings).map(|(id, _)| id);
-        let client_secret = self.secret(&origin, settings);
+        let client_secret = self.secret("client_secret", &origin, settings);
         let scope = self.optional("scope", "scopes with spaces between", settings);
         let resource = self.optional("resource", "the address of the server that the token is for", settings);
         let audience = self.optional("audience", "the audience that the token is for", settings);
@@ -138,8 +183,8 @@ impl Reader<'_> {
     }
 
     /// A string, or a table that says where it is.
-    fn secret(&self, table: &Origin, settings: &mut Settings) -> Option<SecretString> {
-        let path = self.below("client_secret");
+    pub(super) fn secret(&self, key: &str, table: &Origin, settings: &mut Settings) -> Option<SecretString> {
+        let path = self.below(key);
         let mut found: Vec<_> = settings.take_below(&path);
         let Some((rest, entry)) = found.pop() else {
             problem(settings, &path, "is missing: a string, `{ file = \"…\" }` or `{ env = \"…\" }`", table.clone());
@@ -164,7 +209,7 @@ impl Reader<'_> {
         }
     }
 
-    fn required(&self, key: &str, what: &str, settings: &mut Settings) -> Option<(String, Origin)> {
+    pub(super) fn required(&self, key: &str, what: &str, settings: &mut Settings) -> Option<(String, Origin)> {
         let origin = settings.origin(&self.at);
         let path = self.below(key);
         match settings.take(&path) {
@@ -180,7 +225,7 @@ impl Reader<'_> {
         }
     }
 
-    fn optional(&self, key: &str, what: &str, settings: &mut Settings) -> Option<String> {
+    pub(super) fn optional(&self, key: &str, what: &str, settings: &mut Settings) -> Option<String> {
         let path = self.below(key);
         let entry = settings.take(&path)?;
         match value::text(&entry.value) {
@@ -202,11 +247,11 @@ impl Reader<'_> {
     }
 }
 
-fn problem(settings: &mut Settings, path: &[&str], reason: &str, origin: Origin) {
+pub(super) fn problem(settings: &mut Settings, path: &[&str], reason: &str, origin: Origin) {
     settings.problem(Problem::Unusable { key: path.join("."), reason: reason.to_owned(), origin });
 }
 
-fn is_loopback(url: &Uri) -> bool {
+pub(super) fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())

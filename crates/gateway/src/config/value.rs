@@ -151,6 +151,14 @@ fn is_secret(path: &[String], value: &Written) -> bool {
             [key] => key != "label" && key != "expires",
             _ => true,
         },
+        // The address of a channel is what lets one write there.
+        [approvals, notify, _, secret, rest @ ..]
+            if approvals == "approvals"
+                && notify == "notify"
+                && ["url", "secret", "password"].contains(&secret.as_str()) =>
+        {
+            !matches!(rest, [place] if place == "file" || place == "env")
+        }
         [servers, server, agents, _, rest @ ..] if servers == "servers" && agents == "agents" => {
             is_secret(&[&[servers.clone(), server.clone()], rest].concat(), value)
         }
@@ -161,6 +169,10 @@ fn is_secret(path: &[String], value: &Written) -> bool {
         }
         [servers, _, table, rest @ ..] if servers == "servers" && (table == "headers" || table == "env") => {
             !matches!(rest, [_, place] if place == "file" || place == "env")
+        }
+        // Where a place belongs, there may stand the key.
+        [store, key, rest @ ..] if store == "store" && key == "key" => {
+            !matches!(rest, [place] if place == "file" || place == "env")
         }
         _ => false,
     }

@@ -24,6 +24,7 @@ use crate::registry::{self, Files, Frame, Keeper, Standing};
 use crate::session::Sessions;
 use crate::start::{self, StartError};
 use crate::tasks::Tasks;
+use crate::vault::Vault;
 use crate::watch::Watch;
 
 /// How often counts and tasks are looked for that nobody uses. The one session lives as long as its client.
@@ -42,7 +43,8 @@ pub async fn wrap(
     let mut files = Files::load(&config, &here)?;
     let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
     let (_, registry, _) = Keeper::new(Frame::new(&config, here, files)?, None)?;
-    let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
+    let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get());
+    let vault = Arc::new(Vault::fresh()?);
     let Some(server) = registry.servers().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
     let audit = Arc::new(Audit::open(&config.audit)?);
@@ -60,9 +62,10 @@ pub async fn wrap(
         fronts: super::sse::Fronts::default(),
         aggregate,
         events: Events::default(),
-        approvals: Approvals::new(&config.approvals, None, nowhere)?, // there is no store to keep any in
+        approvals: Approvals::new(&config.approvals, None, "", Arc::clone(&vault))?, // there is no store to keep any in
         audit,
-        to_legacy: Arc::new(ToLegacy::new()),
+        to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
+        vault,
         draining,
         bounds: Arc::clone(&bounds),
     });

@@ -1,6 +1,6 @@
 //! The agents of a snapshot: those of the file, and those of the store with their tokens.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -76,12 +76,27 @@ impl Frame {
     }
 }
 
+/// The version of each agent, and those of its tokens: what is said to have changed.
+pub(super) fn versions(snapshot: &Snapshot) -> BTreeMap<String, String> {
+    let version = |kept: &Kept<store::Agent>| (kept.id.clone(), kept.version.to_string());
+    let mut all: BTreeMap<String, String> = snapshot.agents.iter().map(version).collect();
+    let mut tokens: Vec<_> = snapshot.tokens.iter().map(|kept| (&kept.value.agent, kept.version)).collect();
+    tokens.sort_unstable();
+    for (agent, version) in tokens {
+        if let Some(said) = all.get_mut(agent) {
+            said.push_str(&format!(" {version}"));
+        }
+    }
+    all
+}
+
 /// By agent.
 fn tokens(snapshot: Option<&Snapshot>) -> Tokens<'_> {
     let mut tokens = Tokens::new();
-    for Kept { value, .. } in snapshot.iter().flat_map(|snapshot| &snapshot.tokens) {
+    for Kept { id, value, .. } in snapshot.iter().flat_map(|snapshot| &snapshot.tokens) {
         tokens.entry(&value.agent).or_default().push(Token {
             sha256: value.sha256,
+            id: id.as_str().into(),
             label: value.label.as_str().into(),
             // INVARIANT: what no clock can say has expired already
             expires: value.expires_ms.map(|at| {

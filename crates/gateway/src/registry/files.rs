@@ -1,14 +1,17 @@
 //! What the configuration file describes, made once: its servers, and the policy files that they name.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::About;
+use super::credentials::Own;
 use crate::builtin;
-use crate::config::{self, Bounds, Config, PolicySource, Reach, Target};
+use crate::config::{self, Bounds, Config, PolicySource, Reach, Target, UpstreamHeaders};
 use crate::control::Managed;
 use crate::credentials::{Credentials, OAuth};
 use crate::identity;
@@ -34,6 +37,7 @@ pub(super) struct Member {
     pub(super) server: Arc<Server>,
     pub(super) about: About,
     pub(super) policy: PolicySource,
+    pub(super) own: Option<Arc<Own>>,
 }
 
 pub(crate) struct Files {
@@ -73,8 +77,8 @@ impl Here {
                 if let Some(key) = described.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
                     tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
                 }
-                let credentials = self.credentials(id, described)?;
-                let endpoint = Endpoint { url: url.clone(), credentials, road };
+                let credentials = self.credentials(id, &described.headers, &described.credentials)?;
+                let endpoint = Endpoint::new(url.clone(), credentials, road);
                 Way::by(described.reach.transport, endpoint, &self.runtime, &self.bounds)
             }
             Target::Command(command) => {
@@ -89,12 +93,17 @@ impl Here {
                 Way::http(builtin.url, Credentials::headers(&builtin.headers), road)
             }
         };
-        Ok(Server::new(id, way, Arc::clone(policy)))
+        Ok(Server::new(id, way, Arc::clone(policy)).described(description(id, described)))
     }
 
     /// Tokens are fetched where the operator says, over connections that are guarded and secured like those to servers.
-    fn credentials(&self, id: &str, described: &config::Server) -> Result<Credentials, rustls::Error> {
-        Credentials::new(&described.headers, &described.credentials, |settings| {
+    pub(super) fn credentials(
+        &self,
+        id: &str,
+        headers: &UpstreamHeaders,
+        credentials: &config::Credentials,
+    ) -> Result<Credentials, rustls::Error> {
+        Credentials::new(headers, credentials, |settings| {
             let road = Road::new(&format!("{id}: tokens"), &settings.token_url, &Reach::default(), &self.tls)?;
             Ok(OAuth::new(settings, &road, &self.bounds))
         })
@@ -105,22 +114,24 @@ impl Files {
     pub(crate) fn load(config: &Config, here: &Here) -> Result<Self, StartError> {
         let mut sources: BTreeMap<PolicySource, Arc<PolicyFile>> = BTreeMap::new();
         let (mut members, mut builtins) = (Vec::new(), Vec::new());
+        let folder = config.folder.as_deref();
         for (id, described) in &config.servers {
             let source = &described.policy;
             let unguarded = |source| StartError::Policy { server: id.as_str().into(), source: Box::new(source) };
-            let policy = shared(&mut sources, source).map_err(unguarded)?;
+            let policy = shared(&mut sources, source, folder).map_err(unguarded)?;
             let server = Arc::new(here.server(id.as_str(), described, &policy, &mut builtins)?);
             let about = About {
                 managed: Managed::File { path: described.place.as_ref().to_owned() },
                 document: described.written.clone(),
                 probe: described.reach.probe_interval,
             };
-            members.push(Member { server, about, policy: source.clone() });
+            members.push(Member { server, about, policy: source.clone(), own: Own::of(described) });
         }
         let agents = config.agents.iter().map(|(id, agent)| {
             let unguarded = |source| StartError::AgentPolicy { agent: id.as_str().into(), source: Box::new(source) };
             let policies = agent.policies.iter();
-            let policies = policies.map(|(server, source)| Ok((server.as_str().into(), shared(&mut sources, source)?)));
+            let policies =
+                policies.map(|(server, source)| Ok((server.as_str().into(), shared(&mut sources, source, folder)?)));
             Ok(identity::Member::of_file(id, agent, policies.collect::<Result<_, _>>().map_err(unguarded)?))
         });
         let agents = agents.collect::<Result<Vec<_>, StartError>>()?;
@@ -138,15 +149,30 @@ impl Files {
     }
 }
 
+/// Where it is counts to the last letter. Secrets do not: whoever has the description of two nodes' servers learns nothing of those.
+fn description(id: &str, described: &config::Server) -> Arc<str> {
+    let url = match &described.target {
+        Target::Url(url) => url.to_string(),
+        Target::Command(_) | Target::Finetuning(_) => String::new(),
+    };
+    let mut digest = Sha256::new();
+    for part in [id, &url, &described.written.to_string()] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    journal::hex(&digest.finalize()).into()
+}
+
 /// The same for all who name it.
 fn shared(
     sources: &mut BTreeMap<PolicySource, Arc<PolicyFile>>,
     source: &PolicySource,
+    folder: Option<&Path>,
 ) -> Result<Arc<PolicyFile>, PolicyTrouble> {
     if let Some(policy) = sources.get(source) {
         return Ok(Arc::clone(policy));
     }
-    let policy = Arc::new(policy(source)?);
+    let policy = Arc::new(policy(source, folder)?);
     if matches!(source, PolicySource::File(_) | PolicySource::BuiltIn { .. }) {
         sources.insert(source.clone(), Arc::clone(&policy));
     }
@@ -154,9 +180,9 @@ fn shared(
 }
 
 /// One that is found by its name comes later.
-fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
+fn policy(source: &PolicySource, folder: Option<&Path>) -> Result<PolicyFile, PolicyTrouble> {
     match source {
-        PolicySource::File(path) => PolicyFile::load(path),
+        PolicySource::File(path) => PolicyFile::load(path, folder),
         PolicySource::BuiltIn { name, text } => PolicyFile::built_in(name, text),
         PolicySource::Named(_) | PolicySource::Missing => PolicyFile::absent(),
     }

@@ -127,6 +127,52 @@ pub(crate) enum ServersCommand {
 
 #[derive(Args)]
 #[command(after_help = TOKEN)]
+pub(crate) struct Credentials {
+    #[command(flatten)]
+    pub(crate) at: At,
+    #[command(subcommand)]
+    pub(crate) command: CredentialsCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum CredentialsCommand {
+    /// Show all credentials, without what makes them that
+    List,
+    /// Make a credential, or put it in the place of the one of that id. The secret is read from a file or stdin, never from an argument
+    Set(SetCredential),
+    /// Remove a credential
+    Remove { id: String },
+}
+
+#[derive(Args)]
+pub(crate) struct SetCredential {
+    /// The server that is shown it
+    pub(crate) server: String,
+    /// The agent whose calls carry it; all who have none of their own, when absent
+    #[arg(long, value_name = "AGENT", requires = "id")]
+    pub(crate) agent: Option<String>,
+    /// What it is called: letters, digits, `.`, `_` and `-`. The server's id when absent; what is for one agent needs another
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// The file is the value of this one header
+    #[arg(long, value_name = "NAME", conflicts_with = "kind")]
+    pub(crate) header: Option<String>,
+    /// The file is JSON: the keys of `[servers.ID.headers]`, or of `[servers.ID.oauth]`
+    #[arg(long, value_enum, required_unless_present = "header")]
+    pub(crate) kind: Option<CredentialKind>,
+    /// Where the secret is; stdin, when absent
+    #[arg(long, value_name = "FILE", default_value = "-", hide_default_value = true)]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum CredentialKind {
+    Headers,
+    Oauth,
+}
+
+#[derive(Args)]
+#[command(after_help = TOKEN)]
 pub(crate) struct Policies {
     #[command(flatten)]
     pub(crate) at: At,
