@@ -1,7 +1,6 @@
 //! What arrives where it was sent to, over loopback; what is tried again, and what is not.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
@@ -17,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::*;
+use crate::Vault;
 use crate::config::{Config, ConfigFile, Layers};
 
 const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -44,7 +44,8 @@ impl Desk {
         let settings = config.unwrap_or_else(|error| panic!("{error}")).approvals;
         let store = Store::open(&format!("sqlite:{}", folder.path().join("toolgate.db").display())).await.unwrap();
         let notifier = Notifier::new(&settings.notify, &Tls::of_system().unwrap()).unwrap();
-        let approvals = Approvals::new(&settings, Some(store.clone()), SocketAddr::from(([127, 0, 0, 1], 1))).unwrap();
+        let vault = Arc::new(Vault::fresh().unwrap());
+        let approvals = Approvals::new(&settings, Some(store.clone()), "http://127.0.0.1:1", vault).unwrap();
         Self { approvals, store, notifier, _folder: folder }
     }
 
