@@ -96,7 +96,9 @@ fn old(members: &Members<'_>) -> Read<Option<Option<Side>>> {
     let outcome = match (&*outcome, code.as_deref()) {
         ("refused", _) => return Ok(None),
         // Alone, the policy asks for approval, whatever was said then.
-        ("allowed", _) if ["approval", "grant"].iter().any(|key| members.holder(key).get(key).is_some()) => Outcome::Approve,
+        ("allowed", _) if ["approval", "grant"].iter().any(|key| members.holder(key).get(key).is_some()) => {
+            Outcome::Approve
+        }
         ("held", _) => Outcome::Approve,
         ("allowed" | "permit" | "permitted", _) => Outcome::Permit,
         ("denied" | "deny", Some(code)) if code == DenyCode::Hidden.as_str() => Outcome::Hide,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use store::{ApprovalFilter, ApprovalState};
 use testkit::{Answer, McpClient, Recorded, Recorder};
 
-use super::{ASK, Office, WAIT, answer, code, plan, runs, ticket};
+use super::{ASK, Office, WAIT, answer, code, runs, ticket};
 use crate::gate::tool;
 use crate::to_modern::{discovered, failure};
 
@@ -61,7 +61,8 @@ async fn the_rounds_of_an_approved_call_need_no_further_approval() {
     let upstream = asking().await;
     let office = Office::before(&upstream, ELICITS);
     let client = McpClient::legacy_with(office.gate.http(), "2025-11-25", json!({ "elicitation": {} })).await;
-    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": {} } });
+    let call =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": {} } });
     let mut reply = client.http().post_streamed(&call).await;
     let id = office.asked().await.id;
     office.approve(&id).await;
@@ -80,7 +81,8 @@ async fn a_policy_that_changes_between_two_rounds_ends_the_call() {
     let upstream = asking().await;
     let office = Office::before(&upstream, ELICITS);
     let client = McpClient::legacy_with(office.gate.http(), "2025-11-25", json!({ "elicitation": {} })).await;
-    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": {} } });
+    let call =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": {} } });
     let mut reply = client.http().post_streamed(&call).await;
     office.approve(&office.asked().await.id).await;
     let asked: Value = reply.next_event().await.unwrap().json();
@@ -96,7 +98,8 @@ async fn a_policy_that_changes_between_two_rounds_ends_the_call() {
 async fn two_sessions_without_a_name_are_two_agents() {
     let upstream = super::upstream().await;
     let office = Office::before(&upstream, WAIT.replace("1m", "1s").as_str());
-    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": {} } });
+    let call =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": {} } });
     let (one, two) = (office.gate.legacy().await, office.gate.legacy().await);
     let id = ticket(&answer(one.http(), &call).await);
     office.approve(&id).await;

@@ -107,7 +107,10 @@ async fn a_grant_is_for_one_definition_and_one_policy() {
 #[tokio::test]
 async fn a_grant_is_for_a_name_and_never_for_a_pattern() {
     let upstream = testkit::Recorder::mcp(["pay*", "pa?", "plain"].map(tool)).await;
-    let office = Office::before(&upstream, r#"{ "version": "1", "default": "allow", "tools": { "*": { "action": "require_approval", "approval": { "hold": "1s" } } } }"#);
+    let office = Office::before(
+        &upstream,
+        r#"{ "version": "1", "default": "allow", "tools": { "*": { "action": "require_approval", "approval": { "hold": "1s" } } } }"#,
+    );
     for (name, fits) in [("pay*", false), ("pa?", false), ("plain", true)] {
         let answer = office.answer(&crate::gate::modern_call(1, name, json!({}))).await;
         let asked = office.store.approval(&ticket(&answer)).await.unwrap().unwrap().asked;
