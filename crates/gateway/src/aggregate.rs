@@ -29,6 +29,7 @@ use mcp::{Body, Era, Message, Method, Params, Request, Revision};
 use serde_json::{Value, json};
 
 use self::asker::{Asker, Who};
+pub(crate) use self::events::answer as answer_of;
 use self::kind::Kind;
 pub(crate) use self::patience::Doubt;
 use self::session::Joints;

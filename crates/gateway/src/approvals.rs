@@ -4,21 +4,31 @@
 //! An approval is bound to who calls, the server, the method, what is called, the arguments, its definition and the policy ([`Binding`]): one
 //! that differs in any of these is another call. The store keeps it; one atomic update there uses it up.
 
+mod back;
 mod binding;
 mod clock;
 mod consent;
 mod desk;
+mod form;
 mod grants;
 mod hold;
 mod hub;
+mod notify;
+mod rounds;
+mod state;
 mod step;
 mod sweep;
+mod task;
+mod url;
+mod way;
 mod who;
+mod wire;
 
 use std::sync::Arc;
 
 use store::Store;
 
+pub(crate) use self::back::Back;
 pub(crate) use self::binding::Binding;
 use self::binding::Wanted;
 pub(crate) use self::clock::Clock;
@@ -27,11 +37,17 @@ pub use self::grants::ScopeFault;
 pub(crate) use self::grants::scope;
 pub(crate) use self::hold::{Held, Place};
 use self::hub::Hub;
+pub(crate) use self::notify::Notifier;
+pub(crate) use self::rounds::{Round, passed, wrapped};
 pub(crate) use self::step::{Lacking, Listing};
 pub(crate) use self::sweep::keep;
+pub(crate) use self::task::is_ours as is_own_task;
+pub(crate) use self::way::Shows;
 pub use self::who::{MayNot, may_decide};
+use self::wire::Wire;
 use crate::agent::Agent;
 use crate::config;
+use crate::vault::Vault;
 
 /// Bytes of what makes an approval's id its own.
 const ID: usize = 16;
@@ -47,6 +63,7 @@ pub(crate) struct Approvals {
     url: Box<str>,
     store: Option<Store>,
     hub: Hub,
+    wire: Wire,
     /// This process: sessions are counted anew in each.
     instance: Box<str>,
 }
@@ -56,6 +73,7 @@ impl Approvals {
         settings: &config::Approvals,
         store: Option<Store>,
         admin: &str,
+        vault: Arc<Vault>,
     ) -> Result<Self, getrandom::Error> {
         let url = settings.url.as_ref().map_or_else(|| admin.to_owned(), |url| url.as_str().to_owned());
         Ok(Self {
@@ -64,6 +82,7 @@ impl Approvals {
             url: url.trim_end_matches('/').into(),
             store,
             hub: Hub::default(),
+            wire: Wire::new(vault),
             instance: random::<INSTANCE>()?.into(),
         })
     }

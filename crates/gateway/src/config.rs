@@ -13,6 +13,7 @@ mod headers;
 mod jwt;
 mod layers;
 mod listen_tls;
+mod notify;
 mod origin;
 mod reach;
 mod server;
@@ -44,6 +45,7 @@ pub use self::jwt::{Issuer, Jwt, KeySource};
 pub(crate) use self::layers::read_text;
 pub use self::layers::{ConfigFile, Layers};
 pub use self::listen_tls::{Certificates, ClientCertificates, ListenTls, NameOf};
+pub use self::notify::{Channel, Mail, Notify};
 pub use self::origin::Origin;
 pub use self::reach::{Reach, Transport};
 pub(crate) use self::server::upstream_url as server_url;
@@ -218,7 +220,7 @@ impl Config {
             agents: agents::read_all(&mut settings, auth, &servers),
             aggregate: Aggregate::read(&mut settings, servers.keys()),
             servers,
-            approvals: Approvals::read(&mut settings),
+            approvals: Approvals::read(&mut settings, layers),
             audit: Audit::read(&mut settings, layers),
             limits: Limits::read(&mut settings),
             store: Store::read(&mut settings, layers),
@@ -493,5 +495,7 @@ fn choice<T: Copy>(settings: &mut Settings, key: &str, placeholder: T, choices: 
 
 #[cfg(test)]
 mod agents_tests;
+#[cfg(test)]
+mod notify_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use policy::{Reverse, Subject};
 use serde_json::value::RawValue;
 
 use crate::agent::Agent;
+use crate::approvals::{self, Round};
 use crate::audit::Recorded;
 use crate::legacy::Opening;
 use crate::policies::Bound;
@@ -32,6 +33,8 @@ pub(crate) struct Exchange {
     pub(crate) call: Option<Open>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) opening: Option<Opening>,
+    /// Of a call that a person approved: what the server asks is asked in it.
+    pub(crate) round: Option<Round>,
 }
 
 /// A request that is open upstream.
@@ -153,9 +156,11 @@ impl Exchange {
         match method {
             Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
                 self.tasks.note(&self.upstream.server, &self.agent.key, result.get());
-                match self.era == Era::Modern && self.asks_too_much(result) {
-                    true => Err(Refusal::ForbiddenInput),
-                    false => Ok(None),
+                match (self.era, &self.round) {
+                    (Era::Modern, _) if self.asks_too_much(result) => Err(Refusal::ForbiddenInput),
+                    (Era::Modern, Some(round)) => approvals::wrapped(result.get(), round),
+                    (Era::Modern, None) => Ok(approvals::passed(result.get())),
+                    (Era::Legacy, _) => Ok(None),
                 }
             }
             Method::Initialize => {

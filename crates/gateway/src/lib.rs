@@ -70,5 +70,6 @@ pub use events::{Ear, Event, Heard};
 pub use identity::{DirectoryError, InvalidLabel, NewToken};
 pub use listener::BadTls;
 pub use policies::PolicyTrouble;
+pub use record::{is_unseen, visible};
 pub use start::{Gateway, Running, StartError};
 pub use vault::{BadKey, NoKey, Unopened, Vault};

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::agent::Agent;
 use crate::aggregate::{self, Aggregate};
 use crate::answering::Answering;
-use crate::approvals::{Approvals, Consent, Lacking, Listing, Place as Kept};
+use crate::approvals::{Approvals, Back, Consent, Lacking, Listing, Place as Kept, Shows, is_own_task};
 use crate::audit::{Audit, Recorded, Told};
 use crate::catalogue::Asking;
 use crate::clients::Clients;
@@ -86,11 +86,13 @@ pub(crate) struct Entry {
     pub(crate) bytes: usize,
     /// What a request that waited has in its session.
     pub(crate) place: Option<Kept>,
+    /// The call is a task of ours, and what comes of it is that task's.
+    pub(crate) as_task: bool,
 }
 
 impl Entry {
     pub(crate) fn new(server: Arc<Server>, headers: Arc<HeaderMap>, agent: Agent) -> Self {
-        Self { server, headers, agent, bytes: 0, place: None }
+        Self { server, headers, agent, bytes: 0, place: None, as_task: false }
     }
 }
 
@@ -112,6 +114,8 @@ pub(crate) struct Lawful<'a> {
     pub(crate) session: Option<Arc<Session>>,
     /// What a person said to the call that this goes on with.
     pub(crate) consent: Option<Consent>,
+    /// What of ours it comes back with.
+    pub(crate) back: Option<Back>,
     pub(crate) to: Addressee,
 }
 
@@ -123,6 +127,10 @@ impl Lawful<'_> {
 
     fn is_modern(&self) -> bool {
         self.revision.era() == Era::Modern
+    }
+
+    fn is_of_own_task(&self) -> bool {
+        self.is_modern() && self.method.is_of_a_task() && self.params.name().is_some_and(is_own_task)
     }
 }
 
@@ -272,7 +280,7 @@ impl Pipeline {
     /// Answers a message. What waits for a person is kept open, and then read as if it came anew.
     pub(crate) async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
         match self.read_once(entry, body).await {
-            Err(refused) if refused.ticket().is_some() => Ok(self.hold(entry, body, refused)),
+            Err(refused) if refused.ticket().is_some() => Ok(self.waits(entry, body, refused).await),
             answered => answered,
         }
     }
@@ -300,7 +308,10 @@ impl Pipeline {
         match message {
             Message::Request(request) => {
                 let lawful = self.lawful(entry, &request).await?;
-                self.call(entry, lawful).await
+                match lawful.is_of_own_task() {
+                    true => self.own_task(entry, lawful).await,
+                    false => self.call(entry, lawful).await,
+                }
             }
             Message::Notification(notification) => {
                 let claim = Claim::of(&entry.headers, &notification.params)?;
@@ -318,6 +329,11 @@ impl Pipeline {
             Message::Response(response) => {
                 let session = self.session(entry)?;
                 let asked = response.id.ours().and_then(|ours| session.answered(ours)).ok_or(Refusal::UnaskedAnswer)?;
+                let agent = entry.agent.in_session_of(&session.agent);
+                if let Some(counted) = self.answered(agent, &asked, response.verdict) {
+                    counted.await;
+                    return Ok(reply::empty(StatusCode::ACCEPTED));
+                }
                 if let Some(translated) = &session.translated {
                     translated.answered(&asked, response.verdict)?;
                     return Ok(reply::empty(StatusCode::ACCEPTED));
@@ -338,14 +354,15 @@ impl Pipeline {
         let claim = Claim::of(&entry.headers, &request.params).map_err(|why| to.refuse(why))?;
         let arguments = request.params.get("arguments");
         if claim.is_modern() {
-            to.era = Some(Era::Modern);
+            (to.era, to.as_task) = (Some(Era::Modern), entry.as_task);
             let method = modern::check(&claim, &entry.headers, request, &to)?;
-            let params = Params::of(method, Revision::MODERN, &request.params).map_err(|kind| to.params(kind))?;
+            let mut params = Params::of(method, Revision::MODERN, &request.params).map_err(|kind| to.params(kind))?;
             modern::check_name(&entry.headers, &params).map_err(|why| to.refuse(why))?;
             to.trace = TraceId::of(&entry.headers, &params);
             let agent = entry.agent.clone();
+            let back = Back::taken(&mut params, &self.shared.approvals).map_err(|why| to.refuse(why))?;
             let (revision, session, consent) = (Revision::MODERN, None, None);
-            return Ok(Lawful { method, revision, params, arguments, agent, session, consent, to });
+            return Ok(Lawful { method, revision, params, arguments, agent, session, consent, back, to });
         }
         to.era = Some(Era::Legacy);
         let method = match &request.method {
@@ -365,8 +382,8 @@ impl Pipeline {
             let wanted = wanted.filter(|revision| revision.era() == Era::Legacy).unwrap_or(Revision::LATEST_LEGACY);
             params.set("protocolVersion", mcp::string(wanted.as_str()));
             let agent = entry.agent.clone();
-            let (session, consent) = (None, None);
-            return Ok(Lawful { method, revision: wanted, params, arguments, agent, session, consent, to });
+            let (session, consent, back) = (None, None, None);
+            return Ok(Lawful { method, revision: wanted, params, arguments, agent, session, consent, back, to });
         }
         let session = self.session(entry).map_err(|why| to.refuse(why))?;
         let revision = session.revision();
@@ -377,16 +394,18 @@ impl Pipeline {
         to.as_task = params.get("task").is_some();
         to.trace = TraceId::of(&entry.headers, &params);
         let agent = entry.agent.in_session_of(&session.agent);
-        Ok(Lawful { method, revision, params, arguments, agent, session: Some(session), consent: None, to })
+        let (session, consent, back) = (Some(session), None, None);
+        Ok(Lawful { method, revision, params, arguments, agent, session, consent, back, to })
     }
 
     /// 4 to 8. Decide, owe, record, forward, relay: by one snapshot of the policy.
-    async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
+    pub(crate) async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
         let upstream = self.upstream(&entry.server, &lawful.agent);
         let bound = upstream.policy().current();
         if let Some(translated) = lawful.translated().cloned() {
             translated.dress(&mut lawful);
         }
+        let shows = Shows::initially(&lawful.params);
         restrict(&bound, lawful.method, &mut lawful.params);
         let asked = Asked::of(lawful.method, &lawful.params);
         let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
@@ -398,9 +417,10 @@ impl Pipeline {
             Err(refused) => return Ok(refused.reply()),
         };
         let (recorded, consent) = (judged.recorded, judged.consent);
+        let round = consent.as_ref().and_then(|consent| self.shared.approvals.round(consent, &self.shared.bounds));
         let (headers, ours, place) =
             self.address(entry, &lawful, judged.mirrors).map_err(|why| ended(recorded.as_ref(), to.refuse(why)))?;
-        let offered = judge::offered(&lawful.params);
+        let offered = (judge::offered(&lawful.params), shows);
         let sent = match (judged.crossing, lawful.translated().cloned()) {
             (Some(crossing), _) => {
                 let (whose, what) = ((&upstream, &lawful.agent, ours), (lawful.method, &lawful.params));
@@ -430,6 +450,7 @@ impl Pipeline {
             call: Some(Open { ours, method, to, recorded, _place: place }),
             tasks: Arc::clone(&self.shared.tasks),
             opening: None,
+            round,
             bound: Arc::clone(&bound),
         };
         match sent {
@@ -537,6 +558,10 @@ impl Pipeline {
         let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
         let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
         let (cleared, held, consent) = match judged {
+            // A state of ours is for a call that needs an approval; so this is another, or the policy is.
+            Ok(cleared) if lawful.back.is_some() => {
+                return Err(to.refuse(Refusal::Ruled(Ruling::changed(cleared.permitted()))));
+            }
             Ok(cleared) => {
                 let held = self.owe(entry, lawful, bound, &cleared, to).await?;
                 (cleared, held, None)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::{Denial, DenyCode, RulePointer};
+use policy::{Denial, DenyCode, Permitted, RulePointer};
 use serde_json::{Map, Value, json};
 
 use crate::limits::{OverLimit, Why as Limit};
@@ -24,6 +24,12 @@ impl Ruling {
     /// Answered as if what was asked for did not exist.
     pub(crate) fn hidden() -> Self {
         Self::Denied(Denial::hidden())
+    }
+
+    /// Permitted as it is, and no longer what was approved.
+    pub(crate) fn changed(permitted: Option<&Permitted<'_>>) -> Self {
+        let rule = permitted.map_or(RulePointer::NO_POLICY, |permitted| permitted.rule().clone());
+        Self::Unapproved(Box::new(Unapproved::by(rule, Why::Changed)))
     }
 
     pub(crate) fn is_hidden(&self) -> bool {
@@ -71,6 +77,13 @@ impl Ruling {
         match self {
             Self::Denied(_) | Self::Limited(_) => None,
             Self::Unapproved(unapproved) => unapproved.ticket(),
+        }
+    }
+
+    pub(crate) fn unapproved(&self) -> Option<&Unapproved> {
+        match self {
+            Self::Denied(_) | Self::Limited(_) => None,
+            Self::Unapproved(unapproved) => Some(unapproved),
         }
     }
 

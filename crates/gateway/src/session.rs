@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::agent::Agent;
+use crate::approvals::Shows;
 use crate::catalogue::Catalogue;
 use crate::eras::to_modern::ToModern;
 use crate::refusal::Refusal;
@@ -35,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) upstream: Option<HeaderValue>,
     /// What the server may ask of the client: what the client declared when the session began.
     pub(crate) offered: Box<[Reverse]>,
+    /// What the gateway itself may show the client's user.
+    pub(crate) shows: Shows,
     /// What this session's server lists; another session may see another list.
     pub(crate) catalogue: Catalogue,
     /// The bridge to a server that speaks only modern.
@@ -255,7 +258,7 @@ impl Sessions {
         server: &Arc<Server>,
         upstream: Option<HeaderValue>,
         revision: Revision,
-        offered: Box<[Reverse]>,
+        (offered, shows): (Box<[Reverse]>, Shows),
         agent: &Agent,
     ) -> Result<Session, Refusal> {
         Ok(Session {
@@ -264,6 +267,7 @@ impl Sessions {
             server: Arc::clone(server),
             upstream,
             offered,
+            shows,
             catalogue: Catalogue::default(),
             translated: None,
             declines: Arc::new(Semaphore::new(MAX_DECLINES)),

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin, AdminService};
 use crate::aggregate::Aggregate;
-use crate::approvals::{self, Approvals};
+use crate::approvals::{self, Approvals, Notifier};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
 use crate::config::{self, Auth, Bounds, Config, StoreUrl};
@@ -142,7 +142,7 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, secured, admin_secured, keeper, policies, builtins, nursery } = made;
+        let Made { shared, secured, admin_secured, keeper, policies, builtins, nursery, notifier } = made;
         let index = keeper.store().cloned().filter(|_| config.audit.index);
         if index.is_some() {
             shared.audit.ships();
@@ -180,6 +180,8 @@ impl Gateway {
             let keeping = Arc::clone(&shared);
             tokio::spawn(async move { keeping.limits.keep().await });
             tokio::spawn(approvals::keep(Arc::clone(&shared)));
+            let telling = Arc::clone(&shared);
+            tokio::spawn(async move { notifier.keep(&telling.approvals).await });
             tokio::spawn(Arc::clone(&shared.audit).keep());
             if let Some(store) = index {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
@@ -275,6 +277,7 @@ struct Made {
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
     nursery: Option<Nursery>,
+    notifier: Notifier,
 }
 
 impl Made {
@@ -303,7 +306,7 @@ impl Made {
         let vault = vault(&config.store)?;
         let scheme = if config.listen.admin_tls.is_some() { "https" } else { "http" };
         let page = format!("{scheme}://{admin}");
-        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), &page)?;
+        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), &page, Arc::clone(&vault))?;
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(config, agents, data, &tls)?,
@@ -317,13 +320,14 @@ impl Made {
             fronts: Fronts::default(),
             aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get()),
             to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
-            vault,
             approvals,
+            vault,
             audit,
             draining,
             bounds,
         });
-        Ok(Self { shared, secured, admin_secured, keeper: Arc::new(keeper), policies, builtins, nursery })
+        let notifier = Notifier::new(&config.approvals.notify, &tls)?;
+        Ok(Self { shared, secured, admin_secured, keeper: Arc::new(keeper), policies, builtins, nursery, notifier })
     }
 }
 

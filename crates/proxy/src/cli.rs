@@ -1,5 +1,6 @@
 //! What can be written on the command line. The texts here are what `--help` shows.
 
+pub(crate) mod approvals;
 pub(crate) mod manage;
 
 use std::net::SocketAddr;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Credentials(manage::Credentials),
     /// Make the key that secrets in the store are sealed by, and seal them anew when it is replaced
     Store(StoreArgs),
+    /// Decide about calls that wait for it: show, approve, deny, allow more like them
+    Approvals(approvals::Approvals),
     /// Say what a new policy would have done with recorded calls
     Simulate(Simulate),
     /// Move everything that the API manages to another store, such as from SQLite to PostgreSQL; stop the gateways first

@@ -1,6 +1,7 @@
 //! The program `toolgate`: arguments in, exit code out. What happens between lies in `gateway` and `policy`.
 
 mod agents;
+mod approvals;
 mod audit;
 mod bridge;
 mod check;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Some(Command::Admins(args)) => manage::admins(&args),
         Some(Command::Credentials(args)) => manage::credentials(&args),
         Some(Command::Store(args)) => seal::run(&args),
+        Some(Command::Approvals(args)) => approvals::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Connect(args)) => connect::run(&args),
     };

@@ -113,10 +113,8 @@ impl ApprovalState {
 impl Approval {
     /// What it is at this time: one that is over is expired, whether or not somebody has written that down.
     pub fn state_at(&self, now_ms: i64) -> ApprovalState {
-        match self.state {
-            ApprovalState::Pending | ApprovalState::Approved if self.expires_ms <= now_ms => ApprovalState::Expired,
-            state => state,
-        }
+        let open = matches!(self.state, ApprovalState::Pending | ApprovalState::Approved);
+        if open && self.expires_ms <= now_ms { ApprovalState::Expired } else { self.state }
     }
 
     fn at(self, now_ms: i64) -> Self {

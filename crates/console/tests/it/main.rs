@@ -9,18 +9,23 @@
 )]
 
 mod agents;
+mod approvals;
+mod asking;
 mod audit;
 mod client;
 mod credentials;
 mod errors;
 mod events;
 mod files;
+mod grants;
 mod idempotency;
 mod login;
 mod pages;
 mod policies;
+mod relay;
 mod routes;
 mod servers;
 mod sessions;
+mod sheet;
 mod stack;
 mod versions;

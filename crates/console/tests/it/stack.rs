@@ -63,7 +63,11 @@ impl Stack {
         let clock: console::Clock = Arc::new(move || real() + shift.load(Ordering::SeqCst));
         let mut console = None;
         let running = Gateway::start_with(config, |control| {
-            let made = Arc::new(Console::new(control, Options { clock, secure: false }).unwrap().unwrap());
+            let made = Arc::new(
+                Console::new(control, Options { approvals: Some(Arc::clone(&clock)), clock, secure: false })
+                    .unwrap()
+                    .unwrap(),
+            );
             console = Some(Arc::clone(&made));
             Some(made as Arc<dyn AdminService>)
         })
@@ -75,7 +79,13 @@ impl Stack {
 
     /// An admin of that role, and a token of theirs.
     pub(crate) async fn token(&self, name: &str, role: Role) -> String {
-        let kept = Admin { role: role.into(), enabled: true, groups: Vec::new() };
+        self.token_in(name, role, &[]).await
+    }
+
+    /// The same, in groups.
+    pub(crate) async fn token_in(&self, name: &str, role: Role, groups: &[&str]) -> String {
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        let kept = Admin { role: role.into(), enabled: true, groups };
         self.store.put(name, kept, None).await.unwrap();
         let text = format!("tga_{}", letters(name));
         let sha256 = hash(&text);

@@ -23,7 +23,7 @@ use crate::session::{OpenCall, Session};
 /// Progress is told in so many steps at most: no stream is open for so long.
 const STEPS: u32 = 999_999;
 
-type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(super) type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The body of an answer that is not known yet.
 pub(crate) struct Held {
@@ -85,7 +85,8 @@ enum End {
 
 impl Pipeline {
     /// Keeps open a request that waits for a person; answers with the ticket at once where the client reads no stream, or may not wait.
-    pub(crate) fn hold(&self, entry: &Entry, body: &[u8], refused: Refused) -> Reply {
+    /// `first` is what it is told before anything else, as an event.
+    pub(crate) fn hold(&self, entry: &Entry, body: &[u8], refused: Refused, first: Option<Vec<u8>>) -> Reply {
         let Some(ticket) = refused.ticket().cloned() else { return refused.reply() };
         if ticket.hold.is_zero() || !head::accepts(&entry.headers, "text/event-stream") {
             return refused.reply();
@@ -111,7 +112,7 @@ impl Pipeline {
         let keep_alive = self.shared.bounds.keepalive;
         let mut held = Held {
             state: State::Waiting(work),
-            out: Vec::new(),
+            out: first.unwrap_or_default(),
             cancelled,
             session,
             progress,
@@ -158,7 +159,7 @@ async fn wait(pipeline: Pipeline, entry: Entry, body: Bytes, refused: Refused, d
             return refused.reply();
         };
         match pipeline.decided(&ticket, deadline).await {
-            End::Over => return refused.reply(),
+            End::Over => return pipeline.waited(&body, refused).await,
             End::Decided => match again(&pipeline, &entry, &body).await {
                 Ok(reply) => return reply,
                 Err(why) => refused = why,

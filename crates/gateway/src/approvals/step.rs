@@ -6,7 +6,7 @@ use http::HeaderMap;
 use policy::{Call, Denial};
 use tokio::time::Instant;
 
-use super::{Binding, Consent, Wanted};
+use super::{Approvals, Binding, Consent, Use, Wanted};
 use crate::catalogue::{Asking, Catalogue};
 use crate::judge::{self, Asked, Cleared};
 use crate::limits::Held;
@@ -54,12 +54,14 @@ impl Pipeline {
     ) -> Result<Consented<'a>, Refused> {
         let arrived = Instant::now();
         let (approvals, refuse) = (&self.shared.approvals, |why| lacking.refuse(why));
+        // What nobody can be asked about, no server is asked about.
+        approvals.could_ask(lacking.lawful.arguments).and(lacking.subject().map(drop)).map_err(refuse)?;
         let mut definition = lacking.definition(&listing, None).await?;
         for _ in 0..TRIES {
             let agent = approvals.whose(&lacking.lawful.agent);
             let wanted = lacking.wanted(&agent, definition.as_deref()).map_err(refuse)?;
-            let consent = match &lacking.lawful.consent {
-                Some(consent) => consent.is_for(&wanted.binding(&wanted.meant())).map_err(refuse)?,
+            let consent = match lacking.goes_on(approvals, &wanted).await.map_err(refuse)? {
+                Some(consent) => consent,
                 None => {
                     let found = approvals.look(&wanted, lacking.call()?, lacking.owner(), &lacking.denial).await;
                     let found = found.map_err(refuse)?;
@@ -79,7 +81,7 @@ impl Pipeline {
             if taken {
                 return Ok(Consented { cleared, held, consent });
             }
-            if lacking.lawful.consent.is_some() {
+            if consent.usage != Use::First {
                 return Err(refuse(Why::Used));
             }
             // Another call was faster: what this one owed is given back, and it looks again.
@@ -103,14 +105,29 @@ impl<'a> Lacking<'a> {
         self.to.refuse(Refusal::Ruled(Ruling::Unapproved(Box::new(Unapproved::new(&self.denial, why)))))
     }
 
-    /// What a person is asked about. Not everything can wait for one.
-    fn wanted<'w>(&'w self, agent: &'w str, definition: Option<&'w str>) -> Result<Wanted<'w>, Why> {
-        let subject = match self.asked {
-            Asked::Tool(name) | Asked::Resource(name) | Asked::Prompt(name) => *name,
+    /// The consent of a call that this goes on with; none where there is none yet.
+    async fn goes_on(&self, approvals: &Approvals, wanted: &Wanted<'_>) -> Result<Option<Consent>, Why> {
+        let binding = || wanted.binding(&wanted.meant());
+        match (&self.lawful.consent, &self.lawful.back) {
+            (Some(consent), _) => consent.is_for(&binding()).map(Some),
+            (None, Some(back)) => approvals.comes_back(back, &binding(), wanted.agent).await,
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// What is called. Not everything can wait for a person.
+    fn subject(&self) -> Result<&str, Why> {
+        match self.asked {
+            Asked::Tool(name) | Asked::Resource(name) | Asked::Prompt(name) => Ok(name),
             Asked::Nothing | Asked::Resources(_) | Asked::NamesPrompt(_) | Asked::NamesResource(_) => {
-                return Err(Why::Unavailable(Lack::CannotWait));
+                Err(Why::Unavailable(Lack::CannotWait))
             }
-        };
+        }
+    }
+
+    /// What a person is asked about.
+    fn wanted<'w>(&'w self, agent: &'w str, definition: Option<&'w str>) -> Result<Wanted<'w>, Why> {
+        let subject = self.subject()?;
         Ok(Wanted {
             agent,
             server: &self.entry.server.id,

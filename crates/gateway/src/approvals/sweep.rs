@@ -40,6 +40,7 @@ impl Approvals {
     }
 
     async fn mark(&self) {
+        self.wire.tasks.expire(self.clock.now_ms());
         let Some(store) = &self.store else { return };
         match store.expire_approvals(self.clock.now_ms()).await {
             Ok(expired) => expired.iter().for_each(|id| self.hub.ring(id)),

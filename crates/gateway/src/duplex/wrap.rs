@@ -62,7 +62,7 @@ pub async fn wrap(
         fronts: super::sse::Fronts::default(),
         aggregate,
         events: Events::default(),
-        approvals: Approvals::new(&config.approvals, None, "")?, // there is no store to keep any in
+        approvals: Approvals::new(&config.approvals, None, "", Arc::clone(&vault))?, // there is no store to keep any in
         audit,
         to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
         vault,

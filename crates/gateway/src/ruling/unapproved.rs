@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use policy::{Denial, RulePointer};
 
 use super::rounded_up;
-use crate::approvals::Binding;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Unapproved {
@@ -61,12 +60,8 @@ pub(crate) struct Ticket {
     pub(crate) expires_ms: i64,
     /// How long the call may stay open.
     pub(crate) hold: Duration,
-    /// May whoever asks also approve?
-    #[expect(dead_code, reason = "for the ways that ask the client's own user")]
-    pub(crate) self_approval: bool,
-    /// Of the call that it is for.
-    #[expect(dead_code, reason = "for states that are sealed for this very call")]
-    pub(crate) binding: Binding,
+    /// Nobody was asked about such a call before this one.
+    pub(crate) is_new: bool,
 }
 
 impl Ticket {
@@ -80,6 +75,16 @@ impl Ticket {
 impl Unapproved {
     pub(crate) fn new(denial: &Denial, why: Why) -> Self {
         Self { why, rule: denial.rule.clone(), said: denial.reason.clone() }
+    }
+
+    /// Of a call that no rule refused.
+    pub(crate) fn by(rule: RulePointer, why: Why) -> Self {
+        Self { why, rule, said: None }
+    }
+
+    /// What became of it later.
+    pub(crate) fn then(&self, why: Why) -> Self {
+        Self { why, ..self.clone() }
     }
 
     pub(super) fn code(&self) -> &'static str {

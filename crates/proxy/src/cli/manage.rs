@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Format, setting};
 
-const TOKEN: &str = "The admin's token is read from TOOLGATE_ADMIN_TOKEN, or from the file that TOOLGATE_ADMIN_TOKEN_FILE or --token-file names. \
+pub(super) const TOKEN: &str = "The admin's token is read from TOOLGATE_ADMIN_TOKEN, or from the file that TOOLGATE_ADMIN_TOKEN_FILE or --token-file names. \
                      It is sent over https, or to this machine. `toolgate admins login LINK` makes the first one.";
 
 /// Which gateway, and who asks
@@ -230,10 +230,30 @@ pub(crate) enum AdminsCommand {
         /// What they may do
         #[arg(long, value_enum)]
         role: Role,
+        /// A group, which rules that say who approves may name; may be given several times
+        #[arg(long, value_name = "NAME")]
+        group: Vec<String>,
         /// Show a token for programs instead of a link
         #[arg(long)]
         token: bool,
     },
+    /// Change what an admin may do; what is not said stays as it is
+    Set {
+        name: String,
+        #[arg(long, value_enum)]
+        role: Option<Role>,
+        /// The groups, all of them; may be given several times
+        #[arg(long, value_name = "NAME")]
+        group: Vec<String>,
+        /// No groups
+        #[arg(long, conflicts_with = "group")]
+        no_groups: bool,
+        /// Whether they are let in
+        #[arg(long, value_name = "BOOL")]
+        enabled: Option<bool>,
+    },
+    /// Show a link that lets an admin in once
+    Link { name: String },
     /// Remove an admin, with all tokens and sessions
     Remove { name: String },
     /// Use a one-time link, such as the gateway prints when it starts for the first time: shows a token for these commands

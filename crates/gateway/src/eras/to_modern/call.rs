@@ -296,6 +296,7 @@ impl Call {
             agent: out.agent.clone(),
             session: out.session.clone(),
             consent: out.consent.clone(),
+            back: None,
             to: Addressee::clone(&out.to),
         };
         let id = out.entry.server.next_id();
