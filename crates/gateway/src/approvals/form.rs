@@ -36,11 +36,11 @@ pub(crate) fn elicitation(approval: &Approval, names_mode: bool) -> Value {
         "type": "boolean", "title": "Run this call", "default": false,
         "description": "Yes runs exactly this call, once. No refuses it.",
     } } });
-    let mut params = json!({ "message": message(approval), "requestedSchema": schema });
-    if names_mode {
-        params["mode"] = json!("form");
+    let message = message(approval);
+    match names_mode {
+        true => json!({ "mode": "form", "message": message, "requestedSchema": schema }),
+        false => json!({ "message": message, "requestedSchema": schema }),
     }
-    params
 }
 
 fn message(approval: &Approval) -> String {
