@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::Uri;
+use http::{HeaderValue, Uri};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -14,8 +14,10 @@ use crate::credentials::Credentials;
 use crate::era::EraCache;
 use crate::guard::{Guard, Pinned};
 use crate::health::Health;
+use crate::nodes;
 use crate::old_sse::{Auto, OldSse};
 use crate::policies::{Binding, PolicyFile};
+use crate::reply::SESSION_ID;
 use crate::stdio::{Doing, Stdio};
 use crate::tls::Tls;
 
@@ -28,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) era: EraCache,
     pub(crate) catalogue: Catalogue,
     pub(crate) doubt: Doubt,
+    /// Of its description, where sessions may be every node's and it is the same server from everywhere.
+    pub(crate) print: Option<Box<str>>,
     next: AtomicU64,
     retired: watch::Sender<bool>,
 }
@@ -93,6 +97,18 @@ impl Way {
         }
     }
 
+    /// Is that session of its one of Streamable HTTP? Then its id is all that there is.
+    pub(crate) fn is_plain_http(&self, session: Option<&HeaderValue>) -> bool {
+        match self {
+            Self::Http(_) => true,
+            Self::Sse(_) | Self::Stdio(_) => false,
+            Self::Auto(auto) => {
+                let id = session.map(|id| (SESSION_ID, id.clone()));
+                !auto.is_old(&id.into_iter().collect())
+            }
+        }
+    }
+
     /// Is it a program of ours? Then its era stays what it is as long as it runs.
     pub(crate) fn is_program(&self) -> bool {
         match self {
@@ -127,9 +143,15 @@ impl Server {
             era: EraCache::default(),
             catalogue: Catalogue::default(),
             doubt: Doubt::default(),
+            print: None,
             next: AtomicU64::new(1),
             retired: watch::Sender::new(false),
         }
+    }
+
+    /// Nodes send requests in one session of its: none has the ids of another's, nor those of a process before this one.
+    pub(crate) fn of_all_nodes(self, print: String) -> Self {
+        Self { print: Some(print.into()), next: AtomicU64::new(nodes::first_id()), ..self }
     }
 
     /// It is in no snapshot any more. What is under way goes on; what would never end by itself ends.

@@ -25,6 +25,7 @@ use crate::head::Doors;
 use crate::identity::{DirectoryError, Doorman, Failures};
 use crate::limits::Limits;
 use crate::listener::{BadTls, Secured};
+use crate::nodes::{Nodes, Outbox};
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::record;
@@ -36,7 +37,7 @@ use crate::watch::Watch;
 use crate::worker::{self, Connections};
 
 /// How often idle sessions, counts and tasks are looked for.
-const SWEEP: Duration = Duration::from_secs(10);
+pub(crate) const SWEEP: Duration = Duration::from_secs(10);
 
 /// Upstream sessions that are being ended at a time, because nobody used ours.
 const FAREWELLS: usize = 16;
@@ -95,6 +96,8 @@ pub enum StartError {
     Seal(#[from] NoKey),
     #[error("the store of limits cannot be used")]
     Limits(#[from] InvalidAddress),
+    #[error("the store of sessions cannot be used")]
+    Sessions(#[source] InvalidAddress),
     #[error("limits cannot be rebuilt from the audit journal")]
     Rebuild(#[source] std::io::Error),
     #[error("a thread does not start")]
@@ -138,7 +141,7 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, secured, keeper, policies, builtins, nursery } = made;
+        let Made { shared, secured, keeper, policies, builtins, nursery, outbox } = made;
         let index = keeper.store().cloned().filter(|_| config.audit.index);
         if index.is_some() {
             shared.audit.ships();
@@ -175,6 +178,10 @@ impl Gateway {
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             let keeping = Arc::clone(&shared);
             tokio::spawn(async move { keeping.limits.keep().await });
+            if let (Some(nodes), Some(outbox)) = (shared.nodes.clone(), outbox) {
+                let keeping = Arc::clone(&shared);
+                tokio::spawn(async move { nodes.keep(outbox, keeping).await });
+            }
             tokio::spawn(Arc::clone(&shared.audit).keep());
             if let Some(store) = index {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
@@ -269,6 +276,7 @@ struct Made {
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
     nursery: Option<Nursery>,
+    outbox: Option<Outbox>,
 }
 
 impl Made {
@@ -292,6 +300,7 @@ impl Made {
         }
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
+        let (nodes, outbox) = Nodes::new(config, None).map_err(StartError::Sessions)?.unzip();
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(config, agents, data, &tls)?,
@@ -299,9 +308,10 @@ impl Made {
             registry: registry::Current::new(registry),
             standing: Standing::new(stale),
             sessions: Sessions::new(bounds.sessions.get()),
+            events: Events::new(&config.audit.node, nodes.as_ref().map(|nodes| Arc::clone(nodes.afar()))),
+            nodes,
             limits,
             tasks: Arc::new(Tasks::default()),
-            events: Events::default(),
             fronts: Fronts::default(),
             aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
             to_legacy: Arc::new(ToLegacy::new()),
@@ -309,7 +319,7 @@ impl Made {
             draining,
             bounds,
         });
-        Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery })
+        Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery, outbox })
     }
 }
 
@@ -356,6 +366,9 @@ async fn sweep(pipeline: Pipeline) {
     let mut rounds = tokio::time::interval(SWEEP.min(session_idle));
     loop {
         rounds.tick().await;
+        if let Some(nodes) = &pipeline.shared.nodes {
+            nodes.touch(&pipeline.shared.sessions).await;
+        }
         pipeline.shared.limits.evict_idle();
         for (peer, more) in pipeline.shared.failures.sums() {
             record::unauthorized(&peer, more);
@@ -364,7 +377,13 @@ async fn sweep(pipeline: Pipeline) {
         pipeline.shared.tasks.expire();
         pipeline.shared.aggregate.expire(session_idle);
         pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));
-        for session in pipeline.shared.sessions.expire(session_idle) {
+        let kept = pipeline.shared.nodes.as_ref().map_or(session_idle, |nodes| nodes.lifetime());
+        for session in pipeline.shared.sessions.expire(session_idle, kept) {
+            if let Some(kept) = &session.kept
+                && !kept.is_over(session.is_orphaned()).await
+            {
+                continue; // it goes on at another node
+            }
             let server = &session.server;
             if session.translated.is_some() && session.agent.session.is_some() {
                 pipeline.upstream(server, &session.agent).leave();

@@ -87,9 +87,13 @@ impl Asker {
         match &self.who {
             Who::Modern { agent, .. } => {
                 let entry = match modern_headers(out) {
-                    Ok(headers) => {
-                        Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: agent.clone(), bytes: 0 }
-                    }
+                    Ok(headers) => Entry {
+                        server: Arc::clone(server),
+                        headers: Arc::new(headers),
+                        agent: agent.clone(),
+                        bytes: 0,
+                        is_own: true,
+                    },
                     Err(why) => return out.to.refuse(why).reply(),
                 };
                 self.answered(&entry, &body).await.unwrap_or_else(|why| out.to.refuse(why).reply())

@@ -173,7 +173,7 @@ impl Joint {
 }
 
 fn unopened(agent: &Agent, server: &Arc<Server>, headers: HeaderMap) -> Entry {
-    Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: agent.clone(), bytes: 0 }
+    Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: agent.clone(), bytes: 0, is_own: true }
 }
 
 impl Slot {
