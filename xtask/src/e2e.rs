@@ -3,6 +3,7 @@
 //! `--smoke` makes fewer calls; `--real` looks at real servers only, with `--direct` without a gateway. `--matrix` is another matter: see
 //! [`matrix`].
 
+mod approvals;
 mod contract;
 mod matrix;
 mod oidc;
@@ -59,7 +60,7 @@ const PAIRS: [Pair; 19] = [
     (Client::TypeScript("v2"), "modern", "finetuning", 0),
 ];
 
-const USAGE: &str = "usage: cargo xtask e2e [--smoke] [--release], cargo xtask e2e --contract [--smoke] [--release], cargo xtask e2e --oidc [--release], \
+const USAGE: &str = "usage: cargo xtask e2e [--smoke] [--release], cargo xtask e2e --contract [--smoke] [--release], cargo xtask e2e --oidc [--release], cargo xtask e2e --approvals [--release], \
                      cargo xtask e2e --real [--direct] [--only TEXT] [--release], \
                      or cargo xtask e2e --matrix [--check] [--smoke] [--only TEXT] [--release]";
 
@@ -73,6 +74,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let (mut profile, mut divisor) = (Profile::Debug, 1);
     let (mut is_matrix, mut check, mut only) = (false, false, None);
     let (mut is_real, mut direct, mut is_contract) = (false, false, false);
+    let mut is_approvals = false;
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -84,6 +86,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             "--direct" => direct = true,
             "--contract" => is_contract = true,
             "--oidc" => return oidc::check(profile),
+            "--approvals" => is_approvals = true,
             "--only" => only = Some(arguments.next().context(USAGE)?.clone()),
             other => bail!("unknown argument `{other}`; {USAGE}"),
         }
@@ -94,13 +97,21 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     if is_contract {
         return contract::check(profile, divisor == SMOKE);
     }
+    if is_approvals {
+        return settled(approvals::check(profile)?);
+    }
     if !is_real {
         oidc::check(profile)?;
     }
-    let mut failures = if is_real { 0 } else { pairs(profile, divisor)? + matrix::smoke(profile)? };
+    let mut failures =
+        if is_real { 0 } else { pairs(profile, divisor)? + approvals::check(profile)? + matrix::smoke(profile)? };
     let real = real::look(profile, direct, only.as_deref())?;
     println!("{real}");
     failures += real.failures();
+    settled(failures)
+}
+
+fn settled(failures: usize) -> anyhow::Result<()> {
     match failures {
         0 => Ok(()),
         failures => bail!("{failures} end-to-end checks failed; the logs are in `{}`", stand::target().display()),
@@ -171,16 +182,21 @@ impl Client {
 
     /// The command without its last four arguments: server, era, address, number of calls.
     fn command(self, node: &Node) -> anyhow::Result<Command> {
+        self.script(node, "client")
+    }
+
+    /// The script of this name in the client's language.
+    fn script(self, node: &Node, name: &str) -> anyhow::Result<Command> {
         let scripts = shell::root().join("xtask/e2e");
         Ok(match self {
             Self::Python(release) => {
                 let mut command = Python::install(release)?.run();
-                command.arg(scripts.join("client.py"));
+                command.arg(scripts.join(format!("{name}.py")));
                 command
             }
             Self::TypeScript(release) => {
                 let mut command = node.run();
-                command.arg(scripts.join("client.mjs")).arg(release);
+                command.arg(scripts.join(format!("{name}.mjs"))).arg(release);
                 command
             }
         })

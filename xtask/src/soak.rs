@@ -2,6 +2,8 @@
 //! disks, stores that hang. What was promised is counted at the upstream, not at the gateway. Each scenario is a file, and says in its
 //! first lines what it proves; `--planted` gives each of them a gateway that breaks the promise, and is content when that is found.
 
+mod approvals;
+mod approver;
 mod client;
 mod drain;
 mod edits;
@@ -33,7 +35,7 @@ type Played<'s> = Pin<Box<dyn Future<Output = anyhow::Result<String>> + 's>>;
 
 type Scenario = (&'static str, for<'s> fn(&'s Stage) -> Played<'s>);
 
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 10] = [
     ("kills", kills::play),
     ("edits", edits::play),
     ("reloads", reloads::play),
@@ -42,6 +44,7 @@ const SCENARIOS: [Scenario; 9] = [
     ("limits", limits::play),
     ("nodes", nodes::play),
     ("stores", stores::play),
+    ("approvals", approvals::play),
     ("idle", idle::play),
 ];
 

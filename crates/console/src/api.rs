@@ -2,15 +2,18 @@
 
 mod admins;
 mod agents;
+mod approvals;
 mod audit;
 mod credentials;
 mod events;
+mod grants;
 mod login;
 mod me;
 mod meta;
 mod policies;
 mod servers;
 mod settings;
+mod sheet;
 mod tokens;
 mod versions;
 
@@ -54,6 +57,13 @@ pub(crate) fn described() -> OpenApiRouter<Arc<Here>> {
         .routes(routes!(versions::list, versions::create))
         .routes(routes!(versions::get))
         .routes(routes!(versions::activate))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::get))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::deny))
+        .routes(routes!(approvals::grant))
+        .routes(routes!(grants::list))
+        .routes(routes!(grants::get, grants::revoke))
         .routes(routes!(credentials::list))
         .routes(routes!(credentials::get, credentials::put, credentials::delete))
         .routes(routes!(settings::list))
@@ -73,6 +83,10 @@ pub(crate) fn router(here: &Arc<Here>) -> (Router, OpenApi) {
     let router = router
         .route("/login", axum::routing::get(meta::page))
         .route("/login.js", axum::routing::get(meta::script))
+        .route("/approvals/{id}", axum::routing::get(sheet::page).post(sheet::say))
+        .route("/approvals/{id}/look", axum::routing::post(sheet::look))
+        .route("/approval.css", axum::routing::get(sheet::style))
+        .route("/approval.js", axum::routing::get(sheet::script))
         .route_layer(from_fn_with_state(Arc::clone(here), guard))
         .fallback(|| async { Problem::new(Code::NotFound, "there is no such address") })
         .layer(from_fn(finish))

@@ -2,6 +2,8 @@
 
 mod admins;
 mod agents;
+mod approvals;
+mod credentials;
 mod policies;
 mod servers;
 mod table;
@@ -10,11 +12,13 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use reqwest::RequestBuilder;
-use reqwest::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+use reqwest::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use serde_json::Value;
 use url::Url;
 
 pub use self::agents::NewAgent;
+pub use self::approvals::{NewGrant, Of};
+pub use self::credentials::NewCredential;
 pub use self::table::Told;
 use crate::reply::part;
 
@@ -96,9 +100,10 @@ impl Client {
     /// All pages of a list.
     async fn all(&self, path: &str) -> Result<Vec<Value>, ClientError> {
         let (mut all, mut cursor) = (Vec::new(), None::<String>);
+        let and = if path.contains('?') { '&' } else { '?' };
         for _ in 0..MAX_PAGES {
             let more = cursor.map(|cursor| format!("&cursor={}", part(&cursor))).unwrap_or_default();
-            let mut body = self.get(&format!("{path}?limit=200{more}")).await?.body;
+            let mut body = self.get(&format!("{path}{and}limit=200{more}")).await?.body;
             if let Some(Value::Array(items)) = body.get_mut("items").map(Value::take) {
                 all.extend(items);
             }
@@ -123,6 +128,17 @@ impl Client {
         when: When<'_>,
         body: Option<&Value>,
     ) -> Result<Answer, ClientError> {
+        self.send_text(method, path, when, body.map(Value::to_string)).await
+    }
+
+    /// The body is JSON.
+    async fn send_text(
+        &self,
+        method: Method,
+        path: &str,
+        when: When<'_>,
+        body: Option<String>,
+    ) -> Result<Answer, ClientError> {
         let url = self.base.join(path).map_err(|_| ClientError::Address(path.to_owned()))?;
         let mut request = self.http.request(method, url.clone()).bearer_auth(&self.token);
         request = match when {
@@ -131,7 +147,7 @@ impl Client {
             When::Tag(tag) => request.header(IF_MATCH, tag),
         };
         if let Some(body) = body {
-            request = request.json(body);
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         answer(request, url).await
     }
@@ -184,9 +200,11 @@ fn address(url: &str) -> Result<Url, ClientError> {
 
 /// No proxy, since what is sent opens everything; and no other address than the one that was said.
 fn http(base: &Url) -> Result<reqwest::Client, ClientError> {
-    let built =
-        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build();
-    built.map_err(|source| ClientError::Broken { url: base.clone(), source })
+    builder().timeout(PATIENCE).build().map_err(|source| ClientError::Broken { url: base.clone(), source })
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).connect_timeout(PATIENCE)
 }
 
 async fn answer(request: RequestBuilder, url: Url) -> Result<Answer, ClientError> {

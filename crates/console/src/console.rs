@@ -20,13 +20,15 @@ use crate::{api, openapi};
 #[derive(Clone)]
 pub struct Options {
     pub clock: Clock,
+    /// What approvals go by; the gateway's own clock, which nobody sets, when there is none here.
+    pub approvals: Option<Clock>,
     /// Does the admin listener speak TLS? Then its cookies are for TLS only.
     pub secure: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: system_clock(), secure: false }
+        Self { clock: system_clock(), approvals: None, secure: false }
     }
 }
 
@@ -56,7 +58,7 @@ impl Console {
     /// None for a gateway without a store: there is nothing to manage, and nobody to do it.
     pub fn new(control: Control, options: Options) -> Result<Option<Self>, ConsoleError> {
         let Some(store) = control.store().cloned() else { return Ok(None) };
-        let here = Arc::new(Here::new(control, store, options.clock, options.secure));
+        let here = Arc::new(Here::new(control, store, options));
         let (router, described) = api::router(&here);
         let document = openapi::document(&described)?;
         here.openapi.get_or_init(|| document.to_string());

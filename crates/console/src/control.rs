@@ -29,14 +29,16 @@ impl Gate {
         self.0.check_agent(id, agent).map_err(|fault| refused("", &fault))
     }
 
-    pub(crate) fn seal_credential(
+    pub(crate) async fn seal_credential(
         &self,
-        _server: String,
-        _agent: Option<String>,
-        _kind: String,
-        _value: &Value,
+        server: &str,
+        agent: Option<&str>,
+        kind: &str,
+        value: &Value,
     ) -> Result<store::Credential, Problem> {
-        Err(Problem::new(Code::NotAvailable, "there is no key to seal credentials with"))
+        let sealed = self.0.seal_credential(server, agent, kind, value).await;
+        let no_key = || Problem::new(Code::NotAvailable, "there is no key to seal credentials with: set `store.key`");
+        sealed.map_err(|fault| refused("/value", &fault))?.ok_or_else(no_key)
     }
 }
 

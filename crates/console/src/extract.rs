@@ -98,13 +98,17 @@ pub(crate) fn media(parts: &Parts) -> Result<(), Problem> {
 
 /// The whole body, bounded in size and time.
 pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
+    read_up_to(MAX_BODY, body).await
+}
+
+pub(crate) async fn read_up_to(most: usize, body: Body) -> Result<Bytes, Problem> {
     let whole = async {
         let mut whole = Vec::new();
         let mut parts = body.into_data_stream();
         while let Some(part) = parts.next().await {
             let part = part.map_err(|_| Problem::new(Code::Malformed, "the body was cut off"))?;
-            if whole.len() + part.len() > MAX_BODY {
-                return Err(Problem::new(Code::TooLarge, format!("a body may have {MAX_BODY} bytes")));
+            if whole.len() + part.len() > most {
+                return Err(Problem::new(Code::TooLarge, format!("a body may have {most} bytes")));
             }
             whole.extend_from_slice(&part);
         }

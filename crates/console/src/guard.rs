@@ -10,6 +10,7 @@ use gateway::Act;
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
+use store::{Admin, Kept};
 
 use crate::etag::one;
 use crate::here::{Deed, Here, State};
@@ -39,6 +40,8 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 pub(crate) struct Caller {
     pub(crate) name: Arc<str>,
     pub(crate) role: Role,
+    /// What rules that say who approves may name beside the name.
+    pub(crate) groups: Arc<[String]>,
     pub(crate) by: By,
     peer: Arc<str>,
     /// SHA-256 of what was shown: to look again later whether it is still good, and what answers that are kept are sealed with.
@@ -50,6 +53,8 @@ pub(crate) enum By {
     Token,
     /// With the session's own CSRF token.
     Session(Arc<str>),
+    /// By a link that is for one decision.
+    Link,
 }
 
 /// What a caller has shown. Its hash is in the store; the secret is not kept anywhere.
@@ -69,10 +74,22 @@ impl Shown {
 }
 
 impl Caller {
+    pub(crate) fn new(admin: Kept<Admin>, by: By, peer: Peer, shown: &str) -> Self {
+        Self {
+            name: admin.id.into(),
+            role: admin.value.role.into(),
+            groups: admin.value.groups.into(),
+            by,
+            peer: peer.0.to_string().into(),
+            shown: Shown { secret: shown.into() },
+        }
+    }
+
     pub(crate) fn act<'a>(&'a self, deed: Deed<'a>) -> Act<'a> {
         let via = match self.by {
             By::Token => "token",
             By::Session(_) => "session",
+            By::Link => "link",
         };
         let Deed { action, id, from } = deed;
         Act { admin: Some(&self.name), via, peer: &self.peer, action, id, from, ..Act::default() }
@@ -151,13 +168,15 @@ impl Here {
             return Ok(None);
         };
         let admin = self.store.admin_by_token(&secret::hash(token), self.now()).await?;
-        Ok(admin.map(|admin| Caller {
-            name: admin.id.into(),
-            role: admin.value.role.into(),
-            by: By::Token,
-            peer: peer.0.to_string().into(),
-            shown: Shown { secret: token.into() },
-        }))
+        Ok(admin.map(|admin| Caller::new(admin, By::Token, peer, token)))
+    }
+
+    /// Who is signed in, for a page that is there for everybody.
+    pub(crate) async fn signed_in(&self, headers: &HeaderMap, peer: Peer) -> Result<Option<Caller>, Problem> {
+        match session_id(headers, self.secure)? {
+            Some(id) => self.by_session(id, peer).await,
+            None => Ok(None),
+        }
     }
 
     async fn by_session(&self, id: &str, peer: Peer) -> Result<Option<Caller>, Problem> {
@@ -166,13 +185,7 @@ impl Here {
         if session.expires_ms - now < SESSION_IDLE_MS - SESSION_STEP_MS {
             self.store.extend_session(&hash, now + SESSION_IDLE_MS, SESSION_MOST_MS).await?;
         }
-        Ok(Some(Caller {
-            name: admin.id.into(),
-            role: admin.value.role.into(),
-            by: By::Session(secret::csrf(id).into()),
-            peer: peer.0.to_string().into(),
-            shown: Shown { secret: id.into() },
-        }))
+        Ok(Some(Caller::new(admin, By::Session(secret::csrf(id).into()), peer, id)))
     }
 
     /// Is it still so? For answers that go on for long.
@@ -181,6 +194,8 @@ impl Here {
         let admin = match caller.by {
             By::Token => self.store.admin_by_token(&hash, now).await,
             By::Session(_) => self.store.session(&hash, now).await.map(|found| found.map(|(_, admin)| admin)),
+            // It is for one decision, and nothing goes on by it.
+            By::Link => return false,
         };
         admin.is_ok_and(|admin| admin.is_some_and(|admin| Role::from(admin.value.role) == caller.role))
     }

@@ -7,6 +7,7 @@ use gateway::{Act, Control};
 use store::{Document, Kept, Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
+use crate::console::Options;
 use crate::control::Gate;
 use crate::etag::Change;
 use crate::guard::Caller;
@@ -31,6 +32,7 @@ pub(crate) struct Here {
     pub(crate) control: Gate,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
+    approvals_clock: Option<Clock>,
     pub(crate) throttle: Throttle,
     /// Are cookies only for TLS?
     pub(crate) secure: bool,
@@ -59,11 +61,13 @@ pub(crate) struct Deed<'a> {
 }
 
 impl Here {
-    pub(crate) fn new(control: Control, store: Store, clock: Clock, secure: bool) -> Self {
+    pub(crate) fn new(control: Control, store: Store, options: Options) -> Self {
+        let Options { clock, approvals, secure } = options;
         Self {
             control: Gate::new(control),
             store,
             clock,
+            approvals_clock: approvals,
             throttle: Throttle::default(),
             secure,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
@@ -74,6 +78,14 @@ impl Here {
 
     pub(crate) fn now(&self) -> i64 {
         (self.clock)()
+    }
+
+    /// What the gateway goes by when it asks whether an approval is over.
+    pub(crate) fn approvals_now(&self) -> i64 {
+        match &self.approvals_clock {
+            Some(clock) => clock(),
+            None => self.control.approvals_now_ms().unwrap_or_else(|| self.now()),
+        }
     }
 
     pub(crate) async fn changing(&self) -> Changing<'_> {
@@ -87,10 +99,35 @@ impl Here {
             Problem::new(Code::AuditUnavailable, format!("the audit journal cannot be written: {error}"))
         })
     }
+
+    /// Records that it begins, does it, and records how it ended. `version`: what it became, where that has one.
+    pub(crate) async fn on_record<T, E: Into<Problem>>(
+        &self,
+        caller: &Caller,
+        deed: Deed<'_>,
+        work: impl Future<Output = Result<T, E>>,
+        version: impl FnOnce(&T) -> Option<i64>,
+    ) -> Result<T, Problem> {
+        let act = caller.act(deed);
+        self.record(Act { outcome: "begun", ..act }).await?;
+        match work.await {
+            Ok(done) => {
+                let to = version(&done);
+                // It is done; a record of its beginning there is.
+                _ = self.record(Act { outcome: "done", to, ..act }).await;
+                Ok(done)
+            }
+            Err(error) => {
+                let problem = error.into();
+                _ = self.record(Act { outcome: "failed", code: Some(problem.code.as_str()), ..act }).await;
+                Err(problem)
+            }
+        }
+    }
 }
 
 impl Changing<'_> {
-    /// Records that it begins, does it, records how it ended, and has the gateway judge by it.
+    /// Does it on record, and has the gateway judge by it.
     ///
     /// Whoever changes what calls are judged by has asked the same code before that `refresh` builds from (`check_server`,
     /// `check_policy`), so `refresh` refuses nothing that came this way. If it still does (another node was faster), the store's word
@@ -102,24 +139,11 @@ impl Changing<'_> {
         work: impl Future<Output = Result<T, StoreError>>,
         version: impl FnOnce(&T) -> Option<i64>,
     ) -> Result<T, Problem> {
-        let act = caller.act(deed);
-        self.here.record(Act { outcome: "begun", ..act }).await?;
-        match work.await {
-            Ok(done) => {
-                let to = version(&done);
-                // It is done; a record of its beginning there is.
-                _ = self.here.record(Act { outcome: "done", to, ..act }).await;
-                self.here.control.refresh().await.map_err(|error| {
-                    Problem::new(Code::NotApplied, format!("what was in force stays in force: {}", chain(&error)))
-                })?;
-                Ok(done)
-            }
-            Err(error) => {
-                let problem = Problem::from(error);
-                _ = self.here.record(Act { outcome: "failed", code: Some(problem.code.as_str()), ..act }).await;
-                Err(problem)
-            }
-        }
+        let done = self.here.on_record(caller, deed, work, version).await?;
+        self.here.control.refresh().await.map_err(|error| {
+            Problem::new(Code::NotApplied, format!("what was in force stays in force: {}", chain(&error)))
+        })?;
+        Ok(done)
     }
 }
 

@@ -60,7 +60,7 @@ fn complete(operation: &mut Value, rule: &Rule) {
         Who::Anyone => {
             operation["security"] = json!([]);
         }
-        Who::SignedIn | Who::Policies | Who::Admins => {
+        Who::SignedIn | Who::Approvers | Who::Policies | Who::Admins => {
             codes.extend([Code::Unauthenticated, Code::Forbidden]);
             operation["security"] = json!([{ "token": [] }, { "session": [] }]);
         }
@@ -82,6 +82,10 @@ fn complete(operation: &mut Value, rule: &Rule) {
     }
     if rule.path == "/api/v1/login" {
         codes.extend([Code::Unauthenticated, Code::TooManyFailures, Code::AuditUnavailable]);
+    }
+    // A grant is revoked on record, and whichever version it has.
+    if rule.path == "/api/v1/grants/{id}" {
+        codes.push(Code::AuditUnavailable);
     }
     // Of a policy that is a file's, no versions are kept.
     if rule.path.starts_with("/api/v1/policies/{name}/") {
@@ -115,7 +119,8 @@ mod tests {
     use crate::roles::RULES;
 
     /// Pages for people, which are no part of the API.
-    const PAGES: [&str; 2] = ["/login", "/login.js"];
+    const PAGES: [&str; 6] =
+        ["/login", "/login.js", "/approvals/{id}", "/approvals/{id}/look", "/approval.css", "/approval.js"];
 
     #[test]
     fn every_route_has_a_rule_and_every_rule_a_route() {

@@ -32,6 +32,10 @@ pub(crate) struct Page<T> {
 }
 
 impl Paging {
+    pub(crate) fn new(limit: Option<usize>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         match (1..=MAX_LIMIT).contains(&limit) {

@@ -16,11 +16,16 @@ pub(crate) enum Code {
     Malformed,
     Unauthenticated,
     Forbidden,
+    MayNotDecide,
     Csrf,
     NotFound,
     MethodNotAllowed,
     Slow,
     Exists,
+    Decided,
+    Expired,
+    Voted,
+    Quorum,
     ManagedByFile,
     InUse,
     Full,
@@ -45,15 +50,20 @@ pub(crate) enum Code {
 
 impl Code {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
+        Self::MayNotDecide,
         Self::Csrf,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Slow,
         Self::Exists,
+        Self::Decided,
+        Self::Expired,
+        Self::Voted,
+        Self::Quorum,
         Self::ManagedByFile,
         Self::InUse,
         Self::Full,
@@ -83,11 +93,16 @@ impl Code {
             Self::Malformed => ("malformed", S::BAD_REQUEST, "the request cannot be read"),
             Self::Unauthenticated => ("unauthenticated", S::UNAUTHORIZED, "who asks is not known"),
             Self::Forbidden => ("forbidden", S::FORBIDDEN, "the role does not allow this"),
+            Self::MayNotDecide => ("may_not_decide", S::FORBIDDEN, "this is for others to decide"),
             Self::Csrf => ("csrf", S::FORBIDDEN, "the request may come from another site"),
             Self::NotFound => ("not_found", S::NOT_FOUND, "there is nothing by that name"),
             Self::MethodNotAllowed => ("method_not_allowed", S::METHOD_NOT_ALLOWED, "that cannot be done here"),
             Self::Slow => ("slow", S::REQUEST_TIMEOUT, "the body did not come in time"),
             Self::Exists => ("exists", S::CONFLICT, "there is one by that name already"),
+            Self::Decided => ("decided", S::CONFLICT, "it is decided already"),
+            Self::Expired => ("expired", S::CONFLICT, "nobody decided in time"),
+            Self::Voted => ("voted", S::CONFLICT, "you have decided, and others are still to"),
+            Self::Quorum => ("quorum", S::CONFLICT, "several must decide this, each for themselves"),
             Self::ManagedByFile => ("managed_by_file", S::CONFLICT, "a file says what this is"),
             Self::InUse => ("in_use", S::CONFLICT, "something else needs this"),
             Self::Full => ("full", S::CONFLICT, "there are as many as may be"),
@@ -152,6 +167,9 @@ pub(crate) struct ProblemBody {
     /// Of `managed_by_file`: the file
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    /// Of `decided`, `expired` and `voted`: what has become of it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
 }
 
 impl Problem {
@@ -188,6 +206,15 @@ impl Problem {
     pub(crate) fn managed_by_file(what: &str, id: &str, path: &str) -> Self {
         let detail = format!("{what} `{}` is what `{path}` says: change it there", shown(id));
         Self::new(Code::ManagedByFile, detail).with("path", path)
+    }
+
+    pub(crate) fn put_headers(&self, headers: &mut http::HeaderMap) {
+        headers.extend(self.headers.iter().cloned());
+    }
+
+    /// For people: the title, and what went wrong.
+    pub(crate) fn told(&self) -> (&'static str, &str) {
+        (self.code.row().2, &self.detail)
     }
 
     /// One value is wrong. `path` is a JSON Pointer into the body, or names a parameter or header.

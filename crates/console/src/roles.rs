@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 pub enum Role {
     /// Sees all but the admins
     Viewer,
-    /// Sees the same, and decides what waits for a decision
+    /// Sees the same, and decides about calls that wait for it
     Approver,
     /// Sees the same, and writes and activates policies
     PolicyManager,
@@ -28,6 +28,11 @@ impl Role {
             Self::PolicyManager => "policy_manager",
             Self::Admin => "admin",
         }
+    }
+
+    /// Some approvals, at least: who may decide which is for the rule to say that wants one.
+    pub(crate) fn may_approve(self) -> bool {
+        matches!(self, Self::Approver | Self::Admin)
     }
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -64,6 +69,8 @@ pub(crate) enum Who {
     Anyone,
     /// All roles.
     SignedIn,
+    /// `approver` and `admin`.
+    Approvers,
     /// `policy_manager` and `admin`.
     Policies,
     /// `admin`.
@@ -74,6 +81,7 @@ impl Who {
     pub(crate) fn includes(self, role: Role) -> bool {
         match self {
             Self::Anyone | Self::SignedIn => true,
+            Self::Approvers => role.may_approve(),
             Self::Policies => matches!(role, Role::PolicyManager | Role::Admin),
             Self::Admins => role == Role::Admin,
         }
@@ -107,7 +115,7 @@ const fn rule(method: Method, path: &'static str, who: Who, care: Care) -> Rule 
 }
 
 use Care::{Key, Plain, Version, VersionAndKey, VersionOrNew};
-use Who::{Admins, Anyone, Policies, SignedIn};
+use Who::{Admins, Anyone, Approvers, Policies, SignedIn};
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
@@ -117,63 +125,78 @@ const DELETE: Method = Method::DELETE;
 // INVARIANT: what is not here is refused. A test holds this table against the OpenAPI document, both ways.
 #[rustfmt::skip]
 pub(crate) const RULES: &[Rule] = &[
-    rule(GET,    "/login",                                          Anyone,   Plain),
-    rule(GET,    "/login.js",                                       Anyone,   Plain),
-    rule(GET,    "/api/v1/openapi.json",                            Anyone,   Plain),
-    rule(POST,   "/api/v1/login",                                   Anyone,   Plain),
-    rule(POST,   "/api/v1/logout",                                  SignedIn, Plain),
-    rule(GET,    "/api/v1/me",                                      SignedIn, Plain),
-    rule(POST,   "/api/v1/me/tokens",                               SignedIn, Key),
+    rule(GET,    "/login",                                          Anyone,    Plain),
+    rule(GET,    "/login.js",                                       Anyone,    Plain),
+    // Pages for people. Who decides is looked at there: by a session with its token in the form, or by a key.
+    rule(GET,    "/approvals/{id}",                                 Anyone,    Plain),
+    rule(POST,   "/approvals/{id}",                                 Anyone,    Plain),
+    rule(POST,   "/approvals/{id}/look",                            Anyone,    Plain),
+    rule(GET,    "/approval.css",                                   Anyone,    Plain),
+    rule(GET,    "/approval.js",                                    Anyone,    Plain),
+    rule(GET,    "/api/v1/openapi.json",                            Anyone,    Plain),
+    rule(POST,   "/api/v1/login",                                   Anyone,    Plain),
+    rule(POST,   "/api/v1/logout",                                  SignedIn,  Plain),
+    rule(GET,    "/api/v1/me",                                      SignedIn,  Plain),
+    rule(POST,   "/api/v1/me/tokens",                               SignedIn,  Key),
 
-    rule(GET,    "/api/v1/servers",                                 SignedIn, Plain),
-    rule(GET,    "/api/v1/servers/{id}",                            SignedIn, Plain),
-    rule(PUT,    "/api/v1/servers/{id}",                            Admins,   VersionOrNew),
-    rule(DELETE, "/api/v1/servers/{id}",                            Admins,   Version),
-    rule(GET,    "/api/v1/servers/{id}/health",                     SignedIn, Plain),
+    rule(GET,    "/api/v1/servers",                                 SignedIn,  Plain),
+    rule(GET,    "/api/v1/servers/{id}",                            SignedIn,  Plain),
+    rule(PUT,    "/api/v1/servers/{id}",                            Admins,    VersionOrNew),
+    rule(DELETE, "/api/v1/servers/{id}",                            Admins,    Version),
+    rule(GET,    "/api/v1/servers/{id}/health",                     SignedIn,  Plain),
 
-    rule(GET,    "/api/v1/agents",                                  SignedIn, Plain),
-    rule(GET,    "/api/v1/agents/{id}",                             SignedIn, Plain),
-    rule(PUT,    "/api/v1/agents/{id}",                             Admins,   VersionOrNew),
-    rule(DELETE, "/api/v1/agents/{id}",                             Admins,   Version),
-    rule(GET,    "/api/v1/agents/{id}/tokens",                      SignedIn, Plain),
-    rule(POST,   "/api/v1/agents/{id}/tokens",                      Admins,   Key),
-    rule(GET,    "/api/v1/agents/{id}/tokens/{token}",              SignedIn, Plain),
-    rule(DELETE, "/api/v1/agents/{id}/tokens/{token}",              Admins,   Version),
-    rule(POST,   "/api/v1/agents/{id}/tokens/{token}/rotate",       Admins,   Key),
+    rule(GET,    "/api/v1/agents",                                  SignedIn,  Plain),
+    rule(GET,    "/api/v1/agents/{id}",                             SignedIn,  Plain),
+    rule(PUT,    "/api/v1/agents/{id}",                             Admins,    VersionOrNew),
+    rule(DELETE, "/api/v1/agents/{id}",                             Admins,    Version),
+    rule(GET,    "/api/v1/agents/{id}/tokens",                      SignedIn,  Plain),
+    rule(POST,   "/api/v1/agents/{id}/tokens",                      Admins,    Key),
+    rule(GET,    "/api/v1/agents/{id}/tokens/{token}",              SignedIn,  Plain),
+    rule(DELETE, "/api/v1/agents/{id}/tokens/{token}",              Admins,    Version),
+    rule(POST,   "/api/v1/agents/{id}/tokens/{token}/rotate",       Admins,    Key),
 
-    rule(GET,    "/api/v1/policies",                                SignedIn, Plain),
-    rule(GET,    "/api/v1/policies/{name}",                         SignedIn, Plain),
-    rule(PUT,    "/api/v1/policies/{name}",                         Policies, VersionOrNew),
-    rule(DELETE, "/api/v1/policies/{name}",                         Policies, Version),
-    rule(GET,    "/api/v1/policies/{name}/versions",                SignedIn, Plain),
-    rule(POST,   "/api/v1/policies/{name}/versions",                Policies, Key),
-    rule(GET,    "/api/v1/policies/{name}/versions/{number}",       SignedIn, Plain),
-    rule(POST,   "/api/v1/policies/{name}/activate",                Policies, VersionAndKey),
-    rule(GET,    "/api/v1/policies/{name}/diff",                    SignedIn, Plain),
-    rule(POST,   "/api/v1/check",                                   SignedIn, Plain),
+    rule(GET,    "/api/v1/policies",                                SignedIn,  Plain),
+    rule(GET,    "/api/v1/policies/{name}",                         SignedIn,  Plain),
+    rule(PUT,    "/api/v1/policies/{name}",                         Policies,  VersionOrNew),
+    rule(DELETE, "/api/v1/policies/{name}",                         Policies,  Version),
+    rule(GET,    "/api/v1/policies/{name}/versions",                SignedIn,  Plain),
+    rule(POST,   "/api/v1/policies/{name}/versions",                Policies,  Key),
+    rule(GET,    "/api/v1/policies/{name}/versions/{number}",       SignedIn,  Plain),
+    rule(POST,   "/api/v1/policies/{name}/activate",                Policies,  VersionAndKey),
+    rule(GET,    "/api/v1/policies/{name}/diff",                    SignedIn,  Plain),
+    rule(POST,   "/api/v1/check",                                   SignedIn,  Plain),
 
-    rule(GET,    "/api/v1/credentials",                             SignedIn, Plain),
-    rule(GET,    "/api/v1/credentials/{id}",                        SignedIn, Plain),
-    rule(PUT,    "/api/v1/credentials/{id}",                        Admins,   VersionOrNew),
-    rule(DELETE, "/api/v1/credentials/{id}",                        Admins,   Version),
+    rule(GET,    "/api/v1/approvals",                               SignedIn,  Plain),
+    rule(GET,    "/api/v1/approvals/{id}",                          SignedIn,  Plain),
+    rule(POST,   "/api/v1/approvals/{id}/approve",                  Approvers, Key),
+    rule(POST,   "/api/v1/approvals/{id}/deny",                     Approvers, Key),
+    rule(POST,   "/api/v1/approvals/{id}/grant",                    Approvers, Key),
+    rule(GET,    "/api/v1/grants",                                  SignedIn,  Plain),
+    rule(GET,    "/api/v1/grants/{id}",                             SignedIn,  Plain),
+    rule(DELETE, "/api/v1/grants/{id}",                             Approvers, Plain),
 
-    rule(GET,    "/api/v1/settings",                                SignedIn, Plain),
-    rule(GET,    "/api/v1/settings/{key}",                          SignedIn, Plain),
-    rule(PUT,    "/api/v1/settings/{key}",                          Admins,   VersionOrNew),
-    rule(DELETE, "/api/v1/settings/{key}",                          Admins,   Version),
+    rule(GET,    "/api/v1/credentials",                             SignedIn,  Plain),
+    rule(GET,    "/api/v1/credentials/{id}",                        SignedIn,  Plain),
+    rule(PUT,    "/api/v1/credentials/{id}",                        Admins,    VersionOrNew),
+    rule(DELETE, "/api/v1/credentials/{id}",                        Admins,    Version),
 
-    rule(GET,    "/api/v1/admins",                                  Admins,   Plain),
-    rule(GET,    "/api/v1/admins/{name}",                           Admins,   Plain),
-    rule(PUT,    "/api/v1/admins/{name}",                           Admins,   VersionOrNew),
-    rule(DELETE, "/api/v1/admins/{name}",                           Admins,   Version),
-    rule(GET,    "/api/v1/admins/{name}/tokens",                    Admins,   Plain),
-    rule(POST,   "/api/v1/admins/{name}/tokens",                    Admins,   Key),
-    rule(DELETE, "/api/v1/admins/{name}/tokens/{token}",            Admins,   Plain),
-    rule(POST,   "/api/v1/admins/{name}/links",                     Admins,   Key),
+    rule(GET,    "/api/v1/settings",                                SignedIn,  Plain),
+    rule(GET,    "/api/v1/settings/{key}",                          SignedIn,  Plain),
+    rule(PUT,    "/api/v1/settings/{key}",                          Admins,    VersionOrNew),
+    rule(DELETE, "/api/v1/settings/{key}",                          Admins,    Version),
 
-    rule(GET,    "/api/v1/audit",                                   SignedIn, Plain),
-    rule(GET,    "/api/v1/audit/status",                            SignedIn, Plain),
-    rule(GET,    "/api/v1/events",                                  SignedIn, Plain),
+    rule(GET,    "/api/v1/admins",                                  Admins,    Plain),
+    rule(GET,    "/api/v1/admins/{name}",                           Admins,    Plain),
+    rule(PUT,    "/api/v1/admins/{name}",                           Admins,    VersionOrNew),
+    rule(DELETE, "/api/v1/admins/{name}",                           Admins,    Version),
+    rule(GET,    "/api/v1/admins/{name}/tokens",                    Admins,    Plain),
+    rule(POST,   "/api/v1/admins/{name}/tokens",                    Admins,    Key),
+    rule(DELETE, "/api/v1/admins/{name}/tokens/{token}",            Admins,    Plain),
+    rule(POST,   "/api/v1/admins/{name}/links",                     Admins,    Key),
+
+    rule(GET,    "/api/v1/audit",                                   SignedIn,  Plain),
+    rule(GET,    "/api/v1/audit/status",                            SignedIn,  Plain),
+    rule(GET,    "/api/v1/events",                                  SignedIn,  Plain),
 ];
 
 /// The rule for a route, by its template. `HEAD` is a `GET` whose body is not sent.

@@ -105,6 +105,7 @@ impl Admin {
         let stuck = audit.as_ref().and_then(|(status, _)| status.trouble.as_deref());
         let stuck = stuck.map(|why| format!("the audit journal cannot be written: {why}\n"));
         let stuck = stuck.or_else(|| Some(self.shared.standing.told()? + "\n"));
+        let stuck = stuck.or_else(|| Some(self.shared.standing.wanting()).filter(|wanting| !wanting.is_empty()));
         let (status, said) = match (draining, stuck) {
             (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
             (false, Some(why)) => (StatusCode::SERVICE_UNAVAILABLE, why),

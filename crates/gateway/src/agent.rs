@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::identity::Identity;
 use crate::nodes::Key;
 use crate::policies::PolicyFile;
+use crate::process;
 use crate::server::Server;
 
 /// A caller. `key` is what limits count on and what others' things are told apart by: the id of an agent that is known, else a session's
@@ -85,6 +86,16 @@ impl Agent {
             None => other.clone(),
         }
     }
+}
+
+/// Sessions are numbered by the process that has them: another process, and this one after a restart, means others by the same number.
+pub(crate) fn is_of_this_process(key: &str) -> bool {
+    key.starts_with("anonymous#")
+}
+
+/// What must stand beside an agent's key where other processes read it, so that it means the same there; nothing for most.
+pub(crate) fn home(key: &str) -> String {
+    if is_of_this_process(key) { format!("{:x}", process::mark()) } else { String::new() }
 }
 
 /// The address that stands for the peer. All of loopback is one peer: a local process may call from any address there.

@@ -16,7 +16,6 @@ mod lists;
 pub(crate) mod merged;
 mod names;
 mod patience;
-mod seal;
 mod search;
 mod seen;
 mod session;
@@ -30,9 +29,9 @@ use mcp::{Body, Era, Message, Method, Params, Request, Revision};
 use serde_json::{Value, json};
 
 use self::asker::{Asker, Who};
+pub(crate) use self::events::answer as answer_of;
 use self::kind::Kind;
 pub(crate) use self::patience::Doubt;
-pub(crate) use self::seal::{NoKey, Seal};
 use self::session::Joints;
 use crate::agent::Agent;
 use crate::config;
@@ -53,18 +52,20 @@ const UNAVAILABLE: &str = "dev.toolgate/unavailable";
 /// Milliseconds for which a merged list may be kept at most: policies may change.
 const MAX_TTL: u64 = 60_000;
 
+/// How long a client may carry a cursor, or a server's state, until it has to start over.
+const CARRIED: Duration = Duration::from_secs(24 * 60 * 60);
+
 static SERVER_INFO: LazyLock<Value> =
     LazyLock::new(|| json!({ "name": "toolgate", "version": env!("CARGO_PKG_VERSION") }));
 
 pub(crate) struct Aggregate {
     pub(super) settings: config::Aggregate,
-    seal: Seal,
     sessions: Joints,
 }
 
 impl Aggregate {
-    pub(crate) fn new(settings: &config::Aggregate, sessions: usize) -> Result<Self, NoKey> {
-        Ok(Self { settings: settings.clone(), seal: Seal::new()?, sessions: Joints::new(sessions) })
+    pub(crate) fn new(settings: &config::Aggregate, sessions: usize) -> Self {
+        Self { settings: settings.clone(), sessions: Joints::new(sessions) }
     }
 
     pub(crate) fn expire(&self, idle: Duration) {

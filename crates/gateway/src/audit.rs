@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::act::Act;
 use crate::agent::Agent;
+use crate::approvals::Consent;
 use crate::config;
 use crate::judge::Cleared;
 use crate::limits::{Charge, Fate};
@@ -78,6 +79,8 @@ pub(crate) struct Told<'a> {
     pub(crate) definition: Option<&'a str>,
     /// The arguments whose values the policy wants on record.
     pub(crate) record: &'a [&'a Wanted],
+    /// What a person said to it.
+    pub(crate) consent: Option<&'a Consent>,
 }
 
 /// A call whose decision is recorded. However it ends is recorded as well, once.
@@ -104,7 +107,7 @@ pub(crate) struct Change<'a> {
 
 impl<'a> Told<'a> {
     pub(crate) fn of(to: &'a Addressee) -> Self {
-        Self { to, definition: None, record: &[] }
+        Self { to, definition: None, record: &[], consent: None }
     }
 }
 
@@ -148,6 +151,11 @@ impl Audit {
         if let Some(shadow) = cleared.shadow() {
             record.raw("shadow", &json!({ "code": shadow.code.as_str(), "rule": shadow.rule.as_str() }).to_string());
         }
+        if let Some(consent) = told.consent {
+            let (key, id) = consent.by.told();
+            record.text(key, id);
+            record.raw("approved_by", &json!(consent.approvers).to_string());
+        }
         if let Some(charge) = &charge {
             record.raw("charged", charge.json());
         }
@@ -161,8 +169,10 @@ impl Audit {
     /// A request that was refused after it was read.
     pub(crate) fn refused(&self, about: &About<'_>, refused: &Refused, told: Told<'_>, arguments: Option<&RawValue>) {
         let Some(open) = &self.open else { return };
-        let outcome = if refused.ruling().is_some() { "denied" } else { "refused" };
-        let mut record = Text::decision(about, outcome, refused.code(), refused.rule());
+        let mut record = Text::decision(about, refused.outcome(), refused.code(), refused.rule());
+        if let Some(id) = refused.ruling().and_then(Ruling::approval) {
+            record.text("approval", id);
+        }
         if let Some(wait) = refused.ruling().and_then(Ruling::retry_after) {
             record.raw("retry_after_ms", &millis(wait));
         }

@@ -23,7 +23,11 @@ pub(crate) trait Mount: Clone + Send + Sync + 'static {
 
 impl Mount for (Pipeline, Entry) {
     async fn message(&self, message: Message<'_>) -> Result<Reply, Refused> {
-        self.0.message(&self.1, message).await
+        match self.0.message(&self.1, message).await {
+            // One element would hold up all that come after it.
+            Err(refused) if refused.ticket().is_some() => Ok(refused.reply()),
+            answered => answered,
+        }
     }
 
     fn refused(&self, refused: &Refused) {
@@ -79,7 +83,7 @@ async fn one(mount: &impl Mount, element: &RawValue, feed: &mpsc::Sender<Bytes>)
             refused.reply()
         }
     };
-    let is_stream = matches!(reply.body(), Out::Relay(_) | Out::Merged(_) | Out::Fed(_) | Out::Until(..));
+    let is_stream = reply.body().is_stream();
     let mut body = reply.into_body();
     while let Some(Ok(frame)) = body.frame().await {
         let Ok(data) = frame.into_data() else { continue };

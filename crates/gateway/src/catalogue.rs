@@ -35,9 +35,18 @@ struct Tool {
     definition: Arc<str>,
 }
 
+/// What was listed.
+struct Listed {
+    /// When it was asked for.
+    asked: Instant,
+    /// When it came.
+    at: Instant,
+    tools: Tools,
+}
+
 #[derive(Default)]
 pub(crate) struct Catalogue {
-    current: ArcSwapOption<(Instant, Tools)>,
+    current: ArcSwapOption<Listed>,
     /// Held while fetching, so that one fetches for all; says when that failed.
     fetching: Mutex<Option<Instant>>,
 }
@@ -52,22 +61,55 @@ pub(crate) struct Asking<'a> {
 impl Catalogue {
     /// The mirrored arguments of a tool; none when the server has no such tool.
     pub(crate) async fn tool(&self, name: &str, asking: &Asking<'_>) -> Result<Option<Vec<Mirror>>, UpstreamError> {
-        if let Some(mirrors) = self.known(name, FRESH) {
-            return Ok(Some(mirrors));
+        let known = || self.listed(name, None, |tool| tool.mirrors.clone());
+        match known() {
+            Some(mirrors) => Ok(Some(mirrors)),
+            None => {
+                self.fetched(asking, None, || known().is_some()).await?;
+                Ok(known())
+            }
         }
+    }
+
+    /// The hash of a tool's definition: as the server listed it when it was asked `since` then, if that matters. None when the server has no
+    /// such tool.
+    pub(crate) async fn defined(
+        &self,
+        name: &str,
+        asking: &Asking<'_>,
+        since: Option<Instant>,
+    ) -> Result<Option<Arc<str>>, UpstreamError> {
+        let known = || self.listed(name, since, |tool| Arc::clone(&tool.definition));
+        match known() {
+            Some(definition) => Ok(Some(definition)),
+            None => {
+                self.fetched(asking, since, || known().is_some()).await?;
+                Ok(known())
+            }
+        }
+    }
+
+    /// Has the list fetched, by one for all who want it. `enough`: what another has fetched meanwhile will do.
+    async fn fetched(
+        &self,
+        asking: &Asking<'_>,
+        since: Option<Instant>,
+        enough: impl Fn() -> bool,
+    ) -> Result<(), UpstreamError> {
         let arrived = Instant::now();
         let mut failed = asking.upstream.turn(self.fetching.lock()).await?;
-        if let Some(mirrors) = self.known(name, FRESH) {
-            return Ok(Some(mirrors));
+        let new = |listed: &Listed| since.is_none_or(|since| listed.asked >= since) && listed.at.elapsed() < PATIENCE;
+        // What is not in a list that just came is not asked for at once again.
+        if enough() || self.current.load().as_deref().is_some_and(new) {
+            return Ok(());
         }
-        if self.current.load().as_ref().is_none_or(|current| current.0.elapsed() >= PATIENCE) {
-            if failed.is_some_and(|at| at >= arrived) {
-                return Err(UpstreamError::LatelyFailed);
-            }
-            let tools = fetch(asking).await.inspect_err(|_| *failed = Some(Instant::now()))?;
-            self.current.store(Some(Arc::new((Instant::now(), tools))));
+        if failed.is_some_and(|at| at >= arrived) {
+            return Err(UpstreamError::LatelyFailed);
         }
-        Ok(self.known(name, FRESH))
+        let asked = Instant::now();
+        let tools = fetch(asking).await.inspect_err(|_| *failed = Some(Instant::now()))?;
+        self.current.store(Some(Arc::new(Listed { asked, at: Instant::now(), tools })));
+        Ok(())
     }
 
     /// The tools may have changed.
@@ -75,16 +117,18 @@ impl Catalogue {
         self.current.store(None);
     }
 
-    fn known(&self, name: &str, younger: Duration) -> Option<Vec<Mirror>> {
+    /// Of a tool in a list that is believed, and asked for `since` then.
+    fn listed<T>(&self, name: &str, since: Option<Instant>, get: impl FnOnce(&Tool) -> T) -> Option<T> {
         let current = self.current.load();
-        let (at, tools) = &**current.as_ref()?;
-        (at.elapsed() < younger).then(|| Some(tools.get(name)?.mirrors.clone())).flatten()
+        let listed = current.as_deref()?;
+        let good = listed.at.elapsed() < FRESH && since.is_none_or(|since| listed.asked >= since);
+        good.then(|| listed.tools.get(name).map(get)).flatten()
     }
 
     /// The hash of a tool's definition as it was last listed, if the gateway read that list.
     pub(crate) fn definition(&self, name: &str) -> Option<Arc<str>> {
         let current = self.current.load();
-        Some(Arc::clone(&current.as_ref()?.1.get(name)?.definition))
+        Some(Arc::clone(&current.as_ref()?.tools.get(name)?.definition))
     }
 }
 

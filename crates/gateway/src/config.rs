@@ -3,6 +3,7 @@
 
 mod agents;
 mod aggregate;
+mod approvals;
 mod client;
 mod command;
 mod credentials;
@@ -34,6 +35,7 @@ use http::uri::Authority;
 pub(crate) use self::agents::check_labels;
 pub use self::agents::{Agent, AgentId, InvalidAgentId, Token};
 pub use self::aggregate::Aggregate;
+pub use self::approvals::Approvals;
 pub use self::client::Wrapped;
 pub use self::command::{Command, Environment};
 pub use self::credentials::{AgentCredentials, ClientCredentials, ClientSecretIn, Credentials};
@@ -83,6 +85,7 @@ pub struct Config {
     pub store: Store,
     pub bounds: Bounds,
     pub aggregate: Aggregate,
+    pub approvals: Approvals,
     pub log: Log,
     printed: String,
 }
@@ -214,6 +217,7 @@ impl Config {
             agents: agents::read_all(&mut settings, auth, &servers),
             aggregate: Aggregate::read(&mut settings, servers.keys()),
             servers,
+            approvals: Approvals::read(&mut settings),
             audit: Audit::read(&mut settings, layers),
             limits: Limits::read(&mut settings),
             sessions: Sessions::read(&mut settings),

@@ -1,5 +1,6 @@
 //! What runs, for those who manage it: the admin API stands on this.
 
+mod approvals;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use store::{Store, StoreError};
 
+pub use self::approvals::Redeemable;
 pub use self::told::{AuditStatus, NotRecorded};
 use crate::registry::Keeper;
 
@@ -69,6 +71,7 @@ pub enum What {
     Server,
     Policy,
     Agent,
+    Credential,
 }
 
 /// One thing that cannot be put in force.
@@ -109,7 +112,7 @@ impl Control {
     /// Would `refresh` take it? It need not be in the store.
     pub async fn check_server(&self, id: &str, server: &store::Server) -> Result<(), Fault> {
         let fault = |why: &str| Fault { what: What::Server, id: id.to_owned(), why: why.to_owned() };
-        self.0.check_server(id, server)?;
+        self.0.check_server(id, server).await?;
         let registry = self.0.shared().ok_or_else(|| fault("the gateway has ended"))?.registry.load();
         match &server.policy {
             Some(name) if !registry.policies().contains_key(name.as_str()) => {
@@ -137,6 +140,18 @@ impl Control {
             Some(name) => Err(fault(format!("names the policy `{name}`, and there is none of that name in force"))),
             None => Ok(()),
         }
+    }
+
+    /// A credential as the store keeps it: of a server, of one agent there or of all (`agent`), and of that kind (`headers`, `oauth`).
+    /// Refused for what `refresh` could not use. None where there is no key to seal by.
+    pub async fn seal_credential(
+        &self,
+        server: &str,
+        agent: Option<&str>,
+        kind: &str,
+        value: &Value,
+    ) -> Result<Option<store::Credential>, Fault> {
+        self.0.seal_credential((server, agent, kind), value).await
     }
 
     /// The agents that are known by name, by id.
@@ -206,6 +221,7 @@ impl fmt::Display for What {
             Self::Server => "server",
             Self::Policy => "policy",
             Self::Agent => "agent",
+            Self::Credential => "credential",
         })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use store::Approval;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::act::Act;
@@ -58,10 +59,12 @@ pub(crate) struct Events {
     node: Box<str>,
     /// Where there are other nodes that may want to hear.
     afar: Option<Arc<Afar>>,
+    /// Are approvals this node's alone?
+    own_approvals: bool,
 }
 
 impl Event {
-    /// `decision`, `change` (of what calls are judged by), `act` (of an admin).
+    /// `decision`, `change` (of what calls are judged by), `act` (of an admin), `approval` (one that is not as it was).
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -98,12 +101,8 @@ impl Drop for Ear {
 }
 
 impl Events {
-    pub(crate) fn new(node: &str, afar: Option<Arc<Afar>>) -> Self {
-        Self { sender: broadcast::Sender::new(QUEUE), ears: Arc::default(), node: node.into(), afar }
-    }
-
-    pub(crate) fn is_heard(&self) -> bool {
-        self.ears.load(Ordering::Relaxed) > 0
+    pub(crate) fn new(node: &str, afar: Option<Arc<Afar>>, own_approvals: bool) -> Self {
+        Self { sender: broadcast::Sender::new(QUEUE), ears: Arc::default(), node: node.into(), afar, own_approvals }
     }
 
     /// What happened at another node.
@@ -128,8 +127,43 @@ impl Events {
     }
 
     pub(crate) fn refused(&self, about: &About<'_>, refused: &Refused) {
-        let outcome = if refused.ruling().is_some() { "denied" } else { "refused" };
-        self.tell("decision", || decision(about, outcome, refused.code(), refused.rule()));
+        self.tell("decision", || decision(about, refused.outcome(), refused.code(), refused.rule()));
+    }
+
+    /// An approval that was asked for, decided, used or that expired: as it is now.
+    pub(crate) fn approval(&self, approval: &Approval) {
+        if !self.is_told_approvals() {
+            return;
+        }
+        let asked = &approval.asked;
+        let said = json!({
+                "id": approval.id,
+                "state": approval.state.as_str(),
+                "agent": visible(&asked.agent),
+                "server": asked.server,
+                "method": asked.method,
+                "subject": visible(&asked.subject),
+                "rule": asked.rule,
+                "created_ms": approval.created_ms,
+                "expires_ms": approval.expires_ms,
+                "votes": approval.votes.len(),
+        });
+        self.say("approval", said, self.afar_of_approvals());
+    }
+
+    /// Does anybody listen to approvals?
+    pub(crate) fn is_told_approvals(&self) -> bool {
+        self.has_ears() || self.afar_of_approvals().is_some()
+    }
+
+    /// Where the store is every node's, so are approvals, and each node tells those who listen there.
+    fn afar_of_approvals(&self) -> Option<&Arc<Afar>> {
+        self.afar.as_ref().filter(|afar| self.own_approvals && afar.is_listening())
+    }
+
+    /// Does anybody listen here?
+    pub(crate) fn has_ears(&self) -> bool {
+        self.ears.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn changed(&self, change: &Change<'_>) {
@@ -147,10 +181,12 @@ impl Events {
 
     fn tell(&self, name: &'static str, said: impl FnOnce() -> Value) {
         let afar = self.afar.as_ref().filter(|afar| afar.is_listening());
-        if !self.is_heard() && afar.is_none() {
-            return;
+        if self.has_ears() || afar.is_some() {
+            self.say(name, said(), afar);
         }
-        let mut said = said();
+    }
+
+    fn say(&self, name: &'static str, mut said: Value, afar: Option<&Arc<Afar>>) {
         if let Some(said) = said.as_object_mut() {
             said.insert("node".to_owned(), (*self.node).into());
         }
@@ -183,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_slow_is_told_how_many_were_missed_and_goes_on() {
-        let events = Events::new("a", None);
+        let events = Events::new("a", None, true);
         let told = |n: usize| {
             let id = n.to_string();
             events.changed(&Change { who: "file", what: "policy", id: &id, from: None, to: None });

@@ -11,12 +11,13 @@ use policy::{Reverse, Subject};
 use serde_json::value::RawValue;
 
 use crate::agent::Agent;
+use crate::approvals::{self, Round};
 use crate::audit::Recorded;
 use crate::legacy::Opening;
 use crate::policies::Bound;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::SESSION_ID;
-use crate::session::{OpenCall, Session, next_ask};
+use crate::session::{OpenCall, Session};
 use crate::tasks::Tasks;
 use crate::upstream::{PROTOCOL_VERSION, Upstream, UpstreamError};
 
@@ -33,6 +34,8 @@ pub(crate) struct Exchange {
     pub(crate) call: Option<Open>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) opening: Option<Opening>,
+    /// Of a call that a person approved: what the server asks is asked in it.
+    pub(crate) round: Option<Round>,
 }
 
 /// A request that is open upstream.
@@ -183,9 +186,11 @@ impl Exchange {
         match method {
             Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => {
                 self.tasks.note(&self.upstream.server, &self.agent.key, result.get());
-                match self.era == Era::Modern && self.asks_too_much(result) {
-                    true => Err(Refusal::ForbiddenInput),
-                    false => Ok(None),
+                match (self.era, &self.round) {
+                    (Era::Modern, _) if self.asks_too_much(result) => Err(Refusal::ForbiddenInput),
+                    (Era::Modern, Some(round)) => approvals::wrapped(result.get(), round),
+                    (Era::Modern, None) => Ok(approvals::passed(result.get())),
+                    (Era::Legacy, _) => Ok(None),
                 }
             }
             Method::Initialize => {
@@ -295,8 +300,7 @@ impl Exchange {
         let (session, upstream) = (Arc::clone(session), self.upstream.clone());
         let (theirs, method, params) = (theirs.to_owned(), method.to_owned(), params.map(str::to_owned));
         Passed::Later(Box::pin(async move {
-            let asked = session.kept.as_ref()?.ask(&theirs, next_ask()).await;
-            if let Ok(Some(ours)) = asked {
+            if let Some(ours) = session.asks(&theirs).await {
                 return Some(Passed::Message(Writer::server_message(Some(ours), &method, params.as_deref())));
             }
             decline(upstream, &session, &theirs);

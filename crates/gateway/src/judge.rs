@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use mcp::{Method, Object, Params};
-use policy::{Call, Context, Decision, Denial, Permitted, Reverse, Subject};
+use policy::{Call, Context, Decision, Denial, Permitted, Policy, Reverse, Subject};
 use serde_json::value::RawValue;
 
 use crate::agent::Agent;
@@ -11,7 +11,7 @@ use crate::policies::Bound;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::ruling::Ruling;
 
-/// A request that may go upstream. Only [`request`] makes one.
+/// A request that may go upstream. Only [`request`] makes one, and [`consented`] where a person said yes.
 pub(crate) struct Cleared<'a>(Option<Permitted<'a>>);
 
 impl<'a> Cleared<'a> {
@@ -114,11 +114,38 @@ pub(crate) fn request<'a>(
     bound: &'a Bound,
     asked: &'a Asked<'_>,
     arguments: Option<&'a RawValue>,
+    whose: (&'a Agent, &'a str),
+    to: &Addressee,
+) -> Result<Cleared<'a>, Refused> {
+    judged(Policy::decide, bound, asked, arguments, whose, to)
+}
+
+/// The same, of one that a person consented to.
+pub(crate) fn consented<'a>(
+    bound: &'a Bound,
+    asked: &'a Asked<'_>,
+    arguments: Option<&'a RawValue>,
+    whose: (&'a Agent, &'a str),
+    to: &Addressee,
+) -> Result<Cleared<'a>, Refused> {
+    judged(Policy::decide_consented, bound, asked, arguments, whose, to)
+}
+
+/// Who asks where, and when.
+pub(crate) fn context<'a>(agent: &'a Agent, server: &'a str) -> Context<'a> {
+    Context { agent: agent.id(), labels: agent.labels(), server, time: SystemTime::now() }
+}
+
+fn judged<'a>(
+    decide: fn(&'a Policy, Call<'a>) -> Decision<'a>,
+    bound: &'a Bound,
+    asked: &'a Asked<'_>,
+    arguments: Option<&'a RawValue>,
     (agent, server): (&'a Agent, &'a str),
     to: &Addressee,
 ) -> Result<Cleared<'a>, Refused> {
-    let context = Context { agent: agent.id(), labels: agent.labels(), server, time: SystemTime::now() };
-    let decide = |subject| match bound.policy.decide(Call { subject, arguments, context }) {
+    let context = context(agent, server);
+    let decide = |subject| match decide(&bound.policy, Call { subject, arguments, context }) {
         Decision::Permit(permitted) => Ok(permitted),
         Decision::Deny(denial) => Err(to.refuse(Refusal::Ruled(Ruling::Denied(bound.denial(denial))))),
     };

@@ -7,6 +7,7 @@ use mcp::{Era, Notice, Params, Revision, Writer};
 use policy::Reverse;
 
 use crate::answering::Answering;
+use crate::approvals::Shows;
 use crate::eras::to_modern;
 use crate::exchange::{Exchange, session_headers};
 use crate::head::{self, one};
@@ -49,7 +50,7 @@ impl Pipeline {
         entry: &Entry,
         mut exchange: Exchange,
         (wanted, params): (Revision, &Params<'_>),
-        offered: Box<[Reverse]>,
+        offered: (Box<[Reverse]>, Shows),
         response: http::Response<Answering>,
     ) -> Result<Reply, Refused> {
         let Some(call) = &exchange.call else { return Err(Refusal::NoSession.into()) };
@@ -93,6 +94,9 @@ impl Pipeline {
                 }
                 return Ok(reply::empty(StatusCode::ACCEPTED));
             };
+            if session.let_go(ours) {
+                return Ok(reply::empty(StatusCode::ACCEPTED)); // it never left
+            }
             session.leave(ours);
             params.replace("requestId", ours.to_string());
             if let Some(translated) = &session.translated {
@@ -168,6 +172,7 @@ impl Pipeline {
             call: None,
             tasks: Arc::clone(&self.shared.tasks),
             opening: None,
+            round: None,
             upstream,
         };
         reply::events(Out::Relay(Box::new(self.listening(body, exchange))))

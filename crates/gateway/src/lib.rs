@@ -5,10 +5,12 @@ mod admin;
 mod agent;
 mod aggregate;
 mod answering;
+pub mod approvals;
 mod audit;
 mod batch;
 mod body;
 mod builtin;
+mod canonical;
 mod catalogue;
 mod clients;
 pub mod config;
@@ -34,6 +36,7 @@ mod old_sse;
 mod patience;
 mod pipeline;
 mod policies;
+mod process;
 mod record;
 mod refusal;
 mod registry;
@@ -52,6 +55,7 @@ mod tasks;
 mod tls;
 pub mod trail;
 mod upstream;
+mod vault;
 mod watch;
 mod worker;
 
@@ -59,12 +63,14 @@ pub use act::Act;
 pub use admin::{AdminBody, AdminReply, AdminRequest, AdminService};
 pub use audit::AuditError;
 pub use control::{
-    AgentView, ApplyError, AuditStatus, Control, Fault, Managed, NotRecorded, PolicyView, ServerView, What,
+    AgentView, ApplyError, AuditStatus, Control, Fault, Managed, NotRecorded, PolicyView, Redeemable, ServerView, What,
 };
-pub use credentials::{BadKey, Unopened, Vault};
+pub use credentials::kept::{Resealed, reseal};
 pub use duplex::{Bridge, BridgeError, bridge, wrap};
 pub use events::{Ear, Event, Heard};
 pub use identity::{DirectoryError, InvalidLabel, NewToken};
 pub use listener::BadTls;
 pub use policies::PolicyTrouble;
+pub use record::{is_unseen, visible};
 pub use start::{Gateway, Running, StartError};
+pub use vault::{BadKey, NoKey, Unopened, Vault};

@@ -25,11 +25,11 @@ use self::link::{Away, Link};
 use self::record::Record;
 use crate::agent::Agent;
 use crate::config;
-use crate::credentials::Vault;
 use crate::pipeline::Entry;
 use crate::refusal::Refusal;
 use crate::server::Server;
 use crate::session::{Session, Sessions};
+use crate::vault::Vault;
 
 /// How long what Redis said of a session holds.
 const FRESH: Duration = Duration::from_secs(1);
@@ -224,7 +224,7 @@ impl Stays {
 impl Server {
     /// Does each request of such a session find the way by itself, from whichever node?
     fn is_direct(&self, upstream: Option<&http::HeaderValue>) -> bool {
-        self.print.is_some() && self.way.is_plain_http(upstream)
+        self.of_all_nodes && self.way.is_plain_http(upstream)
     }
 }
 

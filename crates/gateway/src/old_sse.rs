@@ -121,7 +121,7 @@ impl OldSse {
             return Err(UpstreamError::TooManyStreams);
         }
         let mut request = self.stream_request()?;
-        self.endpoint.credentials.of(&upstream.agent, upstream.deadline).await?.put_on(request.headers_mut());
+        self.endpoint.dress(&upstream.agent, upstream.deadline).await?.put_on(request.headers_mut());
         let admitted = self.endpoint.road.health.admit()?;
         let (ready, opened) = oneshot::channel();
         let stream = reading::Stream {

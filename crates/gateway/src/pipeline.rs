@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::agent::Agent;
 use crate::aggregate::{self, Aggregate};
 use crate::answering::Answering;
+use crate::approvals::{Approvals, Back, Consent, Lacking, Listing, Place as Kept, Shows, is_own_task};
 use crate::audit::{Audit, Recorded, Told};
 use crate::catalogue::Asking;
 use crate::clients::Clients;
@@ -43,6 +44,7 @@ use crate::server::Server;
 use crate::session::{OpenCall, Session, Sessions};
 use crate::tasks::Tasks;
 use crate::upstream::{MCP_NAME, Upstream, UpstreamError, content_type, is_type};
+use crate::vault::Vault;
 use crate::{batch, body};
 
 /// What all threads share.
@@ -58,11 +60,14 @@ pub(crate) struct Shared {
     pub(crate) nodes: Option<Arc<Nodes>>,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) approvals: Approvals,
     pub(crate) audit: Arc<Audit>,
     pub(crate) events: Events,
     pub(crate) fronts: Fronts,
     pub(crate) aggregate: Aggregate,
     pub(crate) to_legacy: Arc<ToLegacy>,
+    /// Seals what clients carry for us: with a key that all nodes have, if the operator gave one.
+    pub(crate) vault: Arc<Vault>,
     pub(crate) draining: watch::Receiver<bool>,
 }
 
@@ -84,6 +89,20 @@ pub(crate) struct Entry {
     pub(crate) bytes: usize,
     /// Is it somebody's in this process, who alone knows the session?
     pub(crate) is_own: bool,
+    /// What a request that waited has in its session.
+    pub(crate) place: Option<Kept>,
+    /// The call is a task of ours, and what comes of it is that task's.
+    pub(crate) as_task: bool,
+}
+
+impl Entry {
+    pub(crate) fn new(server: Arc<Server>, headers: Arc<HeaderMap>, agent: Agent) -> Self {
+        Self { server, headers, agent, bytes: 0, is_own: false, place: None, as_task: false }
+    }
+
+    pub(crate) fn own(self) -> Self {
+        Self { is_own: true, ..self }
+    }
 }
 
 /// The other end of a connection, and who that is as far as it is known.
@@ -102,6 +121,10 @@ pub(crate) struct Lawful<'a> {
     pub(crate) arguments: Option<&'a RawValue>,
     pub(crate) agent: Agent,
     pub(crate) session: Option<Arc<Session>>,
+    /// What a person said to the call that this goes on with.
+    pub(crate) consent: Option<Consent>,
+    /// What of ours it comes back with.
+    pub(crate) back: Option<Back>,
     pub(crate) to: Addressee,
 }
 
@@ -114,6 +137,10 @@ impl Lawful<'_> {
     fn is_modern(&self) -> bool {
         self.revision.era() == Era::Modern
     }
+
+    fn is_of_own_task(&self) -> bool {
+        self.is_modern() && self.method.is_of_a_task() && self.params.name().is_some_and(is_own_task)
+    }
 }
 
 /// A request that may be sent: the clearance, its way to a server of the other era, its headers for mirrored arguments, and what it holds.
@@ -122,6 +149,7 @@ struct Judged<'a> {
     crossing: Option<Crossing>,
     mirrors: HeaderMap,
     held: Option<Held>,
+    consent: Option<Consent>,
     recorded: Option<Recorded>,
 }
 
@@ -245,13 +273,7 @@ impl Pipeline {
     ) -> Result<Reply, Refused> {
         self.shared.doors.check(&headers)?;
         let server = usable(registry, server.ok_or(Refusal::NoRoute)?, &peer.agent)?;
-        let entry = Entry {
-            server: Arc::clone(server),
-            headers: Arc::new(headers),
-            agent: peer.agent.clone(),
-            bytes: 0,
-            is_own: false,
-        };
+        let entry = Entry::new(Arc::clone(server), Arc::new(headers), peer.agent.clone());
         match *verb {
             Verb::POST => {
                 head::media(&entry.headers)?;
@@ -264,8 +286,16 @@ impl Pipeline {
         }
     }
 
-    /// 3. Parse, strictly and once. Nobody reads the bytes again.
+    /// Answers a message. What waits for a person is kept open, and then read as if it came anew.
     pub(crate) async fn read(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
+        match self.read_once(entry, body).await {
+            Err(refused) if refused.ticket().is_some() => Ok(self.waits(entry, body, refused).await),
+            answered => answered,
+        }
+    }
+
+    /// 3. Parse, strictly and once. Nobody reads the bytes again.
+    pub(crate) async fn read_once(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
         // INVARIANT: whichever way a message comes in, it goes to no server that is not its agent's
         if !entry.agent.may_use(&entry.server.id) {
             return Err(Refusal::NotBound(Unbound).into());
@@ -290,7 +320,10 @@ impl Pipeline {
         match message {
             Message::Request(request) => {
                 let lawful = self.lawful(entry, &request).await?;
-                self.call(entry, lawful).await
+                match lawful.is_of_own_task() {
+                    true => self.own_task(entry, lawful).await,
+                    false => self.call(entry, lawful).await,
+                }
             }
             Message::Notification(notification) => {
                 let claim = Claim::of(&entry.headers, &notification.params)?;
@@ -308,11 +341,12 @@ impl Pipeline {
             Message::Response(response) => {
                 let session = self.session(entry).await?;
                 let ours = response.id.ours().ok_or(Refusal::UnaskedAnswer)?;
-                let asked = match &session.kept {
-                    Some(kept) => kept.answered(ours).await?,
-                    None => session.answered(ours),
-                };
-                let asked = asked.ok_or(Refusal::UnaskedAnswer)?;
+                let asked = session.taken(ours).await?.ok_or(Refusal::UnaskedAnswer)?;
+                let agent = entry.agent.in_session_of(&session.agent);
+                if let Some(counted) = self.answered(agent, &asked, response.verdict) {
+                    counted.await;
+                    return Ok(reply::empty(StatusCode::ACCEPTED));
+                }
                 if let Some(translated) = &session.translated {
                     translated.answered(&asked, response.verdict)?;
                     return Ok(reply::empty(StatusCode::ACCEPTED));
@@ -333,13 +367,15 @@ impl Pipeline {
         let claim = Claim::of(&entry.headers, &request.params).map_err(|why| to.refuse(why))?;
         let arguments = request.params.get("arguments");
         if claim.is_modern() {
-            to.era = Some(Era::Modern);
+            (to.era, to.as_task) = (Some(Era::Modern), entry.as_task);
             let method = modern::check(&claim, &entry.headers, request, &to)?;
-            let params = Params::of(method, Revision::MODERN, &request.params).map_err(|kind| to.params(kind))?;
+            let mut params = Params::of(method, Revision::MODERN, &request.params).map_err(|kind| to.params(kind))?;
             modern::check_name(&entry.headers, &params).map_err(|why| to.refuse(why))?;
             to.trace = TraceId::of(&entry.headers, &params);
             let agent = entry.agent.clone();
-            return Ok(Lawful { method, revision: Revision::MODERN, params, arguments, agent, session: None, to });
+            let back = Back::taken(&mut params, &self.shared.approvals).map_err(|why| to.refuse(why))?;
+            let (revision, session, consent) = (Revision::MODERN, None, None);
+            return Ok(Lawful { method, revision, params, arguments, agent, session, consent, back, to });
         }
         to.era = Some(Era::Legacy);
         let method = match &request.method {
@@ -362,7 +398,8 @@ impl Pipeline {
             let wanted = wanted.filter(|revision| revision.era() == Era::Legacy).unwrap_or(Revision::LATEST_LEGACY);
             params.set("protocolVersion", mcp::string(wanted.as_str()));
             let agent = entry.agent.clone();
-            return Ok(Lawful { method, revision: wanted, params, arguments, agent, session: None, to });
+            let (session, consent, back) = (None, None, None);
+            return Ok(Lawful { method, revision: wanted, params, arguments, agent, session, consent, back, to });
         }
         let session = self.session(entry).await.map_err(|why| to.refuse(why))?;
         let revision = session.revision();
@@ -373,16 +410,18 @@ impl Pipeline {
         to.as_task = params.get("task").is_some();
         to.trace = TraceId::of(&entry.headers, &params);
         let agent = entry.agent.in_session_of(&session.agent);
-        Ok(Lawful { method, revision, params, arguments, agent, session: Some(session), to })
+        let (session, consent, back) = (Some(session), None, None);
+        Ok(Lawful { method, revision, params, arguments, agent, session, consent, back, to })
     }
 
     /// 4 to 8. Decide, owe, record, forward, relay: by one snapshot of the policy.
-    async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
+    pub(crate) async fn call(&self, entry: &Entry, mut lawful: Lawful<'_>) -> Result<Reply, Refused> {
         let upstream = self.upstream(&entry.server, &lawful.agent);
         let bound = upstream.policy().current();
         if let Some(translated) = lawful.translated().cloned() {
             translated.dress(&mut lawful);
         }
+        let shows = Shows::initially(&lawful.params);
         restrict(&bound, lawful.method, &mut lawful.params);
         let asked = Asked::of(lawful.method, &lawful.params);
         let asked = asked.ok_or_else(|| lawful.to.params(mcp::Kind::Params("`params` name nothing")))?;
@@ -390,12 +429,14 @@ impl Pipeline {
             Addressee { subject: asked.name().map(Into::into), policy: Some(bound.hash.clone()), ..lawful.to.clone() };
         let judged = match self.decide(entry, &lawful, &bound, &asked, &upstream, &to).await {
             Ok(judged) => judged,
+            Err(refused) if refused.ticket().is_some() => return Err(refused),
             Err(refused) => return Ok(refused.reply()),
         };
-        let recorded = judged.recorded;
+        let (recorded, consent) = (judged.recorded, judged.consent);
+        let round = consent.as_ref().and_then(|consent| self.shared.approvals.round(consent, &self.shared.bounds));
         let (headers, ours, place) =
             self.address(entry, &lawful, judged.mirrors).map_err(|why| ended(recorded.as_ref(), to.refuse(why)))?;
-        let offered = judge::offered(&lawful.params);
+        let offered = (judge::offered(&lawful.params), shows);
         let sent = match (judged.crossing, lawful.translated().cloned()) {
             (Some(crossing), _) => {
                 let (whose, what) = ((&upstream, &lawful.agent, ours), (lawful.method, &lawful.params));
@@ -403,6 +444,7 @@ impl Pipeline {
             }
             (None, Some(translated)) => {
                 let (message, held) = (write(&judged.cleared, ours, &lawful), judged.held);
+                lawful.consent = consent.map(Consent::carried);
                 let out = Outgoing::of(self, entry, &upstream, &mut lawful, ours, &to);
                 translated.send(out, message, held).await.map_err(Refusal::from)
             }
@@ -424,6 +466,7 @@ impl Pipeline {
             call: Some(Open { ours, method, to, recorded, _place: place }),
             tasks: Arc::clone(&self.shared.tasks),
             opening: None,
+            round,
             bound: Arc::clone(&bound),
         };
         match sent {
@@ -457,7 +500,7 @@ impl Pipeline {
             about.refused(&refused);
             self.shared.events.refused(&about, &refused);
             let definition = self.definition(entry, lawful, asked);
-            let told = Told { to: &refused.to, definition: definition.as_deref(), record: &record };
+            let told = Told { to: &refused.to, definition: definition.as_deref(), record: &record, consent: None };
             self.shared.audit.refused(&about, &refused, told, lawful.arguments);
             refused.on_record()
         };
@@ -468,7 +511,8 @@ impl Pipeline {
         if judged.held.as_ref().is_some_and(Held::is_uncounted) {
             about.uncounted();
         }
-        let told = Told { to, definition: definition.as_deref(), record: &record };
+        let consent = judged.consent.as_ref();
+        let told = Told { to, definition: definition.as_deref(), record: &record, consent };
         let recorded = self.shared.audit.allowed(&about, told, &judged.cleared, charge, lawful.arguments).await;
         judged.recorded = recorded.map_err(|why| on_record(to.refuse(Refusal::NoRecord(why))))?;
         about.allowed(judged.cleared.rule(), judged.cleared.shadow());
@@ -514,7 +558,8 @@ impl Pipeline {
         to: &Addressee,
     ) -> Result<Judged<'a>, Refused> {
         self.shared.standing.check().map_err(|why| to.refuse(why))?;
-        let cleared = judge::request(bound, asked, lawful.arguments, (&lawful.agent, &entry.server.id), to)?;
+        let judged = judge::request(bound, asked, lawful.arguments, (&lawful.agent, &entry.server.id), to);
+        let judged = judged.map(Ok).or_else(|refused| refused.lacks_consent().map(Err))?;
         self.owned(entry, lawful).map_err(|why| to.refuse(why))?;
         let crosses =
             lawful.is_modern() && !entry.server.era.is_modern(upstream).await.map_err(|why| to.refuse(why))?;
@@ -527,14 +572,37 @@ impl Pipeline {
         };
         let bridged = crossing.as_ref().map(|crossing| &*crossing.session);
         let mirrors = exists(entry, lawful, bound, asked, upstream, bridged).await.map_err(|why| to.refuse(why))?;
-        let held = match cleared.permitted() {
-            None => None,
-            Some(permitted) => {
-                let held = self.shared.limits.reserve(bound, permitted, &place(entry, lawful, bound)).await;
-                held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))?
+        let (cleared, held, consent) = match judged {
+            // A state of ours is for a call that needs an approval; so this is another, or the policy is.
+            Ok(cleared) if lawful.back.is_some() => {
+                return Err(to.refuse(Refusal::Ruled(Ruling::changed(cleared.permitted()))));
+            }
+            Ok(cleared) => {
+                let held = self.owe(entry, lawful, bound, &cleared, to).await?;
+                (cleared, held, None)
+            }
+            Err(denial) => {
+                let lacking = Lacking { entry, lawful, bound, asked, to: to.clone(), denial };
+                // Boxed, so that what most calls wait in does not grow with what few wait for.
+                let consented = Box::pin(self.consented(lacking, listing(entry, lawful, upstream, bridged))).await?;
+                (consented.cleared, consented.held, Some(consented.consent))
             }
         };
-        Ok(Judged { cleared, crossing, mirrors, held, recorded: None })
+        Ok(Judged { cleared, crossing, mirrors, held, consent, recorded: None })
+    }
+
+    /// 5. All limits of the call, in one step.
+    pub(crate) async fn owe(
+        &self,
+        entry: &Entry,
+        lawful: &Lawful<'_>,
+        bound: &Bound,
+        cleared: &Cleared<'_>,
+        to: &Addressee,
+    ) -> Result<Option<Held>, Refused> {
+        let Some(permitted) = cleared.permitted() else { return Ok(None) };
+        let held = self.shared.limits.reserve(bound, permitted, &place(entry, lawful, bound)).await;
+        held.map_err(|over| to.refuse(Refusal::Ruled(Ruling::Limited(over))))
     }
 
     /// A task is only its owner's.
@@ -554,9 +622,14 @@ impl Pipeline {
         mirrors: HeaderMap,
     ) -> Result<(HeaderMap, u64, Option<OpenCall>), Refusal> {
         if let Some(session) = &lawful.session {
-            let max = self.shared.bounds.in_flight_per_session.get();
-            let id = lawful.to.id.as_deref().unwrap_or_default();
-            let place = session.open(entry.server.next_id(), id, lawful.method, max)?;
+            let place = match entry.place.as_ref().and_then(Kept::take) {
+                Some(place) => place,
+                None => {
+                    let max = self.shared.bounds.in_flight_per_session.get();
+                    let id = lawful.to.id.as_deref().unwrap_or_default();
+                    session.open(entry.server.next_id(), id, lawful.method, max)?
+                }
+            };
             return Ok((session_headers(session), place.ours, Some(place)));
         }
         if !lawful.is_modern() {
@@ -720,6 +793,19 @@ fn write(_: &Cleared<'_>, ours: u64, lawful: &Lawful<'_>) -> Vec<u8> {
     Writer::request(ours, lawful.method, &lawful.params)
 }
 
+/// Where a tool is described. A legacy server may list other tools in another session.
+fn listing<'a>(
+    entry: &'a Entry,
+    lawful: &'a Lawful<'_>,
+    upstream: &'a Upstream,
+    bridged: Option<&'a to_legacy::Session>,
+) -> Listing<'a> {
+    let direct = lawful.session.as_deref().filter(|session| session.translated.is_none());
+    let session = direct.map(session_headers).or(bridged.map(to_legacy::Session::headers));
+    let own = direct.map(|session| &session.catalogue).or(bridged.map(|session| &session.catalogue));
+    Listing { catalogue: own.unwrap_or(&entry.server.catalogue), upstream, session }
+}
+
 /// Under a policy that hides tools, one that the server lacks is answered like one that is hidden. And what a tool wants mirrored
 /// in headers is looked up where a client sends such headers: they must agree with the arguments.
 async fn exists(
@@ -735,13 +821,8 @@ async fn exists(
     if !mirrored && !bound.policy.hides() {
         return Ok(HeaderMap::new());
     }
-    let direct = lawful.session.as_deref().filter(|session| session.translated.is_none());
-    let headers = direct.map(session_headers).or(bridged.map(to_legacy::Session::headers));
-    let asking = Asking { upstream, session: headers };
-    // A legacy server may list other tools in another session.
-    let own = direct.map(|session| &session.catalogue).or(bridged.map(|session| &session.catalogue));
-    let catalogue = own.unwrap_or(&entry.server.catalogue);
-    match catalogue.tool(name, &asking).await? {
+    let Listing { catalogue, upstream, session } = listing(entry, lawful, upstream, bridged);
+    match catalogue.tool(name, &Asking { upstream, session }).await? {
         Some(mirrors) if lawful.is_modern() => {
             modern::params(&mirrors, &entry.headers, lawful.arguments.map(RawValue::get))
         }

@@ -45,7 +45,7 @@ impl About<'_> {
         tracing::info!(
             target: "toolgate::decision",
             server = self.server, agent = self.agent, method = self.method, subject = visible(&self.name()), rule = refused.rule(),
-            outcome = if refused.ruling().is_some() { "denied" } else { "refused" }, code = refused.code(), error = refused.fault().map(|error| visible(&error)), retry_after_ms = retry_after.map(|wait| wait.as_millis() as u64),
+            outcome = refused.outcome(), code = refused.code(), error = refused.fault().map(|error| visible(&error)), retry_after_ms = retry_after.map(|wait| wait.as_millis() as u64),
             policy = self.policy(), "decision"
         );
     }
@@ -91,19 +91,49 @@ pub(crate) fn unauthorized(peer: &str, more: u64) {
     );
 }
 
-/// Text of a client's or a server's as an operator may safely see it: what moves the cursor, turns the direction of writing or is not
+/// Text of a client's or a server's as a person may safely see it: what moves the cursor, turns the direction of writing or is not
 /// seen at all is written out.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-                seen.extend(c.escape_unicode());
-            }
-            '\u{e0000}'..='\u{e007f}' => seen.extend(c.escape_unicode()),
-            c if c.is_control() => seen.extend(c.escape_unicode()),
-            c => seen.push(c),
+        match c.is_control() || is_unseen(c) {
+            true => seen.extend(c.escape_unicode()),
+            false => seen.push(c),
         }
     }
     seen
+}
+
+/// Turns the direction of writing, or is not seen at all, without being a control character.
+pub fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn what_hides_or_moves_other_text_is_written_out() {
+        for hostile in [
+            "\u{1b}[2J",
+            "\u{7}",
+            "\r",
+            "\u{9b}",
+            "\u{202e}",
+            "\u{61c}",
+            "\u{2066}",
+            "\u{200b}",
+            "\u{3164}",
+            "\u{e0041}",
+        ] {
+            let seen = visible(&format!("a{hostile}b"));
+            assert!(seen.starts_with("a\\u{") && seen.ends_with('b'), "{seen}");
+        }
+        assert_eq!(visible("Zürich, 東京, שלום 😀"), "Zürich, 東京, שלום 😀");
+    }
 }

@@ -10,6 +10,7 @@ use http::header::{ALLOW, CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE}
 use http::{HeaderValue, StatusCode};
 use journal::NotWritten;
 use mcp::{Era, Fault, Kind, Method, Revision};
+use policy::{Denial, DenyCode};
 use serde_json::json;
 
 use crate::duplex::Trouble;
@@ -18,7 +19,7 @@ use crate::identity::Unauthorized;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
 use crate::request_id::{RequestId, TraceId};
-use crate::ruling::Ruling;
+use crate::ruling::{Ruling, Ticket};
 use crate::upstream::UpstreamError;
 
 /// The key of our decisions in `_meta` and in error data.
@@ -281,6 +282,24 @@ impl Refused {
 
     pub(crate) fn ruling(&self) -> Option<&Ruling> {
         if let Refusal::Ruled(ruling) = &self.why { Some(ruling) } else { None }
+    }
+
+    /// What the call is known by, if it waits for a person.
+    pub(crate) fn ticket(&self) -> Option<&Ticket> {
+        self.ruling()?.ticket()
+    }
+
+    /// The denial, if only a person's consent is missing; else itself.
+    pub(crate) fn lacks_consent(self) -> Result<Denial, Self> {
+        match self.why {
+            Refusal::Ruled(Ruling::Denied(denial)) if denial.code == DenyCode::ApprovalRequired => Ok(denial),
+            why => Err(Self { why, ..self }),
+        }
+    }
+
+    /// What became of the request, in a word.
+    pub(crate) fn outcome(&self) -> &'static str {
+        self.ruling().map_or("refused", Ruling::outcome)
     }
 
     /// The stable code of a decision.

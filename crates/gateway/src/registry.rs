@@ -1,6 +1,7 @@
 //! What there is to call: an immutable snapshot, swapped whole. A request takes one at its beginning and keeps it.
 
 mod agents;
+mod credentials;
 mod draft;
 mod files;
 mod keeper;

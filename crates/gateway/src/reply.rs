@@ -11,6 +11,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::aggregate::merged::Merged;
+use crate::approvals::Held;
 use crate::identity::Over;
 use crate::relay::Relay;
 
@@ -25,6 +26,8 @@ pub(crate) enum Out {
     Relay(Box<Relay>),
     Merged(Box<Merged>),
     Fed(mpsc::Receiver<Bytes>),
+    /// A call that waits for a person.
+    Held(Box<Held>),
     /// As long as its reader may read.
     Until(Box<Out>, Over),
 }
@@ -33,9 +36,16 @@ impl Out {
     /// Ends, wherever it is, when that is done.
     pub(crate) fn until(self, over: Option<Over>) -> Self {
         match (self, over) {
-            (out @ (Self::Relay(_) | Self::Merged(_) | Self::Fed(_)), Some(over)) => Self::Until(Box::new(out), over),
+            (out @ (Self::Relay(_) | Self::Merged(_) | Self::Fed(_) | Self::Held(_)), Some(over)) => {
+                Self::Until(Box::new(out), over)
+            }
             (out, _) => out,
         }
+    }
+
+    /// Is it written as events, rather than as one message?
+    pub(crate) fn is_stream(&self) -> bool {
+        !matches!(self, Self::Whole(_))
     }
 
     /// Does it wait for events, rather than for an answer?
@@ -46,6 +56,8 @@ impl Out {
             Self::Merged(merged) => merged.is_lasting(),
             // A batch may be taken for one: then it ends a little too often.
             Self::Fed(_) => true,
+            // What it is judged by when it was approved must be what the agent is then: so it ends when that changes.
+            Self::Held(_) => true,
             Self::Until(out, _) => out.is_lasting(),
         }
     }
@@ -61,6 +73,7 @@ impl Body for Out {
             Self::Relay(relay) => relay.poll_bytes(cx),
             Self::Merged(merged) => merged.poll_bytes(cx),
             Self::Fed(feed) => feed.poll_recv(cx),
+            Self::Held(held) => held.poll_bytes(cx),
             Self::Until(out, over) => {
                 if over.as_mut().poll(cx).is_ready() {
                     // What it held goes with it, as if the client had hung up.
@@ -79,7 +92,7 @@ impl Body for Out {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Relay(_) | Self::Merged(_) | Self::Fed(_) | Self::Until(..) => SizeHint::default(),
+            Self::Relay(_) | Self::Merged(_) | Self::Fed(_) | Self::Held(_) | Self::Until(..) => SizeHint::default(),
         }
     }
 }

@@ -3,20 +3,23 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use http::{HeaderValue, Uri};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::aggregate::Doubt;
 use crate::catalogue::Catalogue;
 use crate::config::{Bounds, Reach, Transport};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Dress, TokenError};
 use crate::era::EraCache;
 use crate::guard::{Guard, Pinned};
 use crate::health::Health;
 use crate::nodes;
 use crate::old_sse::{Auto, OldSse};
 use crate::policies::{Binding, PolicyFile};
+use crate::process;
 use crate::reply::SESSION_ID;
 use crate::stdio::{Doing, Stdio};
 use crate::tls::Tls;
@@ -25,13 +28,15 @@ pub(crate) struct Server {
     pub(crate) id: Arc<str>,
     /// What nothing else in this process was ever called: what is remembered of a server is forgotten when another takes its id.
     pub(crate) key: Arc<str>,
+    /// Of what it was described as: the same on all nodes that were told the same, whatever becomes of it here.
+    pub(crate) description: Arc<str>,
     pub(crate) way: Way,
     pub(crate) policy: Binding,
     pub(crate) era: EraCache,
     pub(crate) catalogue: Catalogue,
     pub(crate) doubt: Doubt,
-    /// Of its description, where sessions may be every node's and it is the same server from everywhere.
-    pub(crate) print: Option<Box<str>>,
+    /// Is it the same server from every node, and may its sessions be every node's?
+    pub(crate) of_all_nodes: bool,
     next: AtomicU64,
     retired: watch::Sender<bool>,
 }
@@ -51,7 +56,7 @@ pub(crate) enum Way {
 pub(crate) struct Endpoint {
     pub(crate) url: Uri,
     /// Our own for it; nothing of the client's is ever added.
-    pub(crate) credentials: Credentials,
+    credentials: ArcSwap<Credentials>,
     pub(crate) road: Road,
 }
 
@@ -65,7 +70,7 @@ pub(crate) struct Road {
 
 impl Way {
     pub(crate) fn http(url: Uri, credentials: Credentials, road: Road) -> Self {
-        Self::Http(Box::new(Endpoint { url, credentials, road }))
+        Self::Http(Box::new(Endpoint::new(url, credentials, road)))
     }
 
     /// `runtime` must outlive the threads that call.
@@ -118,6 +123,23 @@ impl Way {
     }
 }
 
+impl Endpoint {
+    pub(crate) fn new(url: Uri, credentials: Credentials, road: Road) -> Self {
+        Self { url, credentials: ArcSwap::from_pointee(credentials), road }
+    }
+
+    /// What a request of this agent's carries there. Waits only where a token must be fetched first.
+    pub(crate) async fn dress(&self, agent: &str, deadline: Instant) -> Result<Dress, TokenError> {
+        let credentials = self.credentials.load_full();
+        credentials.of(agent, deadline).await
+    }
+
+    /// From the next request on.
+    pub(crate) fn change(&self, credentials: Arc<Credentials>) {
+        self.credentials.store(credentials);
+    }
+}
+
 impl Road {
     /// `system` is how TLS is done where nothing else is asked for.
     pub(crate) fn new(id: &str, url: &Uri, reach: &Reach, system: &Tls) -> Result<Self, rustls::Error> {
@@ -135,23 +157,30 @@ impl Road {
 impl Server {
     pub(crate) fn new(id: &str, way: Way, policy: Arc<PolicyFile>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let key: Arc<str> = format!("{id}#{}", NEXT.fetch_add(1, Ordering::Relaxed)).into();
         Self {
             id: id.into(),
-            key: format!("{id}#{}", NEXT.fetch_add(1, Ordering::Relaxed)).into(),
+            // Nobody said what it is: no other node knows it.
+            description: format!("{key} {:x}", process::mark()).into(),
+            key,
             way,
             policy: Binding::to(policy),
             era: EraCache::default(),
             catalogue: Catalogue::default(),
             doubt: Doubt::default(),
-            print: None,
+            of_all_nodes: false,
             next: AtomicU64::new(1),
             retired: watch::Sender::new(false),
         }
     }
 
+    pub(crate) fn described(self, description: Arc<str>) -> Self {
+        Self { description, ..self }
+    }
+
     /// Nodes send requests in one session of its: none has the ids of another's, nor those of a process before this one.
-    pub(crate) fn of_all_nodes(self, print: String) -> Self {
-        Self { print: Some(print.into()), next: AtomicU64::new(nodes::first_id()), ..self }
+    pub(crate) fn of_all_nodes(self) -> Self {
+        Self { of_all_nodes: true, next: AtomicU64::new(nodes::first_id()), ..self }
     }
 
     /// It is in no snapshot any more. What is under way goes on; what would never end by itself ends.

@@ -10,10 +10,11 @@ use dashmap::mapref::entry::Entry;
 use http::HeaderValue;
 use mcp::{Method, Revision};
 use policy::Reverse;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::agent::Agent;
+use crate::approvals::Shows;
 use crate::catalogue::Catalogue;
 use crate::eras::to_modern::ToModern;
 use crate::nodes::{Kept, Key};
@@ -37,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) upstream: Option<HeaderValue>,
     /// What the server may ask of the client: what the client declared when the session began.
     pub(crate) offered: Box<[Reverse]>,
+    /// What the gateway itself may show the client's user.
+    pub(crate) shows: Shows,
     /// What this session's server lists; another session may see another list.
     pub(crate) catalogue: Catalogue,
     /// The bridge to a server that speaks only modern.
@@ -53,6 +56,8 @@ struct State {
     /// Has the server answered `initialize`? Before, nobody can use the session.
     established: bool,
     calls: HashMap<u64, Call>,
+    /// Requests that wait for a person and have not left: what tells each that it is cancelled.
+    held: HashMap<u64, oneshot::Sender<()>>,
     asks: Vec<Ask>,
 }
 
@@ -70,6 +75,19 @@ pub(crate) struct Call {
 pub(crate) struct OpenCall {
     session: Arc<Session>,
     pub(crate) ours: u64,
+}
+
+impl OpenCall {
+    /// It never left, and never will: nobody has an answer to come back for.
+    pub(crate) fn forget(self) {
+        self.session.leaves(self.ours);
+        self.session.close(self.ours, false);
+    }
+
+    /// It leaves.
+    pub(crate) fn leaves(&self) {
+        self.session.leaves(self.ours);
+    }
 }
 
 impl Drop for OpenCall {
@@ -92,7 +110,7 @@ impl Session {
         server: &Arc<Server>,
         upstream: Option<HeaderValue>,
         revision: Revision,
-        offered: Box<[Reverse]>,
+        (offered, shows): (Box<[Reverse]>, Shows),
     ) -> Self {
         Self {
             id,
@@ -100,12 +118,19 @@ impl Session {
             server: Arc::clone(server),
             upstream,
             offered,
+            shows,
             catalogue: Catalogue::default(),
             translated: None,
             kept: None,
             declines: Arc::new(Semaphore::new(MAX_DECLINES)),
             used: Mutex::new(Instant::now()),
-            state: Mutex::new(State { revision, established: false, calls: HashMap::new(), asks: Vec::new() }),
+            state: Mutex::new(State {
+                revision,
+                established: false,
+                calls: HashMap::new(),
+                held: HashMap::new(),
+                asks: Vec::new(),
+            }),
         }
     }
 
@@ -147,6 +172,24 @@ impl Session {
         state.calls.insert(ours, Call { theirs: theirs.into(), method, awaited: true, answered: false });
         drop(state);
         Ok(OpenCall { session: Arc::clone(self), ours })
+    }
+
+    /// The request waits, and has not left: what is returned tells that the client cancels it.
+    pub(crate) fn hold(&self, ours: u64) -> oneshot::Receiver<()> {
+        let (cancel, cancelled) = oneshot::channel();
+        self.state().held.insert(ours, cancel);
+        cancelled
+    }
+
+    /// Cancels a request that waits. False for one that does not: the server may have it.
+    pub(crate) fn let_go(&self, ours: u64) -> bool {
+        let held = self.state().held.remove(&ours);
+        held.is_some_and(|cancel| cancel.send(()).is_ok())
+    }
+
+    /// The request waits no longer: it leaves.
+    pub(crate) fn leaves(&self, ours: u64) {
+        self.state().held.remove(&ours);
     }
 
     /// The open (or lately answered) request of that id of ours.
@@ -198,6 +241,14 @@ impl Session {
         ours
     }
 
+    /// The same, wherever the answer may come in. None where it cannot be asked now.
+    pub(crate) async fn asks(&self, theirs: &str) -> Option<u64> {
+        match &self.kept {
+            None => Some(self.ask(theirs)),
+            Some(kept) => kept.ask(theirs, next_ask()).await.ok()?,
+        }
+    }
+
     /// A place among the few requests that are being declined at a time.
     pub(crate) fn declining(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.declines).try_acquire_owned().ok()
@@ -208,6 +259,14 @@ impl Session {
         let mut state = self.state();
         let at = state.asks.iter().position(|ask| ask.ours == ours)?;
         Some(state.asks.swap_remove(at).theirs)
+    }
+
+    /// The same, wherever it was asked.
+    pub(crate) async fn taken(&self, ours: u64) -> Result<Option<Box<str>>, Refusal> {
+        match &self.kept {
+            None => Ok(self.answered(ours)),
+            Some(kept) => kept.answered(ours).await,
+        }
     }
 
     /// The id of ours of a request that the server withdraws.
@@ -259,11 +318,11 @@ impl Sessions {
         server: &Arc<Server>,
         upstream: Option<HeaderValue>,
         revision: Revision,
-        offered: Box<[Reverse]>,
+        (offered, shows): (Box<[Reverse]>, Shows),
         agent: &Agent,
     ) -> Result<Session, Refusal> {
         let agent = self.agent(agent);
-        Ok(Session::new(random_id()?, agent, server, upstream, revision, offered))
+        Ok(Session::new(random_id()?, agent, server, upstream, revision, (offered, shows)))
     }
 
     /// Whoever opens a session: an agent that nobody else is, unless it is known. Who has a session already, at the aggregate, is one agent
@@ -365,7 +424,7 @@ impl Sessions {
 
 /// INVARIANT: no two questions have the same id, in no session and in no process before this one: whoever answers late answers nothing,
 /// however often client, server or session began anew.
-pub(crate) fn next_ask() -> u64 {
+fn next_ask() -> u64 {
     static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| {
         let mut bytes = [0; 4];
         // Without randomness there are no sessions either.

@@ -154,7 +154,7 @@ impl Answer {
 
     fn refused(ruling: &Ruling) -> Self {
         let (outcome, approval) = match ruling {
-            Ruling::Limited(_) => (Outcome::Deny, None),
+            Ruling::Limited(_) | Ruling::Unapproved(_) => (Outcome::Deny, None),
             Ruling::Denied(denial) => match denial.code {
                 DenyCode::Hidden => (Outcome::Hide, None),
                 DenyCode::ApprovalRequired => (Outcome::Approve, denial.approval.clone()),

@@ -12,10 +12,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin, AdminService};
-use crate::aggregate::{Aggregate, NoKey};
+use crate::aggregate::Aggregate;
+use crate::approvals::{self, Approvals};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
-use crate::config::{Auth, Bounds, Config, StoreUrl};
+use crate::config::{self, Auth, Bounds, Config, StoreUrl};
 use crate::control::{ApplyError, Control, Fault};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::ToLegacy;
@@ -33,6 +34,7 @@ use crate::registry::{self, Files, Frame, Here, Keeper, Standing};
 use crate::session::Sessions;
 use crate::stdio::Nursery;
 use crate::tasks::Tasks;
+use crate::vault::{NoKey, Vault};
 use crate::watch::Watch;
 use crate::worker::{self, Connections};
 
@@ -92,8 +94,10 @@ pub enum StartError {
     Secured(#[from] BadTls),
     #[error("the audit journal cannot be opened")]
     Audit(#[from] AuditError),
-    #[error("what the aggregate gives out cannot be sealed")]
+    #[error("what clients carry cannot be sealed")]
     Seal(#[from] NoKey),
+    #[error("no randomness to tell approvals apart by")]
+    Random(#[from] getrandom::Error),
     #[error("the store of limits cannot be used")]
     Limits(#[from] InvalidAddress),
     #[error("the store of sessions cannot be used")]
@@ -134,7 +138,7 @@ impl Gateway {
         let (alive, ended) = oneshot::channel::<()>();
         // The control thread's, which ends after the workers.
         let runtime = runtime()?;
-        let made = match Made::of(&config, &runtime, data_at, draining) {
+        let made = match Made::of(&config, &runtime, (data_at, admin_at), draining) {
             Ok(made) => made,
             Err(why) => {
                 runtime.shutdown_background(); // whoever starts a gateway may be within another, where none may be dropped
@@ -182,6 +186,7 @@ impl Gateway {
                 let keeping = Arc::clone(&shared);
                 tokio::spawn(async move { nodes.keep(outbox, keeping).await });
             }
+            tokio::spawn(approvals::keep(Arc::clone(&shared)));
             tokio::spawn(Arc::clone(&shared.audit).keep());
             if let Some(store) = index {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
@@ -283,7 +288,7 @@ impl Made {
     fn of(
         config: &Config,
         runtime: &Runtime,
-        data: SocketAddr,
+        (data, admin): (SocketAddr, SocketAddr),
         draining: watch::Receiver<bool>,
     ) -> Result<Self, StartError> {
         let (here, nursery) = Here::new(config, runtime.handle().clone())?;
@@ -300,7 +305,11 @@ impl Made {
         }
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
-        let (nodes, outbox) = Nodes::new(config, None).map_err(StartError::Sessions)?.unzip();
+        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), admin)?;
+        let vault = vault(&config.store)?;
+        let (nodes, outbox) = Nodes::new(config, config.store.key.clone()).map_err(StartError::Sessions)?.unzip();
+        let own_approvals = !config.store.url.as_ref().is_some_and(StoreUrl::is_for_many);
+        let afar = nodes.as_ref().map(|nodes| Arc::clone(nodes.afar()));
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(config, agents, data, &tls)?,
@@ -308,19 +317,38 @@ impl Made {
             registry: registry::Current::new(registry),
             standing: Standing::new(stale),
             sessions: Sessions::new(bounds.sessions.get()),
-            events: Events::new(&config.audit.node, nodes.as_ref().map(|nodes| Arc::clone(nodes.afar()))),
+            events: Events::new(&config.audit.node, afar, own_approvals),
             nodes,
             limits,
             tasks: Arc::new(Tasks::default()),
             fronts: Fronts::default(),
-            aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get())?,
-            to_legacy: Arc::new(ToLegacy::new()),
+            aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get()),
+            to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
+            approvals,
+            vault,
             audit,
             draining,
             bounds,
         });
         Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery, outbox })
     }
+}
+
+/// What seals. Without a key of the operator's, for this process alone.
+fn vault(store: &config::Store) -> Result<Arc<Vault>, NoKey> {
+    if let Some(file) = &store.exposed_key {
+        tracing::warn!(key = %file.display(), "`store.key` can be read by every user of this machine");
+    }
+    if let Some(vault) = &store.key {
+        return Ok(Arc::clone(vault));
+    }
+    if store.url.as_ref().is_some_and(StoreUrl::is_for_many) {
+        tracing::warn!(
+            "`store.key` is not set: what a client got from this node (cursors, request states) is no good on another, and no \
+             credentials can be kept; make one key for all nodes with `toolgate store new-key`"
+        );
+    }
+    Vault::fresh().map(Arc::new)
 }
 
 /// The store, opened, and what it says now. None where there is none.

@@ -189,7 +189,7 @@ impl Upstream {
         mut request: Request<Departing>,
     ) -> Result<Response<Answering>, UpstreamError> {
         let client = self.client.of(&self.server, &self.bounds).ok_or(UpstreamError::Unreachable)?;
-        let dress = endpoint.credentials.of(&self.agent, self.deadline).await?;
+        let dress = endpoint.dress(&self.agent, self.deadline).await?;
         dress.put_on(request.headers_mut());
         let admitted = endpoint.road.health.admit()?;
         let listens = request.method() == Verb::GET;

@@ -1,4 +1,5 @@
-//! Decides a call. `Permitted` is the proof that a policy allowed this very call: only `Policy::decide` makes one.
+//! Decides a call. `Permitted` is the proof that a policy allowed this very call: only `Policy::decide` makes one, or `decide_consented`
+//! where a person consented.
 
 use std::sync::Arc;
 
@@ -17,6 +18,13 @@ use crate::{Approval, Call, Owed, Policy, RulePointer, Subject};
 pub enum Decision<'a> {
     Permit(Permitted<'a>),
     Deny(Denial),
+}
+
+/// Whether a person said yes to the call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    Missing,
+    Given,
 }
 
 /// Proof that a policy allowed this very call, and what the call still owes. Nobody else can make one:
@@ -67,25 +75,43 @@ pub enum DenyCode {
     Hidden,
     /// What the call would add to a count cannot be read from its arguments, or is more than a limit ever allows.
     Cost,
-    /// A person must consent, and this version cannot ask one.
+    /// A person must consent first; nothing else refuses.
     ApprovalRequired,
 }
 
 impl Policy {
     // INVARIANT: no rule, no permit, unless the policy says `"default": "allow"`; and a deny wins over every allow.
     pub fn decide<'a>(&'a self, call: Call<'a>) -> Decision<'a> {
+        self.decided(call, Consent::Missing)
+    }
+
+    /// The same of a call that a person consented to: no approval is asked for, and everything else holds as it does in [`Self::decide`].
+    /// Whether there is such a consent, and whether it is for this very call, is the caller's to know.
+    pub fn decide_consented<'a>(&'a self, call: Call<'a>) -> Decision<'a> {
+        self.decided(call, Consent::Given)
+    }
+
+    fn decided<'a>(&'a self, call: Call<'a>, consent: Consent) -> Decision<'a> {
         let Judgement { ruling, strict, owed, asking } = self.judge(call.subject);
         let facts = self.facts(call);
-        if let Some(denial) = refusal(ruling, &asking, Mode::Acting, &facts) {
-            return Decision::Deny(denial);
-        }
+        // INVARIANT: approval is asked for last: where it is all that is missing, nothing else refuses.
+        let asks = |denial: &Denial| denial.code == DenyCode::ApprovalRequired;
+        let consented = match refusal(ruling, &asking, Mode::Acting, &facts) {
+            None => false,
+            Some(denial) if consent == Consent::Given && asks(&denial) => true,
+            Some(denial) => return Decision::Deny(denial),
+        };
         let bill = Bill::new(owed, &facts);
         if let Some(denial) = bill.refused {
             return Decision::Deny(denial);
         }
-        let shadow = strict.and_then(|strict| refusal(strict, &asking, Mode::Strict, &facts).or(bill.shadow));
+        let shadow = strict.and_then(|strict| {
+            // A consent that was needed is one also if nothing were in shadow.
+            let refused = refusal(strict, &asking, Mode::Strict, &facts).filter(|denial| !(consented && asks(denial)));
+            refused.or(bill.shadow)
+        });
         let rule = match (ruling, &shadow) {
-            (Ruling::Permitted(rule), _) => &rule.pointer,
+            (Ruling::Permitted(rule) | Ruling::NeedsApproval(rule), _) => &rule.pointer,
             (_, Some(_)) => &SHADOW,
             (_, None) => &DEFAULT_ALLOW,
         };

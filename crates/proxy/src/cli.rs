@@ -1,5 +1,6 @@
 //! What can be written on the command line. The texts here are what `--help` shows.
 
+pub(crate) mod approvals;
 pub(crate) mod manage;
 
 use std::net::SocketAddr;
@@ -52,6 +53,12 @@ pub(crate) enum Command {
     Policies(manage::Policies),
     /// Manage who manages the gateway
     Admins(manage::Admins),
+    /// Manage what the gateway shows to servers: their credentials
+    Credentials(manage::Credentials),
+    /// Make the key that secrets in the store are sealed by, and seal them anew when it is replaced
+    Store(StoreArgs),
+    /// Decide about calls that wait for it: show, approve, deny, allow more like them
+    Approvals(approvals::Approvals),
     /// Say what a new policy would have done with recorded calls
     Simulate(Simulate),
     /// Move everything that the API manages to another store, such as from SQLite to PostgreSQL; stop the gateways first
@@ -446,6 +453,29 @@ pub(crate) enum QueryFormat {
     Table,
     Json,
     Csv,
+}
+
+#[derive(Args)]
+pub(crate) struct StoreArgs {
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Show a new key, for the file or the variable that `store.key` names
+    NewKey,
+    /// Seal what older keys of `store.key` sealed by the first one; exit code 1 if something cannot be opened
+    Reseal(Reseal),
+}
+
+#[derive(Args)]
+pub(crate) struct Reseal {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 /// Where the settings are

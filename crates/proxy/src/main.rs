@@ -1,6 +1,7 @@
 //! The program `toolgate`: arguments in, exit code out. What happens between lies in `gateway` and `policy`.
 
 mod agents;
+mod approvals;
 mod audit;
 mod bridge;
 mod check;
@@ -20,6 +21,7 @@ mod manage;
 mod migrate;
 mod sarif;
 mod schema;
+mod seal;
 mod serve;
 mod simulate;
 mod stdio;
@@ -58,6 +60,9 @@ fn main() -> ExitCode {
         Some(Command::Servers(args)) => manage::servers(&args),
         Some(Command::Policies(args)) => manage::policies(&args),
         Some(Command::Admins(args)) => manage::admins(&args),
+        Some(Command::Credentials(args)) => manage::credentials(&args),
+        Some(Command::Store(args)) => seal::run(&args),
+        Some(Command::Approvals(args)) => approvals::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Connect(args)) => connect::run(&args),
     };

@@ -1,18 +1,18 @@
-//! `toolgate agents|servers|policies|admins`: says to a running gateway what was asked, and shows the answer.
+//! `toolgate agents|servers|policies|admins`, and what `approvals` shares with them: says to a running gateway what was asked, and shows the answer.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use console::client::{self, Client, ClientError, NewAgent, Told};
+use console::client::{self, Client, ClientError, NewAgent, NewCredential, Told};
 use gateway::config::{Config, ConfigFile, Layers};
 use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::cli::manage::{
-    AddAgent, Admins, AdminsCommand, Agents, AgentsCommand, AgentsCommandOfGateway, At, Policies, PoliciesCommand,
-    Role, Servers, ServersCommand,
+    AddAgent, Admins, AdminsCommand, Agents, AgentsCommand, AgentsCommandOfGateway, At, CredentialKind, Credentials,
+    CredentialsCommand, Policies, PoliciesCommand, Role, Servers, ServersCommand, SetCredential,
 };
 use crate::exit;
 
@@ -64,6 +64,32 @@ pub(crate) fn servers(args: &Servers) -> anyhow::Result<ExitCode> {
     })
 }
 
+pub(crate) fn credentials(args: &Credentials) -> anyhow::Result<ExitCode> {
+    let new = match &args.command {
+        CredentialsCommand::Set(set) => Some(new_credential(set)?),
+        CredentialsCommand::List | CredentialsCommand::Remove { .. } => None,
+    };
+    run(&args.at, async |client| match (&args.command, &new) {
+        (CredentialsCommand::Set(_), Some(new)) => client.set_credential(new).await,
+        (CredentialsCommand::Remove { id }, _) => client.remove_credential(id).await,
+        (CredentialsCommand::List, _) | (CredentialsCommand::Set(_), None) => client.credentials().await,
+    })
+}
+
+fn new_credential(set: &SetCredential) -> anyhow::Result<NewCredential> {
+    let text = text(&set.file)?;
+    let (kind, value) = match (&set.header, set.kind) {
+        (Some(name), _) => ("headers", json!({ name.as_str(): text.trim_end_matches(['\r', '\n']) })),
+        // What serde says may quote what it read.
+        (None, kind) => {
+            let value = serde_json::from_str(&text).map_err(|_| anyhow::anyhow!("what was read is not JSON"))?;
+            (if matches!(kind, Some(CredentialKind::Oauth)) { "oauth" } else { "headers" }, value)
+        }
+    };
+    let id = set.id.clone().unwrap_or_else(|| set.server.clone());
+    Ok(NewCredential { id, server: set.server.clone(), agent: set.agent.clone(), kind: kind.to_owned(), value })
+}
+
 pub(crate) fn policies(args: &Policies) -> anyhow::Result<ExitCode> {
     let (document, with) = match &args.command {
         PoliciesCommand::Put { file, catalogue, .. } => (text(file)?, catalogue.as_deref().map(text).transpose()?),
@@ -89,7 +115,12 @@ pub(crate) fn admins(args: &Admins) -> anyhow::Result<ExitCode> {
     }
     run(&args.at, async |client| match &args.command {
         AdminsCommand::List | AdminsCommand::Login { .. } => client.admins().await,
-        AdminsCommand::Add { name, role, token } => client.add_admin(name, (*role).into(), *token).await,
+        AdminsCommand::Add { name, role, group, token } => client.add_admin(name, (*role).into(), group, *token).await,
+        AdminsCommand::Set { name, role, group, no_groups, enabled } => {
+            let groups = (*no_groups || !group.is_empty()).then_some(group.as_slice());
+            client.set_admin(name, role.map(Into::into), groups, *enabled).await
+        }
+        AdminsCommand::Link { name } => client.let_in(name, false).await,
         AdminsCommand::Remove { name } => client.remove_admin(name).await,
     })
 }
@@ -124,25 +155,13 @@ impl From<Role> for console::Role {
     }
 }
 
-fn run(at: &At, ask: impl AsyncFnOnce(&Client) -> Result<Told, ClientError>) -> anyhow::Result<ExitCode> {
-    let Some(token) = token(at)? else {
-        eprintln!(
-            "error: no admin's token: set TOOLGATE_ADMIN_TOKEN, or name a file by --token-file; `toolgate admins login LINK` makes the first one"
-        );
-        return Ok(exit::USAGE.into());
-    };
-    let client = match Client::new(&url(at)?, token.trim()) {
-        Ok(client) => client,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return Ok(exit::USAGE.into());
-        }
-    };
+pub(crate) fn run(at: &At, ask: impl AsyncFnOnce(&Client) -> Result<Told, ClientError>) -> anyhow::Result<ExitCode> {
+    let Some(client) = client(at)? else { return Ok(exit::USAGE.into()) };
     match runtime()?.block_on(ask(&client)) {
         Ok(told) => {
             let shown = match at.format {
                 Format::Human => told.text(),
-                Format::Json => format!("{:#}\n", told.json()),
+                Format::Json => told.json_text() + "\n",
             };
             io::stdout().write_all(shown.as_bytes()).context("cannot write to stdout")?;
             Ok(exit::OK.into())
@@ -151,13 +170,25 @@ fn run(at: &At, ask: impl AsyncFnOnce(&Client) -> Result<Told, ClientError>) -> 
     }
 }
 
-fn complain(error: ClientError) -> ExitCode {
+/// None, and it is said why, where the arguments make no sense.
+pub(crate) fn client(at: &At) -> anyhow::Result<Option<Client>> {
+    let Some(token) = token(at)? else {
+        eprintln!(
+            "error: no admin's token: set TOOLGATE_ADMIN_TOKEN, or name a file by --token-file; `toolgate admins login LINK` makes the first one"
+        );
+        return Ok(None);
+    };
+    let made = Client::new(&url(at)?, token.trim());
+    Ok(made.inspect_err(|error| eprintln!("error: {error}")).ok())
+}
+
+pub(crate) fn complain(error: ClientError) -> ExitCode {
     let refused = error.is_refusal();
     eprintln!("error: {:#}", anyhow::Error::from(error));
     if refused { exit::FINDINGS.into() } else { exit::RUNTIME.into() }
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, Owner};
-use crate::limits::{self, MAX_NOTE};
+use crate::limits::{self, MAX_GROUPS, MAX_NOTE};
 use crate::{Kept, Store, StoreError, hex};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,11 +21,22 @@ pub enum Role {
 pub struct Admin {
     pub role: Role,
     pub enabled: bool,
+    /// What a policy may name in place of the admin, where it says who approves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
 }
 
 impl Document for Admin {
     const KIND: &'static str = "admin";
     const MAX: i64 = 1000;
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.groups.len() > MAX_GROUPS {
+            let why = format!("are {}, more than {MAX_GROUPS}", self.groups.len());
+            return Err(StoreError::Invalid { what: "the groups", why });
+        }
+        self.groups.iter().try_for_each(|group| limits::id("a group's name", group))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

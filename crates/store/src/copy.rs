@@ -131,6 +131,67 @@ const TABLES: &[Table] = &[
             Text("body") = "$6"
         ]
     ),
+    table!(
+        "tg_approvals",
+        20,
+        "id",
+        [
+            Text("id") = "$1",
+            Text("binding") = "$2",
+            Text("agent") = "$3",
+            Text("server") = "$4",
+            Text("state") = "$5",
+            Int("live") = "$6",
+            Int("created_ms") = "$7",
+            Int("expires_ms") = "$8",
+            Int("decided_ms") = "$9",
+            Int("used_ms") = "$10",
+            Int("asks") = "$11",
+            Int("round") = "$12",
+            Text("asked") = "$13",
+            Text("votes") = "$14"
+        ]
+    ),
+    table!(
+        "tg_approval_grants",
+        100,
+        "id",
+        [
+            Text("id") = "$1",
+            Text("agent") = "$2",
+            Text("server") = "$3",
+            Text("method") = "$4",
+            Text("subject") = "$5",
+            Text("scope") = "$6",
+            Text("definition") = "$7",
+            Text("policy") = "$8",
+            Int("max_uses") = "$9",
+            Int("used") = "$10",
+            Int("created_ms") = "$11",
+            Int("expires_ms") = "$12",
+            Int("revoked_ms") = "$13",
+            Text("made_by") = "$14",
+            Text("approval") = "$15"
+        ]
+    ),
+    table!(
+        "tg_approval_notices",
+        1000,
+        "approval, target",
+        [
+            Text("approval") = "$1",
+            Text("target") = "$2",
+            Int("due_ms") = "$3",
+            Int("attempt") = "$4",
+            Text("error") = "$5"
+        ]
+    ),
+    table!(
+        "tg_approval_links",
+        1000,
+        "hash",
+        [Text("hash") = "$1", Text("approval") = "$2", Text("admin") = "$3", Int("expires_ms") = "$4"]
+    ),
     table!("tg_audit_nodes", 1000, "node", [Text("node") = "$1", Int("seq") = "$2"]),
 ];
 

@@ -126,6 +126,7 @@ impl Store {
             if D::KIND == Admin::KIND {
                 change.tx.run("DELETE FROM tg_sessions WHERE admin = $1", args![id]).await?;
                 change.tx.run("DELETE FROM tg_login_links WHERE admin = $1", args![id]).await?;
+                change.tx.run("DELETE FROM tg_approval_links WHERE admin = $1", args![id]).await?;
             }
             self.commit(change).await?;
             Ok(gone)

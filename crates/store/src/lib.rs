@@ -5,11 +5,13 @@
 
 mod admin;
 mod agent;
+mod approval;
 mod audit;
 mod changes;
 mod copy;
 mod credential;
 mod document;
+mod ear;
 mod error;
 mod hex;
 mod idempotency;
@@ -31,6 +33,10 @@ mod tx;
 
 pub use admin::{Admin, AdminToken, Role};
 pub use agent::Agent;
+pub use approval::{
+    Approval, ApprovalChanges, ApprovalFilter, ApprovalState, AskBounds, Asked, Asking, Grant, GrantFilter, Heard,
+    Notice, TooMany, Vote, Voted,
+};
 pub use audit::AuditRecord;
 pub use changes::Changes;
 pub use copy::{Copied, CopyError, copy};

@@ -15,6 +15,27 @@ pub(crate) const MAX_ANSWER: usize = 1 << 20;
 /// Records of one page.
 pub(crate) const MAX_PAGE: u32 = 1000;
 
+/// Bytes of what an approval is asked for, as JSON.
+pub(crate) const MAX_ASKED: usize = 4 << 20;
+/// Bytes of an approval's votes, as JSON.
+pub(crate) const MAX_VOTES: usize = 1 << 20;
+/// Bytes of the tool, prompt or resource that a grant is for.
+pub(crate) const MAX_SUBJECT: usize = 8 << 10;
+/// Approvals of one page: they have arguments.
+pub(crate) const MAX_APPROVALS_PAGE: u32 = 100;
+/// Notices that are claimed at once.
+pub(crate) const MAX_NOTICES: u32 = 100;
+/// Whom an approval is told to.
+pub(crate) const MAX_TARGETS: usize = 64;
+/// Groups of an admin.
+pub(crate) const MAX_GROUPS: usize = 64;
+
+/// Approvals that are used or expired; the oldest beyond are forgotten.
+pub(crate) const MAX_APPROVALS: i64 = 100_000;
+pub(crate) const MAX_LINKS_OF_APPROVAL: i64 = 256;
+pub(crate) const MAX_GRANTS: i64 = 10_000;
+/// Grants of one agent at one server that are good at the same time.
+pub(crate) const MAX_GRANTS_AT: i64 = 100;
 pub(crate) const MAX_POLICIES: i64 = 10_000;
 pub(crate) const MAX_POLICY_VERSIONS: i64 = 10_000;
 pub(crate) const MAX_SESSIONS: i64 = 10_000;

@@ -7,8 +7,13 @@ use crate::sql::args;
 use crate::tx::{Pools, Tx};
 
 /// What brings a schema from one number to the next, for SQLite and for PostgreSQL. A released one never changes.
-const MIGRATIONS: &[(&str, &str)] =
-    &[(include_str!("../migrations/sqlite/0001_records.sql"), include_str!("../migrations/postgres/0001_records.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    (include_str!("../migrations/sqlite/0001_records.sql"), include_str!("../migrations/postgres/0001_records.sql")),
+    (
+        include_str!("../migrations/sqlite/0002_approvals.sql"),
+        include_str!("../migrations/postgres/0002_approvals.sql"),
+    ),
+];
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 

@@ -1,6 +1,8 @@
 //! The store: two pools and how they are used. Every operation is one transaction and has one deadline.
 
+use std::collections::hash_map::RandomState;
 use std::future::Future;
+use std::hash::BuildHasher as _;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,19 +10,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::SqlitePoolOptions;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, broadcast, watch};
 use tokio::time::timeout;
 
+use crate::ear::Ear;
 use crate::error::Slow;
 use crate::place::{self, Place};
 use crate::sql::{Arg, Row, args};
 use crate::tx::{Pools, Tx};
-use crate::{Changes, StoreError, migrate};
+use crate::{Changes, StoreError, approval, migrate};
 
 /// How PostgreSQL's nodes are told of a change.
 pub(crate) const CHANNEL: &str = "toolgate_changes";
 
-/// Connections of PostgreSQL that wait for changes, beside those that work.
+/// Connections of PostgreSQL that wait for changes, beside those that work: one for those of decisions, one for those of approvals.
 const LISTENERS: u32 = 2;
 
 const REVISION: &str = "SELECT revision FROM tg_meta WHERE id = 1";
@@ -39,6 +42,12 @@ pub(crate) struct Inner {
     options: Options,
     /// Wakes who waits in this process, at once.
     pub(crate) changed: watch::Sender<()>,
+    /// The same for approvals: their ids.
+    pub(crate) approvals: broadcast::Sender<String>,
+    /// What hears of other nodes' approvals, for all who wait in this process.
+    pub(crate) ear: Mutex<Ear>,
+    /// Tells what this store told from what others did.
+    pub(crate) origin: String,
 }
 
 /// How a store is used. The default is right for almost everybody.
@@ -57,6 +66,19 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { timeout: Duration::from_secs(5), acquire: Duration::from_secs(2), connections: 8, create: true }
+    }
+}
+
+impl Inner {
+    fn new(pools: Pools, options: Options) -> Self {
+        Self {
+            ear: Mutex::new(Ear::new(&pools, approval::CHANNEL)),
+            approvals: broadcast::Sender::new(approval::BACKLOG),
+            origin: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
+            changed: watch::Sender::new(()),
+            pools,
+            options,
+        }
     }
 }
 
@@ -88,7 +110,7 @@ impl Store {
                 }
             }
         };
-        let store = Self { inner: Arc::new(Inner { pools, options, changed: watch::Sender::new(()) }) };
+        let store = Self { inner: Arc::new(Inner::new(pools, options)) };
         store.within("migrate", migrate::migrate(&store.inner.pools)).await?;
         Ok(store)
     }
@@ -112,6 +134,10 @@ impl Store {
                 write.close().await;
             }
             Pools::Postgres { work, listen } => {
+                // Who is listening at this moment notices that the pool closes.
+                if let Ok(mut ear) = self.inner.ear.try_lock() {
+                    ear.close();
+                }
                 listen.close().await;
                 work.close().await;
             }

@@ -39,7 +39,7 @@ pub(super) fn check(profile: Profile, smoke: bool) -> anyhow::Result<()> {
 }
 
 /// The first admin's, wherever it stands in a line.
-fn login_link(line: &str) -> Option<String> {
+pub(super) fn login_link(line: &str) -> Option<String> {
     let link = line.split_whitespace().find(|word| word.starts_with("http") && word.contains("/login#"))?;
     Some(link.to_owned())
 }

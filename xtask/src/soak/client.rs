@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderMap};
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -21,6 +22,19 @@ pub(super) enum Said {
     No { code: String, policy: Option<String> },
     /// No answer: the connection broke, or there was none.
     Cut,
+}
+
+/// An answer in JSON.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    pub(super) fn text(&self, key: &str) -> Option<String> {
+        self.body.get(key)?.as_str().map(str::to_owned)
+    }
 }
 
 /// One connection, made when it is needed.
@@ -44,11 +58,21 @@ impl Client {
         }
     }
 
-    /// One call of a tool of the server `s`.
+    /// One call of a tool of the server `s`, unlike every other of this client's.
     pub(super) async fn call(&mut self, tool: &str) -> Said {
+        let number = self.calls + 1;
+        self.call_with(tool, &json!({ "number": number })).await
+    }
+
+    pub(super) async fn call_with(&mut self, tool: &str, arguments: &Value) -> Said {
+        self.call_heard(tool, arguments, || {}).await
+    }
+
+    /// `heard` when the answer begins.
+    pub(super) async fn call_heard(&mut self, tool: &str, arguments: &Value, heard: impl FnOnce()) -> Said {
         self.calls += 1;
         let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
-        let params = json!({ "name": tool, "arguments": { "number": self.calls }, "_meta": meta });
+        let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
         let message = json!({ "jsonrpc": "2.0", "id": self.calls, "method": "tools/call", "params": params });
         let request = Request::post("/mcp/s")
             .header("content-type", "application/json")
@@ -56,17 +80,25 @@ impl Client {
             .header("mcp-protocol-version", "2026-07-28")
             .header("mcp-method", "tools/call")
             .header("mcp-name", tool);
-        match self.send(request, message.to_string()).await {
-            Ok((_, body)) => read(&body),
+        match self.send(request, message.to_string(), heard).await {
+            Ok((_, _, body)) => read(&body),
             Err(_) => Said::Cut,
         }
     }
 
+    /// A request that is answered in JSON.
+    pub(super) async fn ask(&mut self, request: Builder, body: &str) -> anyhow::Result<Answer> {
+        let (status, headers, body) = self.send(request, body.to_owned(), || {}).await?;
+        let body = serde_json::from_slice(&body).context("an answer that is not JSON")?;
+        Ok(Answer { status: status.as_u16(), headers, body })
+    }
+
     async fn send(
         &mut self,
-        request: hyper::http::request::Builder,
+        request: Builder,
         body: String,
-    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        heard: impl FnOnce(),
+    ) -> anyhow::Result<(StatusCode, HeaderMap, Bytes)> {
         let mut request = request.header(HOST, self.address.to_string());
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -81,17 +113,19 @@ impl Client {
             Some(_) | None => connect(self.address).await?,
         };
         let response = connection.send_request(request.body(Full::new(body.into()))?).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
+        heard();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
         self.connection = Some(connection);
-        Ok((status, body))
+        Ok((head.status, head.headers, body))
     }
 }
 
 /// One GET on a connection of its own.
 pub(super) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
     let mut client = Client::new(address);
-    let (status, body) = client.send(Request::get(path), String::new()).await.context("no answer to a GET")?;
+    let (status, _, body) =
+        client.send(Request::get(path), String::new(), || {}).await.context("no answer to a GET")?;
     Ok((status.as_u16(), String::from_utf8_lossy(&body).into_owned()))
 }
 
@@ -107,7 +141,9 @@ const DECISION: &str = "dev.toolgate/decision";
 
 /// A denial of a tool is a result that says so; everything else that is no result is an error.
 fn read(body: &[u8]) -> Said {
-    let message: Value = serde_json::from_slice(body).unwrap_or_default();
+    // The answer to a call that waited is the last event of a stream.
+    let event = body.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data: ")).next_back();
+    let message: Value = serde_json::from_slice(event.unwrap_or(body)).unwrap_or_default();
     let result = message.get("result").filter(|result| result.get("isError").is_none());
     if result.is_some() {
         return Said::Result;
@@ -127,6 +163,9 @@ mod tests {
     fn what_came_of_a_call() {
         let no = |code: &str, policy: Option<&str>| Said::No { code: code.into(), policy: policy.map(str::to_owned) };
         assert_eq!(read(br#"{"result":{"content":[]}}"#), Said::Result);
+        let stream =
+            b": alive\n\ndata: {\"method\":\"notifications/progress\"}\n\ndata: {\"result\":{\"content\":[]}}\n\n";
+        assert_eq!(read(stream), Said::Result);
         let denied =
             br#"{"result":{"isError":true,"_meta":{"dev.toolgate/decision":{"code":"limited","policy":"ab"}}}}"#;
         assert_eq!(read(denied), no("limited", Some("ab")));

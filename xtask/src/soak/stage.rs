@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 use super::client;
 use crate::e2e::stand::{self, Profile};
@@ -47,6 +48,8 @@ pub(super) struct Gateway {
     process: Pid,
     pub(super) data: SocketAddr,
     pub(super) admin: SocketAddr,
+    /// What lets the first admin in, once it was printed.
+    login: watch::Receiver<Option<String>>,
 }
 
 impl Stage {
@@ -134,9 +137,23 @@ impl Gateway {
             word.strip_prefix(name).and_then(|address| address.parse().ok()).context("a strange address")
         };
         let (data, admin) = (address(data, "data=http://")?, address(admin, "admin=http://")?);
-        // Nothing more is said there; and who says it must not find a pipe that nobody reads.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { child, process, data, admin })
+        let (printed, login) = watch::channel(None);
+        // Whoever says more there must not find a pipe that nobody reads.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Some(link) = line.strip_prefix("toolgate login ").and_then(|rest| rest.split(' ').next()) {
+                    printed.send_replace(Some(link.to_owned()));
+                }
+            }
+        });
+        Ok(Self { child, process, data, admin, login })
+    }
+
+    /// The link that lets the first admin in.
+    pub(super) async fn login(&self) -> anyhow::Result<String> {
+        let mut login = self.login.clone();
+        let printed = tokio::time::timeout(PATIENCE, login.wait_for(Option::is_some)).await;
+        printed.context("no login link")??.clone().context("it is there")
     }
 
     pub(super) fn tell(&self, signal: Signal) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! An MCP server of revision 2026-07-28 that keeps what it was asked to do: what passed, passed here.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,10 +21,15 @@ use tokio::time::Instant;
 /// Calls of tools whose name begins so are never answered.
 pub(super) const HELD: &str = "held";
 
+/// The tool that is listed, so that its calls can be approved: each has a number as its argument `round`.
+pub(super) const PAY: &str = "pay";
+
 /// A call that arrived.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) tool: String,
+    /// Of one that pays.
+    round: Option<u64>,
     pub(super) at: Instant,
 }
 
@@ -52,6 +58,19 @@ impl Upstream {
     /// All calls so far.
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.kept.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often this was paid.
+    pub(super) fn paid(&self, round: u64) -> usize {
+        self.all_paid().get(&round).copied().unwrap_or_default()
+    }
+
+    pub(super) fn all_paid(&self) -> BTreeMap<u64, usize> {
+        let mut paid = BTreeMap::new();
+        for round in self.seen().iter().filter_map(|call| call.round) {
+            *paid.entry(round).or_default() += 1;
+        }
+        paid
     }
 
     pub(super) fn count(&self) -> usize {
@@ -87,8 +106,12 @@ async fn answer(request: Request<Incoming>, kept: &Kept) -> Response<Full<Bytes>
     let Some(id) = message.get("id") else { return status(StatusCode::ACCEPTED) };
     let text = |pointer: &str| message.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let result = match text("/method").as_str() {
-        "tools/call" => call(text("/params/name"), kept).await,
-        "tools/list" => json!({ "resultType": "complete", "ttlMs": 0, "cacheScope": "private", "tools": [] }),
+        "tools/call" => {
+            let round = message.pointer("/params/arguments/round").and_then(Value::as_u64);
+            call(text("/params/name"), round, kept).await
+        }
+        "tools/list" => json!({ "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+            "tools": [{ "name": PAY, "inputSchema": { "type": "object" } }] }),
         "server/discover" => json!({
             "resultType": "complete", "ttlMs": 0, "cacheScope": "private", "supportedVersions": ["2026-07-28"],
             "capabilities": { "tools": {} },
@@ -102,10 +125,10 @@ async fn answer(request: Request<Incoming>, kept: &Kept) -> Response<Full<Bytes>
     response
 }
 
-async fn call(tool: String, kept: &Kept) -> Value {
+async fn call(tool: String, round: Option<u64>, kept: &Kept) -> Value {
     let held = tool.starts_with(HELD);
     let result = json!({ "resultType": "complete", "content": [{ "type": "text", "text": tool }] });
-    kept.calls.lock().unwrap_or_else(PoisonError::into_inner).push(Seen { tool, at: Instant::now() });
+    kept.calls.lock().unwrap_or_else(PoisonError::into_inner).push(Seen { tool, round, at: Instant::now() });
     kept.count.send_modify(|count| *count += 1);
     if held {
         return std::future::pending().await;

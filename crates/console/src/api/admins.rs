@@ -18,11 +18,18 @@ use crate::span;
 
 const WHAT: &str = "admin";
 
+/// Groups of one admin.
+const MAX_GROUPS: usize = 32;
+/// Characters of a group's name.
+const MAX_GROUP: usize = 128;
+
 /// An admin.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AdminView {
     name: String,
     role: Role,
+    /// What rules that say who approves may name beside the name
+    groups: Vec<String>,
     enabled: bool,
     created: String,
     updated: String,
@@ -33,6 +40,10 @@ pub(crate) struct AdminView {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdminPut {
     role: Role,
+    /// What rules that say who approves may name beside the name; none, when absent
+    #[serde(default)]
+    #[schema(max_items = 32)]
+    groups: Vec<String>,
     #[serde(default = "yes")]
     #[schema(default = true)]
     enabled: bool,
@@ -88,7 +99,8 @@ fn yes() -> bool {
 impl From<Kept<Admin>> for AdminView {
     fn from(kept: Kept<Admin>) -> Self {
         let (created, updated) = (time(kept.created_ms), time(kept.updated_ms));
-        Self { name: kept.id, role: kept.value.role.into(), enabled: kept.value.enabled, created, updated }
+        let Admin { role, enabled, groups } = kept.value;
+        Self { name: kept.id, role: role.into(), groups, enabled, created, updated }
     }
 }
 
@@ -101,6 +113,24 @@ impl From<Kept<AdminToken>> for AdminTokenView {
 
 async fn admin(here: &Here, name: &str) -> Result<Kept<Admin>, Problem> {
     found(here.store.get::<Admin>(name).await)?.ok_or_else(|| Problem::not_found(WHAT, name))
+}
+
+/// Each once, and each a name that people can read.
+fn grouped(mut groups: Vec<String>) -> Result<Vec<String>, Problem> {
+    let lawful = |name: &String| {
+        let length = name.chars().count();
+        (1..=MAX_GROUP).contains(&length) && name.trim() == name && gateway::visible(name) == *name
+    };
+    if let Some(n) = groups.iter().position(|name| !lawful(name)) {
+        let wanted = format!("must have 1 to {MAX_GROUP} characters, all to be seen, and no space at its ends");
+        return Err(Problem::invalid(&format!("/groups/{n}"), wanted));
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    match groups.len() <= MAX_GROUPS {
+        true => Ok(groups),
+        false => Err(Problem::invalid("/groups", format!("may have {MAX_GROUPS} names"))),
+    }
 }
 
 /// Whoever could manage admins before, somebody still can.
@@ -151,7 +181,7 @@ pub(super) async fn put(
     let changing = here.changing().await;
     let there = found(here.store.get::<Admin>(&name).await)?;
     let change = seen?.against(WHAT, &name, there.map(|kept| kept.version))?;
-    let new = Admin { role: put.role.into(), enabled: put.enabled };
+    let new = Admin { role: put.role.into(), enabled: put.enabled, groups: grouped(put.groups)? };
     if matches!(change, Change::Update(_)) && (put.role != Role::Admin || !put.enabled) {
         another(&here, &name).await?;
     }

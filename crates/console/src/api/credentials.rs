@@ -36,9 +36,9 @@ pub(crate) struct CredentialView {
 pub(crate) struct CredentialPut {
     server: String,
     agent: Option<String>,
-    /// Such as `headers`
+    /// `headers` or `oauth`
     kind: String,
-    /// What is sealed; its shape depends on `kind`
+    /// What is sealed: the keys of `[servers.ID.headers]`, or of `[servers.ID.oauth]`
     #[schema(value_type = Object)]
     value: serde_json::Map<String, Value>,
 }
@@ -83,7 +83,8 @@ pub(super) async fn put(
     let there = found(here.store.get::<Credential>(&id).await)?;
     let change = seen?.against(WHAT, &id, there.map(|kept| kept.version))?;
     let CredentialPut { server, agent, kind, value } = put;
-    let credential = here.control.seal_credential(server, agent, kind, &Value::Object(value))?;
+    let value = Value::Object(value);
+    let credential = here.control.seal_credential(&server, agent.as_deref(), &kind, &value).await?;
     let kept = changing.put(&caller, ("credential.create", "credential.put"), &id, change, credential).await?;
     Ok(Tagged::put(change, kept.version, format!("/api/v1/credentials/{}", part(&id)), kept.into()))
 }

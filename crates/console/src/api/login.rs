@@ -77,7 +77,7 @@ async fn admitted(here: &Here, name: &str) -> Result<Option<Kept<Admin>>, Proble
     match found(here.store.get::<Admin>(name).await)? {
         Some(admin) => Ok(Some(admin).filter(|admin| admin.value.enabled)),
         None if name == FIRST && here.store.count::<Admin>().await? == 0 => {
-            let first = Admin { role: store::Role::Admin, enabled: true };
+            let first = Admin { role: store::Role::Admin, enabled: true, groups: Vec::new() };
             Ok(Some(here.store.create(FIRST, first).await?))
         }
         None => Ok(None),

@@ -12,6 +12,8 @@ use crate::roles::Role;
 pub(crate) struct Me {
     name: String,
     role: Role,
+    /// What rules that say who approves may name beside the name
+    groups: Vec<String>,
     /// `token` or `session`
     by: &'static str,
     /// Of a session: what every request that is not a GET sends as `X-CSRF-Token`
@@ -25,6 +27,7 @@ pub(super) async fn me(caller: Caller) -> Body<Me> {
     let (by, csrf) = match &caller.by {
         By::Token => ("token", None),
         By::Session(csrf) => ("session", Some(csrf.to_string())),
+        By::Link => ("link", None),
     };
-    Body(Me { name: caller.name.to_string(), role: caller.role, by, csrf })
+    Body(Me { name: caller.name.to_string(), role: caller.role, groups: caller.groups.to_vec(), by, csrf })
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use gateway::{is_unseen, visible};
 use serde_json::Value;
 
 /// What there is to say.
@@ -33,6 +34,16 @@ impl Told {
         &self.json
     }
 
+    /// For programs, on one line: what would move a terminal's cursor, or is not seen, stands in strings as JSON escapes it.
+    pub fn json_line(&self) -> String {
+        escaped(&self.json.to_string())
+    }
+
+    /// The same, on many lines.
+    pub fn json_text(&self) -> String {
+        escaped(&format!("{:#}", self.json))
+    }
+
     /// For people.
     pub fn text(&self) -> String {
         let width = |column: usize, name: &str| {
@@ -60,7 +71,7 @@ impl Told {
     }
 }
 
-/// Text of others may not move the cursor.
+/// Text of others may not move the cursor, nor hide.
 fn cell(value: Option<&Value>) -> String {
     let text = match value {
         None | Some(Value::Null) => "-".to_owned(),
@@ -77,9 +88,19 @@ fn cell(value: Option<&Value>) -> String {
         Some(Value::Array(items)) => items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(","),
         Some(Value::Number(number)) => number.to_string(),
     };
-    text.chars()
-        .flat_map(|c| c.is_control().then(|| c.escape_default()).map_or_else(|| vec![c], Iterator::collect))
-        .collect()
+    visible(&text)
+}
+
+/// Such characters stand in the strings of JSON only; between them there are spaces and line breaks.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c != '\n' && (c.is_control() || is_unseen(c)) {
+            true => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| _ = write!(text, "\\u{unit:04x}")),
+            false => text.push(c),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -87,6 +108,16 @@ mod tests {
     use serde_json::json;
 
     use super::Told;
+
+    #[test]
+    fn json_is_what_it_was_and_shows_what_hides() {
+        let json = json!({ "a": "\u{202e}\u{9b}\u{1b}\u{e0041}é", "b": [1, 2] });
+        let told = Told::line("", json.clone());
+        for text in [told.json_line(), told.json_text()] {
+            assert!(text.contains("\\u202e\\u009b\\u001b\\udb40\\udc41é"), "{text}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), json);
+        }
+    }
 
     #[test]
     fn columns_stand_under_their_names() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::stack::{Stack, agent, problem};
 
 /// What the journal says of admins, in order.
-fn acts(stack: &Stack) -> Vec<Value> {
+pub(crate) fn acts(stack: &Stack) -> Vec<Value> {
     let mut trail = gateway::trail::Trail::open(&stack.folder.path().join("audit"), gateway::trail::Filter::default());
     let mut acts = Vec::new();
     while let Some((_, record)) = trail.next_record().unwrap() {

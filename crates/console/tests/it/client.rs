@@ -1,8 +1,11 @@
 //! The API from the other side, as commands use it.
 
-use console::client::{Client, ClientError, NewAgent, login};
+use console::client::{Client, ClientError, NewAgent, NewGrant, Of, Told, login};
 use serde_json::json;
 
+use testkit::patiently;
+
+use crate::asking::{asked, waits};
 use crate::stack::{STRICT, Stack};
 
 async fn client() -> (Stack, Client) {
@@ -52,7 +55,7 @@ async fn a_link_becomes_a_token_once() {
     let client = Client::new(&format!("http://{}", stack.admin), &token).unwrap();
     assert_eq!(client.admins().await.unwrap().json().as_array().unwrap().len(), 1);
     assert!(login(&link, "test").await.unwrap_err().is_refusal());
-    let told = client.add_admin("bob", console::Role::Viewer, false).await.unwrap();
+    let told = client.add_admin("bob", console::Role::Viewer, &[], false).await.unwrap();
     let (name, token) = login(told.text().lines().last().unwrap(), "test").await.unwrap();
     assert_eq!(name, "bob", "{}", told.text());
     assert!(token.starts_with("tga_"));
@@ -67,4 +70,44 @@ async fn what_is_not_there_is_said_so() {
     assert!(error.to_string().contains("is `toolgate serve` running there?"), "{error}");
     assert!(matches!(Client::new("http://gate.example", &token), Err(ClientError::Exposed(_))));
     assert!(matches!(Client::new("https://gate.example", "tg_x"), Err(ClientError::Token)));
+}
+
+#[tokio::test]
+async fn who_watches_is_told_of_what_waits_of_what_comes_and_of_what_becomes_of_it() {
+    let (stack, client) = client().await;
+    let first = waits(&stack, asked("[1]")).await;
+    let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let watching = tokio::spawn(async move {
+        let told = |told: Result<Told, ClientError>| say.send(told.unwrap().text()).is_ok();
+        client.watch_approvals(told).await
+    });
+    let mut next = async || patiently("something to be told", said.recv()).await.unwrap();
+    assert!(next().await.starts_with(&format!("{first} bot wants tools/call send at s")));
+    let second = waits(&stack, asked("[2]")).await;
+    assert!(next().await.starts_with(&second));
+    stack.api().post(&format!("/api/v1/approvals/{first}/deny"), &json!({})).await;
+    assert_eq!(next().await, format!("{first} is denied\n"));
+    // Whoever may listen no longer is told so, and it is over.
+    drop(said);
+    waits(&stack, asked("[3]")).await;
+    patiently("the end", watching).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn calls_are_decided_by_commands() {
+    let (stack, client) = client().await;
+    let (yes, no, more) = (waits(&stack, asked("[1]")).await, waits(&stack, asked("[2]")).await, waits(&stack, asked("[3]")).await);
+    let of = Of { state: Some("pending".into()), agent: Some("bot".into()), server: Some("s".into()) };
+    assert_eq!(client.approvals(&of).await.unwrap().json().as_array().unwrap().len(), 3);
+    assert!(client.approvals(&Of { agent: Some("other".into()), ..of }).await.unwrap().json().as_array().unwrap().is_empty());
+    assert!(client.approval(&yes).await.unwrap().text().contains("Mail leaves the house."));
+    assert_eq!(client.approve(&yes, Some("fine")).await.unwrap().text(), format!("{yes} is approved\n"));
+    assert_eq!(client.deny(&no, None).await.unwrap().text(), format!("{no} is denied\n"));
+    assert!(client.approve(&no, None).await.unwrap_err().is_refusal());
+    let new = NewGrant { require: "[]".into(), uses: 2, lasting: "1h".into(), reason: None };
+    let made = client.grant(&more, &new).await.unwrap();
+    assert!(made.text().contains("any arguments"), "{}", made.text());
+    let id = made.json()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(client.grants(&Of::default()).await.unwrap().json()[0]["state"], "live");
+    assert_eq!(client.revoke_grant(&id).await.unwrap().json()[0]["state"], "revoked");
 }

@@ -9,11 +9,15 @@
 )]
 
 mod agents;
+mod approvals;
+mod asking;
 mod audit;
 mod client;
+mod credentials;
 mod errors;
 mod events;
 mod files;
+mod grants;
 mod idempotency;
 mod login;
 mod pages;
@@ -21,5 +25,6 @@ mod policies;
 mod routes;
 mod servers;
 mod sessions;
+mod sheet;
 mod stack;
 mod versions;

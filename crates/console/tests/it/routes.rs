@@ -31,9 +31,22 @@ const MEANT: &[(&str, &[&str])] = &[
             "GET /api/v1/credentials/{id}",
             "GET /api/v1/settings",
             "GET /api/v1/settings/{key}",
+            "GET /api/v1/approvals",
+            "GET /api/v1/approvals/{id}",
+            "GET /api/v1/grants",
+            "GET /api/v1/grants/{id}",
             "GET /api/v1/audit",
             "GET /api/v1/audit/status",
             "GET /api/v1/events",
+        ],
+    ),
+    (
+        "approvers",
+        &[
+            "POST /api/v1/approvals/{id}/approve",
+            "POST /api/v1/approvals/{id}/deny",
+            "POST /api/v1/approvals/{id}/grant",
+            "DELETE /api/v1/grants/{id}",
         ],
     ),
     (
@@ -78,7 +91,8 @@ fn meant(route: &str) -> &'static str {
 
 fn may(whom: &str, role: Option<Role>) -> bool {
     match (whom, role) {
-        ("anyone", _) | ("all", Some(_)) | (_, Some(Role::Admin)) | ("policies", Some(Role::PolicyManager)) => true,
+        ("anyone", _) | ("all", Some(_)) | (_, Some(Role::Admin)) => true,
+        ("policies", Some(Role::PolicyManager)) | ("approvers", Some(Role::Approver)) => true,
         (_, None) => false,
         (_, Some(Role::Viewer | Role::Approver | Role::PolicyManager)) => false,
     }
@@ -133,6 +147,9 @@ async fn an_agents_token_opens_nothing_here_and_an_admins_nothing_there() {
         stack.api().post("/api/v1/agents/a/tokens", &json!({})).await.json()["token"].as_str().unwrap().to_owned();
     assert!(token.starts_with("tg_"), "{token}");
     assert_eq!(stack.as_token(&token).get("/api/v1/me").await.status, 401);
+    let id = crate::asking::waits(&stack, crate::asking::asked("{}")).await;
+    let approve = format!("/api/v1/approvals/{id}/approve");
+    assert_eq!(stack.as_token(&token).post(&approve, &json!({})).await.status, 401, "no agent approves");
     assert_eq!(stack.call("s", &stack.root, "allowed_tool").await.status, 401);
 }
 

@@ -5,13 +5,13 @@ use testkit::RawResponse;
 
 use crate::stack::{Api, Stack, problem, text};
 
-struct Session {
-    cookie: String,
-    csrf: String,
+pub(crate) struct Session {
+    pub(crate) cookie: String,
+    pub(crate) csrf: String,
 }
 
 impl Session {
-    async fn of(stack: &Stack, name: &str) -> Self {
+    pub(crate) async fn of(stack: &Stack, name: &str) -> Self {
         let login = json!({ "token": stack.link(name).await });
         Self::read(&stack.nobody().post("/api/v1/login", &login).await)
     }
@@ -23,7 +23,7 @@ impl Session {
     }
 
     /// As a page of somebody's would send it.
-    fn bare(&self, stack: &Stack) -> Api {
+    pub(crate) fn bare(&self, stack: &Stack) -> Api {
         stack.nobody().with("cookie", &self.cookie)
     }
 

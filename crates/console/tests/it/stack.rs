@@ -50,9 +50,10 @@ impl Stack {
     pub(crate) async fn without_admins(toml: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("toolgate.toml");
-        let settings = "[store]\nurl = \"sqlite:toolgate.db\"\n[auth]\nmode = \"tokens\"\n[audit]\ndir = \"audit\"\n";
+        let settings = "[store]\nurl = \"sqlite:toolgate.db\"\nkey = { file = \"store.key\" }\n[auth]\nmode = \"tokens\"\n[audit]\ndir = \"audit\"\n";
         std::fs::write(&file, format!("{settings}{toml}")).unwrap();
         std::fs::write(folder.path().join("policy.json"), STRICT).unwrap();
+        std::fs::write(folder.path().join("store.key"), gateway::Vault::new_key().unwrap()).unwrap();
         let flags = [("listen.data", "127.0.0.1:0"), ("listen.admin", "127.0.0.1:0"), ("bounds.drain", "0s")];
         let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         let layers = Layers { file: ConfigFile::Required(file), env: Vec::new(), flags };
@@ -62,7 +63,7 @@ impl Stack {
         let clock: console::Clock = Arc::new(move || real() + shift.load(Ordering::SeqCst));
         let mut console = None;
         let running = Gateway::start_with(config, |control| {
-            let made = Arc::new(Console::new(control, Options { clock, secure: false }).unwrap().unwrap());
+            let made = Arc::new(Console::new(control, Options { approvals: Some(Arc::clone(&clock)), clock, secure: false }).unwrap().unwrap());
             console = Some(Arc::clone(&made));
             Some(made as Arc<dyn AdminService>)
         })
@@ -74,7 +75,13 @@ impl Stack {
 
     /// An admin of that role, and a token of theirs.
     pub(crate) async fn token(&self, name: &str, role: Role) -> String {
-        let kept = Admin { role: role.into(), enabled: true };
+        self.token_in(name, role, &[]).await
+    }
+
+    /// The same, in groups.
+    pub(crate) async fn token_in(&self, name: &str, role: Role, groups: &[&str]) -> String {
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        let kept = Admin { role: role.into(), enabled: true, groups };
         self.store.put(name, kept, None).await.unwrap();
         let text = format!("tga_{}", letters(name));
         let sha256 = hash(&text);

@@ -1,6 +1,7 @@
 //! Requests about one thing of one server: its name says whose, and the mount of that server does the rest.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::HeaderMap;
 use mcp::{Era, ListOf, Method, Object, Params, Request};
@@ -13,6 +14,7 @@ use super::merged::{Merged, Source};
 use super::names;
 use super::seen::Seen;
 use super::voice::{Asked, Voice, state};
+use crate::agent;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Out, Reply};
 use crate::ruling::Ruling;
@@ -71,6 +73,7 @@ impl Asker {
             shared: Arc::clone(&self.pipeline.shared),
             server: Arc::clone(&server.id),
             key: Arc::clone(&server.key),
+            description: Arc::clone(&server.description),
             agent: Arc::clone(&self.agent().key),
             era: if self.is_modern() { Era::Modern } else { Era::Legacy },
             asked,
@@ -147,9 +150,11 @@ fn rewritten(asker: &Asker, method: Method, given: &Object<'_>, target: &Target<
     }
     if let Some(sealed) = given.text("requestState") {
         // INVARIANT: a server sees only states that it gave out itself, to the same agent
-        let about = state(&target.server.key, &asker.agent().key);
-        let state = asker.aggregate().seal.open(&about, &sealed).ok_or(Refusal::NotOurs("requestState"))?;
-        with.push(("requestState", mcp::string(&state)));
+        let (agent, foreign) = (&asker.agent().key, || Refusal::NotOurs("requestState"));
+        let home = agent::home(agent);
+        let about = state(&target.server.description, agent, &home);
+        let state = asker.pipeline.shared.vault.carried(&about, &sealed, SystemTime::now()).map_err(|_| foreign())?;
+        with.push(("requestState", mcp::string(str::from_utf8(&state).map_err(|_| foreign())?)));
     }
     with.extend(related(given, &target.server.id).map(|meta| ("_meta", meta)));
     let with: Vec<(&str, &str)> = with.iter().map(|(key, json)| (*key, json.as_str())).collect();

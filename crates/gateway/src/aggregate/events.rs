@@ -68,7 +68,7 @@ pub(super) async fn whole(mut body: Out) -> Vec<u8> {
 }
 
 /// The answer alone, for requests of which nothing else is of interest.
-pub(super) async fn answer(reply: Reply, max: usize) -> Option<Vec<u8>> {
+pub(crate) async fn answer(reply: Reply, max: usize) -> Option<Vec<u8>> {
     if !is_stream(&reply) {
         return Some(whole(reply.into_body()).await);
     }

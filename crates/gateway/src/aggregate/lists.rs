@@ -1,6 +1,7 @@
 //! A list of the aggregate: every server asked at once, the answers in the order of the servers' ids, in pages of bounded size.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::future::join_all;
 use mcp::{Object, Request, meta};
@@ -9,7 +10,8 @@ use serde_json::json;
 use super::asker::{self, Asker};
 use super::drain::{Drained, Failure, From, MAX_BYTES, Wanted, drain};
 use super::kind::Kind;
-use super::{SERVER_INFO, UNAVAILABLE, seen};
+use super::{CARRIED, SERVER_INFO, UNAVAILABLE, seen};
+use crate::agent;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::Reply;
 use crate::server::Server;
@@ -128,19 +130,22 @@ impl Asker {
     /// Of what it may use, and all policies for that together: another one makes old cursors bad.
     fn revision(&self) -> String {
         let policy = |server| self.agent().policy(server).current().hash.clone();
-        self.servers().map(|server| format!("{}={} ", server.key, policy(server))).collect()
+        self.servers().map(|server| format!("{}={}={} ", server.id, server.description, policy(server))).collect()
     }
 
     fn seal_cursor(&self, kind: Kind, next: &Position) -> Option<String> {
         let text = json!([next.server, next.from.cursor.as_deref(), next.from.offset]).to_string();
-        self.aggregate().seal.close(&["cursor", kind.member(), &self.agent().key, &self.revision()], &text)
+        let (agent, revision) = (self.agent(), self.revision());
+        let about = ["cursor", kind.member(), &agent.key, &agent::home(&agent.key), &revision];
+        self.pipeline.shared.vault.carry(&about, text.as_bytes(), SystemTime::now() + CARRIED)
     }
 
     /// A cursor that we gave to this agent, for this list, under the policies of now.
     fn open_cursor(&self, kind: Kind, cursor: &str) -> Option<Position> {
-        let about = ["cursor", kind.member(), &self.agent().key, &self.revision()];
-        let text = self.aggregate().seal.open(&about, cursor)?;
-        let (server, cursor, offset): (String, Option<String>, usize) = serde_json::from_str(&text).ok()?;
+        let (agent, revision) = (self.agent(), self.revision());
+        let about = ["cursor", kind.member(), &agent.key, &agent::home(&agent.key), &revision];
+        let text = self.pipeline.shared.vault.carried(&about, cursor, SystemTime::now()).ok()?;
+        let (server, cursor, offset): (String, Option<String>, usize) = serde_json::from_slice(&text).ok()?;
         Some(Position { server, from: From { cursor: cursor.map(Into::into), offset } })
     }
 }

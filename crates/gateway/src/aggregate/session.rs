@@ -173,7 +173,7 @@ impl Joint {
 }
 
 fn unopened(agent: &Agent, server: &Arc<Server>, headers: HeaderMap) -> Entry {
-    Entry { server: Arc::clone(server), headers: Arc::new(headers), agent: agent.clone(), bytes: 0, is_own: true }
+    Entry::new(Arc::clone(server), Arc::new(headers), agent.clone()).own()
 }
 
 impl Slot {

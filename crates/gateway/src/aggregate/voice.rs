@@ -3,11 +3,13 @@
 //! A name whose key is written with escapes may be missed; it then names nothing here, and leads nowhere.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use mcp::{Era, ListOf, Method, Object, ServerMessage, ServerNotice, Verdict, Writer};
 use serde_json::value::RawValue;
 
-use super::names;
+use super::{CARRIED, names};
+use crate::agent;
 use crate::pipeline::Shared;
 
 const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
@@ -17,6 +19,7 @@ pub(super) struct Voice {
     pub(super) shared: Arc<Shared>,
     pub(super) server: Arc<str>,
     pub(super) key: Arc<str>,
+    pub(super) description: Arc<str>,
     pub(super) agent: Arc<str>,
     pub(super) era: Era,
     /// What is being answered; none for streams of a session.
@@ -111,9 +114,11 @@ impl Voice {
         let mut json = result.to_owned();
         json = self.tasks(json);
         if json.contains("requestState") {
-            let about = state(&self.key, &self.agent);
+            let home = agent::home(&self.agent);
+            let about = state(&self.description, &self.agent, &home);
             let state = Object::read(&json).and_then(|result| result.text("requestState"));
-            let sealed = state.and_then(|state| self.shared.aggregate.seal.close(&about, &state));
+            let until = SystemTime::now() + CARRIED;
+            let sealed = state.and_then(|state| self.shared.vault.carry(&about, state.as_bytes(), until));
             let sealed = sealed.and_then(|sealed| mcp::replace(&json, &["requestState"], &mcp::string(&sealed)));
             json = sealed.unwrap_or(json);
         }
@@ -188,8 +193,8 @@ impl Voice {
 }
 
 /// What a sealed request state is about: the server that gave it out, and the agent that it was given to.
-pub(super) fn state<'a>(server: &'a str, agent: &'a str) -> [&'a str; 3] {
-    ["state", server, agent]
+pub(super) fn state<'a>(server: &'a str, agent: &'a str, home: &'a str) -> [&'a str; 4] {
+    ["state", server, agent, home]
 }
 
 fn at<'a>(json: &'a str, path: &[&str]) -> Option<&'a RawValue> {

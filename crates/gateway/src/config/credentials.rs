@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use http::Uri;
 use http::header::AUTHORIZATION;
 use secrecy::SecretString;
+use serde_json::Value;
 
-use super::error::Problem;
+use super::document;
+use super::error::{ConfigErrors, Problem};
 use super::headers::{self, UpstreamHeaders};
 use super::layers::Layers;
 use super::origin::Origin;
@@ -33,6 +35,49 @@ impl Credentials {
 pub struct AgentCredentials {
     pub headers: UpstreamHeaders,
     pub oauth: Option<ClientCredentials>,
+}
+
+impl AgentCredentials {
+    /// What the store keeps for a server: the keys of `[servers.ID.headers]`, or those of `[servers.ID.oauth]`, and nothing that would be
+    /// read from a file or a variable.
+    pub(crate) fn of_store(server: &str, agent: Option<&str>, kind: &str, value: &Value) -> Result<Self, ConfigErrors> {
+        let at: Vec<&str> = ["servers", server]
+            .into_iter()
+            .chain(agent.into_iter().flat_map(|agent| ["agents", agent]))
+            .chain([kind])
+            .collect();
+        let unusable =
+            |reason: &str| Problem::Unusable { key: at.join("."), reason: reason.to_owned(), origin: Origin::Store };
+        if kind != "headers" && kind != "oauth" {
+            return Err(unusable("is no kind of credential: there are `headers` and `oauth`").into());
+        }
+        let mut settings = document::settings(at.iter().map(|part| (*part).to_owned()).collect(), value, false)?;
+        let (layers, none) = (Layers::default(), UpstreamHeaders::default());
+        let read = match kind {
+            "headers" => Self { headers: headers::read(&at, &mut settings, &layers), oauth: None },
+            _ => Self { oauth: Reader { at: at.clone(), layers: &layers }.oauth(&none, &mut settings), headers: none },
+        };
+        settings.finish()?;
+        match read.oauth.is_none() && read.headers.iter().next().is_none() {
+            true => Err(unusable("says nothing").into()),
+            false => Ok(read),
+        }
+    }
+
+    /// With more, unless both say the same thing.
+    pub(crate) fn add(&mut self, more: &Self) -> Result<(), String> {
+        let authorizes = |one: &Self| one.oauth.is_some() || one.headers.iter().any(|(name, _)| name == AUTHORIZATION);
+        if authorizes(self) && authorizes(more) {
+            return Err("the server's description says already how to authorize".to_owned());
+        }
+        if let Some((name, _)) = more.headers.iter().find(|(name, _)| self.headers.iter().any(|(own, _)| own == *name))
+        {
+            return Err(format!("the server's description has the header `{name}` already"));
+        }
+        self.headers.extend(&more.headers);
+        self.oauth = self.oauth.take().or_else(|| more.oauth.clone());
+        Ok(())
+    }
 }
 
 /// How tokens are fetched by OAuth 2.0 client credentials. `Debug` does not show the secret.

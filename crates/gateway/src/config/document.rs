@@ -23,27 +23,31 @@ impl Server {
         commands: bool,
     ) -> Result<(ServerId, Self), ConfigErrors> {
         let path = vec!["servers".to_owned(), id.to_owned()];
-        let unusable = |path: &Path, reason: &str| Problem::Unusable {
-            key: path.join("."),
-            reason: reason.to_owned(),
-            origin: Origin::Store,
-        };
         let id: ServerId = id.parse().map_err(|error| unusable(&path, &format!("is not a server id: it {error}")))?;
-        let mut entries = BTreeMap::new();
-        if !document.is_object() {
-            return Err(unusable(&path, "is not an object").into());
-        }
-        flatten(document, &mut path.clone(), &mut entries).map_err(|path| unusable(&path, "is nested too deeply"))?;
-        let forbidden = entries.keys().filter_map(|path| Some((path, forbidden(path, commands)?)));
-        let forbidden: Vec<Problem> = forbidden.map(|(path, why)| unusable(path, why)).collect();
-        // INVARIANT: nothing of a document that says what it may not is looked at: no file is opened, no variable read
-        ConfigErrors::check(forbidden)?;
-        let mut settings = Settings::of(entries);
+        let mut settings = settings(path.clone(), document, commands)?;
         let server = server::read_one(id.as_str(), &mut settings, &Layers::default(), &Binds::To(policy));
         settings.finish()?;
         let server = server.ok_or_else(|| unusable(&path, "says too little"))?;
         Ok((id, server))
     }
+}
+
+fn unusable(path: &Path, reason: &str) -> Problem {
+    Problem::Unusable { key: path.join("."), reason: reason.to_owned(), origin: Origin::Store }
+}
+
+/// What the store says at a path, to be read like a file. `commands`: may there be a program in it?
+pub(super) fn settings(mut path: Path, document: &Value, commands: bool) -> Result<Settings, ConfigErrors> {
+    let mut entries = BTreeMap::new();
+    if !document.is_object() {
+        return Err(unusable(&path, "is not an object").into());
+    }
+    flatten(document, &mut path, &mut entries).map_err(|path| unusable(&path, "is nested too deeply"))?;
+    let forbidden = entries.keys().filter_map(|path| Some((path, forbidden(path, commands)?)));
+    let forbidden: Vec<Problem> = forbidden.map(|(path, why)| unusable(path, why)).collect();
+    // INVARIANT: nothing of a document that says what it may not is looked at: no file is opened, no variable read
+    ConfigErrors::check(forbidden)?;
+    Ok(Settings::of(entries))
 }
 
 /// A command, or a place on this machine where something is to be read, comes from files and never by the network.

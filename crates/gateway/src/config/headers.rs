@@ -23,6 +23,10 @@ impl UpstreamHeaders {
         Ok(Self(vec![(http::header::AUTHORIZATION, value)]))
     }
 
+    pub(super) fn extend(&mut self, more: &Self) {
+        self.0.extend(more.0.iter().cloned());
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.0.iter().map(|(name, value)| (name, value))
     }

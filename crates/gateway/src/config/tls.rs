@@ -69,7 +69,7 @@ pub(super) fn read(name: &str, url: Option<&Uri>, settings: &mut Settings) -> Op
         Some(Some(ServerName::try_from(value::text(found)?.to_owned()).ok()?))
     });
     let [ca, cert, own_key] = ["ca", "cert", "key"].map(|last| file(&["servers", name, "tls", last], PEM, settings));
-    let exposed_key = own_key.as_ref().filter(|file| is_exposed(file)).map(|file| file.path.clone());
+    let exposed_key = own_key.as_ref().map(|file| file.path.clone()).filter(|path| is_exposed(path));
     let ca_named = ca.is_some();
     let ca = ca.and_then(|file| unless_bad(settings, &file, authorities(&file.path))).unwrap_or_default();
     let mut unusable = |key: String, reason: &str| {
@@ -183,12 +183,12 @@ pub(super) fn identity(cert: &Named, key: &Named, settings: &mut Settings) -> Op
 }
 
 #[cfg(unix)]
-pub(super) fn is_exposed(file: &Named) -> bool {
+pub(super) fn is_exposed(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(&file.path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
+    std::fs::metadata(file).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
 }
 
 #[cfg(not(unix))]
-pub(super) fn is_exposed(_: &Named) -> bool {
+pub(super) fn is_exposed(_: &Path) -> bool {
     false
 }

@@ -162,6 +162,10 @@ fn is_secret(path: &[String], value: &Written) -> bool {
         [servers, _, table, rest @ ..] if servers == "servers" && (table == "headers" || table == "env") => {
             !matches!(rest, [_, place] if place == "file" || place == "env")
         }
+        // Where a place belongs, there may stand the key.
+        [store, key, rest @ ..] if store == "store" && key == "key" => {
+            !matches!(rest, [place] if place == "file" || place == "env")
+        }
         _ => false,
     }
 }

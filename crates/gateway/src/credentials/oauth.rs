@@ -51,6 +51,8 @@ pub(crate) enum TokenError {
     Refused { status: StatusCode, said: Option<Arc<str>> },
     #[error("the token endpoint gave no bearer token")]
     NoToken,
+    #[error("a credential cannot be used: {0}")]
+    Unusable(Arc<str>),
 }
 
 pub(crate) struct OAuth {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::service::Here;
 use super::{Service, stdio};
 use crate::aggregate::Aggregate;
+use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::clients::Clients;
 use crate::config::Config;
@@ -23,6 +24,7 @@ use crate::registry::{self, Files, Frame, Keeper, Standing};
 use crate::session::Sessions;
 use crate::start::{self, StartError};
 use crate::tasks::Tasks;
+use crate::vault::Vault;
 use crate::watch::Watch;
 
 /// How often counts and tasks are looked for that nobody uses. The one session lives as long as its client.
@@ -41,7 +43,8 @@ pub async fn wrap(
     let mut files = Files::load(&config, &here)?;
     let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
     let (_, registry, _) = Keeper::new(Frame::new(&config, here, files)?, None)?;
-    let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get())?;
+    let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get());
+    let vault = Arc::new(Vault::fresh()?);
     let Some(server) = registry.servers().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
     let audit = Arc::new(Audit::open(&config.audit)?);
@@ -59,9 +62,11 @@ pub async fn wrap(
         tasks: Arc::new(Tasks::default()),
         fronts: super::sse::Fronts::default(),
         aggregate,
-        events: Events::new(&config.audit.node, None),
+        events: Events::new(&config.audit.node, None, true),
+        approvals: Approvals::new(&config.approvals, None, nowhere)?, // there is no store to keep any in
         audit,
-        to_legacy: Arc::new(ToLegacy::new()),
+        to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
+        vault,
         draining,
         bounds: Arc::clone(&bounds),
     });

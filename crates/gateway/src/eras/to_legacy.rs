@@ -22,13 +22,12 @@ mod tests;
 mod tools;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{Response, StatusCode};
 use mcp::{Method, Object, Params, meta};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::agent::Agent;
 use crate::answering::Answering;
@@ -37,6 +36,7 @@ use crate::limits::Held;
 use crate::refusal::Refusal;
 use crate::server::Server;
 use crate::upstream::{Upstream, UpstreamError};
+use crate::vault::Vault;
 use answer::Answer;
 use flight::{Flight, Leg, Task};
 use offers::Declared;
@@ -53,8 +53,7 @@ pub(crate) struct ToLegacy {
     pool: Pool,
     parking: Parking,
     tasks: Tasks,
-    /// None without randomness: then nobody is asked anything.
-    seal: Option<Seal>,
+    seal: Seal,
 }
 
 /// A request that may cross: the session it goes to, and the call it goes on with, if it is a retry.
@@ -67,8 +66,8 @@ pub(crate) struct Crossing {
 }
 
 impl ToLegacy {
-    pub(crate) fn new() -> Self {
-        Self { pool: Pool::default(), parking: Parking::default(), tasks: Tasks::default(), seal: Seal::new() }
+    pub(crate) fn new(vault: Arc<Vault>) -> Self {
+        Self { pool: Pool::default(), parking: Parking::default(), tasks: Tasks::default(), seal: Seal::new(vault) }
     }
 
     /// Finds the session; for a retry, the one in which its call waits. A state that is not good for this very request is refused
@@ -89,8 +88,8 @@ impl ToLegacy {
             Binding::new(&agent.key, server, method.as_str(), name, params.get("arguments"))
         });
         if let Some((state, binding)) = state.as_deref().zip(binding.as_ref()) {
-            let seal = self.seal.as_ref().ok_or(BadState::Forged)?;
-            let retry = self.parking.retry(seal.open(state, binding, Instant::now())?, params.get("inputResponses"))?;
+            let waits = self.seal.open(state, binding, SystemTime::now())?;
+            let retry = self.parking.retry(waits, params.get("inputResponses"))?;
             let (slot, session) = (Arc::clone(&retry.slot), Arc::clone(&retry.session));
             return Ok(Crossing { slot, session, declared, binding: Some(*binding), retry: Some(retry) });
         }

@@ -26,6 +26,7 @@ use self::opening::{Client, Serves};
 use self::tasks::Known;
 use crate::agent::Agent;
 use crate::answering::Answering;
+use crate::approvals::Consent;
 use crate::limits::Held;
 use crate::pipeline::{Entry, Lawful, Pipeline};
 use crate::refusal::{Addressee, Refusal};
@@ -57,6 +58,8 @@ pub(crate) struct Outgoing {
     upstream: Upstream,
     agent: Agent,
     session: Option<Arc<Session>>,
+    /// What a person said to it: that holds for each time it is said.
+    consent: Option<Consent>,
     method: Method,
     revision: Revision,
     params: Params<'static>,
@@ -81,6 +84,7 @@ impl Outgoing {
             upstream: upstream.clone(),
             agent: lawful.agent.clone(),
             session: lawful.session.clone(),
+            consent: lawful.consent.clone(),
             method: lawful.method,
             revision: lawful.revision,
             params: std::mem::take(&mut lawful.params).into_owned(),

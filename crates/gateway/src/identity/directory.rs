@@ -112,6 +112,11 @@ impl Directory {
         self.members.get(id)
     }
 
+    /// The agent of that id as it is now, and whether it is enabled.
+    pub(crate) fn known(&self, id: &str) -> Option<(Arc<Identity>, bool)> {
+        self.member(id).map(|(identity, enabled)| (Arc::clone(identity), *enabled))
+    }
+
     /// All agents, and whether each is enabled.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&Arc<Identity>, bool)> {
         self.members.values().map(|(identity, enabled)| (identity, *enabled))

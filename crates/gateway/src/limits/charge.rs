@@ -6,8 +6,9 @@ use std::sync::Arc;
 use policy::{Per, Permitted};
 use serde::Deserialize;
 
-use super::key::{LimitKey, PerKey, is_of_this_process};
+use super::key::{LimitKey, PerKey};
 use super::{Fate, Held, Place};
+use crate::agent::is_of_this_process;
 use crate::policies::Bound;
 
 /// Goes into the record of the decision.

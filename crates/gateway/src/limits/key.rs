@@ -1,12 +1,11 @@
 //! Whose count: a counter of one policy document, for one caller, session, server, or for all.
 
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use policy::{Counter, Per};
 use ratelimit::StoredKey;
 
-use crate::agent::Agent;
+use crate::agent::{self, Agent};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LimitKey {
@@ -62,8 +61,8 @@ impl StoredKey for LimitKey {
             PerKey::Server(server) => (b'v', server),
             PerKey::Gateway => (b'g', ""),
         };
-        let own = is_of_this_process(whose).then(|| format!("{:x}", *PROCESS));
-        for part in [&*self.policy, &*self.counter, whose, own.as_deref().unwrap_or_default()] {
+        let own = agent::home(whose);
+        for part in [&*self.policy, &*self.counter, whose, &own] {
             out.extend_from_slice(part.len().to_string().as_bytes());
             out.push(b':');
             out.extend_from_slice(part.as_bytes());
@@ -71,14 +70,6 @@ impl StoredKey for LimitKey {
         out.push(kind);
     }
 }
-
-/// Sessions are numbered by the process that has them: another process, and this one after a restart, means others by the same number.
-pub(super) fn is_of_this_process(whose: &str) -> bool {
-    whose.starts_with("anonymous#")
-}
-
-/// Tells this process from others.
-static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
 
 #[cfg(test)]
 mod tests {

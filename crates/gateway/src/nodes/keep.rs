@@ -82,7 +82,7 @@ impl Nodes {
                 _ = beat.tick() => {}
                 () = self.afar.wake.notified() => {}
             }
-            let wants = shared.events.is_heard();
+            let wants = shared.events.has_ears();
             let turned = match wants == listens {
                 true => within(self.link.patience(), sink.ping::<Value>()).await.map(drop),
                 false => self.turn(wants, up, &mut sink, counted).await,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kept::{Kept, text};
 use crate::agent::Agent;
+use crate::approvals::Shows;
 use crate::server::Server;
 use crate::session::Session;
 
@@ -30,12 +31,15 @@ pub(super) struct Moves {
     /// None: nobody is known, and who has the id is whom it is for.
     agent: Option<String>,
     server: String,
-    /// Of the server's description: another one that took the id is another.
+    /// A fingerprint of what the server is: another one that took the id is another.
     print: String,
     revision: String,
     upstream: Option<String>,
     /// What the client can do for the server.
     offered: Vec<Offer>,
+    /// What the gateway may show the client's user.
+    url: bool,
+    form: bool,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -56,17 +60,19 @@ impl Moves {
         Self {
             agent: session.agent.id().map(str::to_owned),
             server: session.server.id.as_ref().to_owned(),
-            print: session.server.print.as_deref().unwrap_or_default().to_owned(),
+            print: session.server.description.as_ref().to_owned(),
             revision: session.revision().as_str().to_owned(),
             upstream: text(session.upstream.as_ref()),
             offered: session.offered.iter().map(offer).collect(),
+            url: session.shows.url,
+            form: session.shows.form,
         }
     }
 
     /// None where it is another server's or another agent's, or nothing that this version knows.
     pub(super) fn session(self, id: &str, server: &Arc<Server>, agent: &Agent, kept: Kept) -> Option<Session> {
         let is_theirs = self.agent.as_deref() == agent.id();
-        let is_its = *self.server == *server.id && server.print.as_deref() == Some(self.print.as_str());
+        let is_its = *self.server == *server.id && *server.description == *self.print;
         if !is_theirs || !is_its {
             return None;
         }
@@ -77,8 +83,9 @@ impl Moves {
             Offer::Elicitation => Reverse::Elicitation,
             Offer::Roots => Reverse::Roots,
         });
+        let shows = Shows { tasks: false, url: self.url, form: self.form };
         let agent = if agent.identity.is_some() { agent.clone() } else { Agent::of_all_nodes(&kept.key) };
-        let mut session = Session::new(id.into(), agent, server, upstream, revision, offered.collect());
+        let mut session = Session::new(id.into(), agent, server, upstream, revision, (offered.collect(), shows));
         session.kept = Some(Box::new(kept));
         session.establish(revision);
         Some(session)

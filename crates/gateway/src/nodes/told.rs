@@ -103,6 +103,9 @@ impl Hand {
     }
 
     fn cancel(&self, session: Arc<Session>, ours: u64, reason: Option<String>) {
+        if session.let_go(ours) {
+            return; // it never left
+        }
         let Ok(place) = Arc::clone(&self.cancels).try_acquire_owned() else { return };
         session.leave(ours);
         let params = match reason {

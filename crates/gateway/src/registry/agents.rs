@@ -1,6 +1,6 @@
 //! The agents of a snapshot: those of the file, and those of the store with their tokens.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -74,6 +74,20 @@ impl Frame {
         views.sort_by(|a, b| a.id.cmp(&b.id));
         views
     }
+}
+
+/// The version of each agent, and those of its tokens: what is said to have changed.
+pub(super) fn versions(snapshot: &Snapshot) -> BTreeMap<String, String> {
+    let version = |kept: &Kept<store::Agent>| (kept.id.clone(), kept.version.to_string());
+    let mut all: BTreeMap<String, String> = snapshot.agents.iter().map(version).collect();
+    let mut tokens: Vec<_> = snapshot.tokens.iter().map(|kept| (&kept.value.agent, kept.version)).collect();
+    tokens.sort_unstable();
+    for (agent, version) in tokens {
+        if let Some(said) = all.get_mut(agent) {
+            said.push_str(&format!(" {version}"));
+        }
+    }
+    all
 }
 
 /// By agent.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use store::{ActivePolicy, Kept, Snapshot};
 
+use super::credentials::{AllWorn, Dress, Own};
 use super::files::{Files, Here, Member};
 use super::{About, Registry};
 use crate::config::{self, PolicySource, ServerId};
@@ -13,6 +14,7 @@ use crate::control::{Fault, Managed, What};
 use crate::identity::Directory;
 use crate::policies::{PolicyFile, chain};
 use crate::server::Server;
+use crate::vault::Vault;
 
 /// What was made of the store's word, for the next time: what is said again is not made again.
 #[derive(Default)]
@@ -20,6 +22,10 @@ pub(super) struct Memory {
     policies: BTreeMap<String, (ActivePolicy, Arc<PolicyFile>)>,
     /// With the documents that they were made of.
     members: BTreeMap<String, (Value, Member)>,
+    pub(super) worn: AllWorn,
+    /// Versions of agents and of their tokens, and hashes of credentials: two that differ are another.
+    pub(super) agents: BTreeMap<String, String>,
+    pub(super) credentials: BTreeMap<String, String>,
 }
 
 /// A server, and what is to judge its calls.
@@ -29,6 +35,8 @@ pub(super) struct Draft {
     pub(super) registry: Registry,
     pub(super) agents: Directory,
     pub(super) binds: Vec<Bind>,
+    /// What servers are shown that were shown something else.
+    pub(super) dresses: Vec<Dress>,
     pub(super) memory: Memory,
 }
 
@@ -40,6 +48,8 @@ pub(crate) struct Frame {
     pub(super) joined: Vec<ServerId>,
     /// May a server of the store's be a program?
     pub(super) commands: bool,
+    /// Of the store's credentials.
+    pub(super) key: Option<Arc<Vault>>,
     /// Stands for a policy that is missing.
     absent: Arc<PolicyFile>,
 }
@@ -48,12 +58,17 @@ impl Frame {
     pub(crate) fn new(config: &config::Config, here: Here, files: Files) -> Result<Self, crate::PolicyTrouble> {
         let absent = Arc::new(PolicyFile::absent()?);
         let joined = config.aggregate.servers.clone();
-        Ok(Self { here, files, joined, commands: config.store.commands, absent })
+        let key = config.store.key.clone();
+        Ok(Self { here, files, joined, commands: config.store.commands, key, absent })
     }
 
     pub(super) fn draft(&self, snapshot: Option<&Snapshot>, before: &Memory) -> Result<Draft, Vec<Fault>> {
         let mut faults = Vec::new();
-        let mut memory = Memory::default();
+        let mut memory = Memory {
+            agents: snapshot.map(super::agents::versions).unwrap_or_default(),
+            credentials: snapshot.map(super::credentials::hashes).unwrap_or_default(),
+            ..Memory::default()
+        };
         for active in snapshot.iter().flat_map(|snapshot| &snapshot.policies) {
             match self.policy(active, before) {
                 Ok(policy) => drop(memory.policies.insert(active.name.clone(), (active.clone(), policy))),
@@ -71,14 +86,21 @@ impl Frame {
         }
         let agents = self.agents(snapshot, &memory).map_err(|more| faults.extend(more));
         match (agents, faults.is_empty()) {
-            (Ok(agents), true) => Ok(self.assembled(memory, agents)),
+            (Ok(agents), true) => Ok(self.assembled(snapshot, memory, agents, &before.worn)),
             _ => Err(faults),
         }
     }
 
-    fn assembled(&self, memory: Memory, agents: Directory) -> Draft {
+    fn assembled(
+        &self,
+        snapshot: Option<&Snapshot>,
+        mut memory: Memory,
+        agents: Directory,
+        worn_before: &AllWorn,
+    ) -> Draft {
         let kept = memory.members.values().map(|(_, member)| member);
         let members: Vec<&Member> = self.files.members.iter().chain(kept).collect();
+        let (worn, dresses) = self.dresses(snapshot, &members, worn_before);
         let bind = |member: &&Member| (Arc::clone(&member.server), self.found(&member.policy, &memory));
         let binds = members.iter().map(bind).collect();
         let servers: HashMap<_, _> =
@@ -87,7 +109,14 @@ impl Frame {
         let files = self.files.policies.iter().cloned();
         let policies = files.chain(memory.policies.values().map(|(_, policy)| Arc::clone(policy)));
         let policies = policies.map(|policy| (policy.name.as_ref().into(), policy)).collect();
-        Draft { registry: Registry::new(servers, &self.joined).with(about, policies), agents, binds, memory }
+        memory.worn = worn;
+        Draft { registry: Registry::new(servers, &self.joined).with(about, policies), agents, binds, dresses, memory }
+    }
+
+    /// A server that is in force.
+    pub(super) fn in_force<'m>(&'m self, id: &str, memory: &'m Memory) -> Option<&'m Member> {
+        let of_file = self.files.members.iter().find(|member| *member.server.id == *id);
+        of_file.or_else(|| memory.members.get(id).map(|(_, member)| member))
     }
 
     /// INVARIANT: what is not found denies everything.
@@ -138,7 +167,8 @@ impl Frame {
         let (id, described) = described.map_err(|errors| fault(errors.to_string()))?;
         let server = self.here.server(id.as_str(), &described, &self.absent, &mut Vec::new());
         let server = Arc::new(server.map_err(|error| fault(chain(&error)))?);
+        let own = Own::of(&described);
         let about = About { managed: Managed::Api, document: described.written, probe: described.reach.probe_interval };
-        Ok(Member { server, about, policy })
+        Ok(Member { server, about, policy, own })
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::About;
+use super::credentials::Own;
 use crate::builtin;
-use crate::config::{self, Bounds, Config, PolicySource, Reach, Target};
+use crate::config::{self, Bounds, Config, PolicySource, Reach, Target, UpstreamHeaders};
 use crate::control::Managed;
 use crate::credentials::{Credentials, OAuth};
 use crate::identity;
@@ -36,6 +38,7 @@ pub(super) struct Member {
     pub(super) server: Arc<Server>,
     pub(super) about: About,
     pub(super) policy: PolicySource,
+    pub(super) own: Option<Arc<Own>>,
 }
 
 pub(crate) struct Files {
@@ -76,8 +79,8 @@ impl Here {
                 if let Some(key) = described.reach.tls.as_ref().and_then(|tls| tls.exposed_key.as_ref()) {
                     tracing::warn!(server = %id, key = %key.display(), "a private key can be read by every user of this machine");
                 }
-                let credentials = self.credentials(id, described)?;
-                let endpoint = Endpoint { url: url.clone(), credentials, road };
+                let credentials = self.credentials(id, &described.headers, &described.credentials)?;
+                let endpoint = Endpoint::new(url.clone(), credentials, road);
                 Way::by(described.reach.transport, endpoint, &self.runtime, &self.bounds)
             }
             Target::Command(command) => {
@@ -92,16 +95,21 @@ impl Here {
                 Way::http(builtin.url, Credentials::headers(&builtin.headers), road)
             }
         };
-        let server = Server::new(id, way, Arc::clone(policy));
+        let server = Server::new(id, way, Arc::clone(policy)).described(description(id, described));
         Ok(match &described.target {
-            Target::Url(_) if self.shares => server.of_all_nodes(super::hash(&described.written)),
+            Target::Url(_) if self.shares => server.of_all_nodes(),
             Target::Url(_) | Target::Command(_) | Target::Finetuning(_) => server,
         })
     }
 
     /// Tokens are fetched where the operator says, over connections that are guarded and secured like those to servers.
-    fn credentials(&self, id: &str, described: &config::Server) -> Result<Credentials, rustls::Error> {
-        Credentials::new(&described.headers, &described.credentials, |settings| {
+    pub(super) fn credentials(
+        &self,
+        id: &str,
+        headers: &UpstreamHeaders,
+        credentials: &config::Credentials,
+    ) -> Result<Credentials, rustls::Error> {
+        Credentials::new(headers, credentials, |settings| {
             let road = Road::new(&format!("{id}: tokens"), &settings.token_url, &Reach::default(), &self.tls)?;
             Ok(OAuth::new(settings, &road, &self.bounds))
         })
@@ -122,7 +130,7 @@ impl Files {
                 document: described.written.clone(),
                 probe: described.reach.probe_interval,
             };
-            members.push(Member { server, about, policy: source.clone() });
+            members.push(Member { server, about, policy: source.clone(), own: Own::of(described) });
         }
         let agents = config.agents.iter().map(|(id, agent)| {
             let unguarded = |source| StartError::AgentPolicy { agent: id.as_str().into(), source: Box::new(source) };
@@ -143,6 +151,20 @@ impl Files {
             PolicySource::Missing => None,
         }
     }
+}
+
+/// Where it is counts to the last letter. Secrets do not: whoever has the description of two nodes' servers learns nothing of those.
+fn description(id: &str, described: &config::Server) -> Arc<str> {
+    let url = match &described.target {
+        Target::Url(url) => url.to_string(),
+        Target::Command(_) | Target::Finetuning(_) => String::new(),
+    };
+    let mut digest = Sha256::new();
+    for part in [id, &url, &described.written.to_string()] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    journal::hex(&digest.finalize()).into()
 }
 
 /// The same for all who name it.

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use serde_json::Value;
 use store::{Snapshot, Store};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use super::credentials::{Dress, troubles};
 use super::draft::{Bind, Draft, Frame, Memory};
 use super::{About, Registry};
 use crate::audit::Change;
@@ -45,10 +47,12 @@ impl Keeper {
         read: Option<(Store, Snapshot)>,
     ) -> Result<(Self, Registry, Directory), Vec<Fault>> {
         let (store, snapshot) = read.unzip();
-        let Draft { registry, agents, binds, memory } = frame.draft(snapshot.as_ref(), &Memory::default())?;
+        let draft = frame.draft(snapshot.as_ref(), &Memory::default())?;
+        let Draft { registry, agents, binds, dresses, memory } = draft;
         for (server, policy) in binds {
             server.policy.rebind(policy);
         }
+        dresses.into_iter().for_each(put_on);
         let in_force = InForce { revision: snapshot.map_or(0, |snapshot| snapshot.revision), memory };
         Ok((Self { frame, store, in_force: Mutex::new(in_force), shared: OnceLock::new() }, registry, agents))
     }
@@ -56,6 +60,10 @@ impl Keeper {
     /// From here on it keeps that.
     pub(crate) fn keeps(&self, shared: &Arc<Shared>) {
         if self.shared.set(Arc::downgrade(shared)).is_ok() {
+            // Nobody else has it yet.
+            if let Ok(in_force) = self.in_force.try_lock() {
+                shared.standing.unusable(troubles(&in_force.memory.worn));
+            }
             let registry = shared.registry.load();
             registry.members().for_each(|(server, about)| self.probe(shared, server, about));
         }
@@ -65,8 +73,19 @@ impl Keeper {
         self.store.as_ref()
     }
 
-    pub(crate) fn check_server(&self, id: &str, said: &store::Server) -> Result<(), Fault> {
-        self.frame.check_server(id, said).map(drop)
+    pub(crate) async fn check_server(&self, id: &str, said: &store::Server) -> Result<(), Fault> {
+        let member = self.frame.check_server(id, said)?;
+        self.frame.check_worn(&member, &self.in_force.lock().await.memory.worn)
+    }
+
+    /// None where there is no key to seal by.
+    pub(crate) async fn seal_credential(
+        &self,
+        whose: (&str, Option<&str>, &str),
+        value: &Value,
+    ) -> Result<Option<store::Credential>, Fault> {
+        let in_force = self.in_force.lock().await;
+        self.frame.seal(self.frame.in_force(whose.0, &in_force.memory), whose, value)
     }
 
     pub(crate) fn check_policy(&self, name: &str, text: &str, catalogue: Option<&str>) -> Result<(), Fault> {
@@ -102,7 +121,7 @@ impl Keeper {
                 shared.standing.refused(asked, &error.to_string());
                 error
             })?;
-            in_force.memory = self.apply(&shared, draft, snapshot.revision);
+            in_force.memory = self.apply(&shared, draft, &in_force.memory, snapshot.revision);
             in_force.revision = snapshot.revision;
         }
         shared.standing.confirmed(asked);
@@ -110,16 +129,19 @@ impl Keeper {
     }
 
     /// Nothing here can fail.
-    fn apply(&self, shared: &Arc<Shared>, draft: Draft, revision: i64) -> Memory {
-        let Draft { registry, agents, binds, memory } = draft;
+    fn apply(&self, shared: &Arc<Shared>, draft: Draft, said: &Memory, revision: i64) -> Memory {
+        let Draft { registry, agents, binds, dresses, memory } = draft;
         let before = shared.registry.load();
         record(shared, &before, &registry, &binds, revision);
+        record_owned(shared, said, &memory, revision);
         let born = registry.members().filter(|(server, _)| !before.has(server));
         born.for_each(|(server, about)| self.probe(shared, server, about));
         // INVARIANT: a server that is new has its policy before anybody can find it, and one that leaves keeps the one it had
         for (server, policy) in binds {
             server.policy.rebind(policy);
         }
+        dresses.into_iter().for_each(put_on);
+        shared.standing.unusable(troubles(&memory.worn));
         // First: a right that was taken away is gone before anything else changes.
         shared.doorman.replace(agents);
         shared.registry.swap(registry);
@@ -164,6 +186,12 @@ impl Keeper {
     }
 }
 
+fn put_on((server, credentials): Dress) {
+    if let Some(endpoint) = server.way.endpoint() {
+        endpoint.change(credentials);
+    }
+}
+
 /// One record for each server, policy and binding that is not as it was.
 fn record(shared: &Shared, before: &Registry, now: &Registry, binds: &[Bind], revision: i64) {
     let who = format!("store, revision {revision}");
@@ -186,6 +214,22 @@ fn record(shared: &Shared, before: &Registry, now: &Registry, binds: &[Bind], re
         let bound = server.policy.document();
         if bound.name != policy.name {
             say("binding", &server.id, Some(&bound.name), Some(&policy.name));
+        }
+    }
+}
+
+/// The same for each agent and each credential: what they are is the store's alone.
+fn record_owned(shared: &Shared, before: &Memory, now: &Memory, revision: i64) {
+    let who = format!("store, revision {revision}");
+    let all = [("agent", &before.agents, &now.agents), ("credential", &before.credentials, &now.credentials)];
+    for (what, before, now) in all {
+        for id in before.keys().chain(now.keys().filter(|id| !before.contains_key(*id))) {
+            let (from, to) = (before.get(id).map(String::as_str), now.get(id).map(String::as_str));
+            if from != to {
+                let change = Change { who: &who, what, id, from, to };
+                shared.audit.changed(&change);
+                shared.events.changed(&change);
+            }
         }
     }
 }

@@ -9,6 +9,9 @@ use tokio::time::Instant;
 
 use crate::refusal::Refusal;
 
+/// Credentials that cannot be used of which readiness tells.
+const MAX_TOLD: usize = 100;
+
 /// Of what is in force.
 pub(crate) struct Standing {
     /// None where there is no store: then nothing grows old.
@@ -17,11 +20,19 @@ pub(crate) struct Standing {
     /// Milliseconds after `began`.
     confirmed: AtomicU64,
     trouble: Mutex<Option<String>>,
+    /// Credentials that cannot be used.
+    unusable: Mutex<Vec<String>>,
 }
 
 impl Standing {
     pub(crate) fn new(stale: Option<Duration>) -> Self {
-        Self { stale, began: Instant::now(), confirmed: AtomicU64::new(0), trouble: Mutex::default() }
+        Self {
+            stale,
+            began: Instant::now(),
+            confirmed: AtomicU64::new(0),
+            trouble: Mutex::default(),
+            unusable: Mutex::default(),
+        }
     }
 
     /// INVARIANT: asked for every call, whether anything is known to be amiss or not.
@@ -60,6 +71,21 @@ impl Standing {
             tracing::error!(error = %why, "what was in force stays in force");
         }
         *trouble = Some(why);
+    }
+
+    /// All of them: what was unusable before and is not among them is no longer.
+    pub(super) fn unusable(&self, now: Vec<String>) {
+        let mut unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        for why in now.iter().filter(|why| !unusable.contains(why)) {
+            tracing::error!(error = %why, "calls are refused for want of a credential");
+        }
+        *unusable = now;
+    }
+
+    /// For readiness: a line for each.
+    pub(crate) fn wanting(&self) -> String {
+        let unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        unusable.iter().take(MAX_TOLD).map(|why| format!("{why}\n")).collect()
     }
 
     /// For readiness.

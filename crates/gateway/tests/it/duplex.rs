@@ -5,7 +5,7 @@ mod both;
 mod broken;
 mod limits;
 mod restart;
-mod sse;
+pub(crate) mod sse;
 
 use std::path::PathBuf;
 

@@ -10,6 +10,7 @@
 )]
 
 mod aggregate;
+mod approvals;
 mod audit;
 mod canary;
 mod credentials;

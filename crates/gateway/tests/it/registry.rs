@@ -3,6 +3,7 @@
 mod agents;
 mod aggregate;
 mod bad;
+mod credentials;
 mod gone;
 mod load;
 mod managed;

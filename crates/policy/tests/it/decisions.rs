@@ -1,8 +1,9 @@
 //! The order of rules, one case a line.
 
 use policy::{Policy, Reverse, Subject};
+use serde_json::value::RawValue;
 
-use crate::{ask, parse};
+use crate::{ask, call, parse, show};
 
 #[track_caller] // the one place that calls `decide`
 fn check(members: &str, subject: Subject<'_>, expected: &str) {
@@ -262,4 +263,31 @@ fn what_is_recorded_is_what_any_matching_rule_wants() {
     let printed =
         policy::native("policy.json", r#"{ "version": "1", "tools": { "a": { "record": ["args[\"b\"].c"] } } }"#);
     assert!(printed.unwrap().contains(r#""record": ["args.b.c"]"#));
+}
+
+/// What a person's consent replaces: approval, by a rule or by a condition. All else is as without it.
+#[test]
+fn a_consented_call_is_judged_by_everything_but_approval() {
+    let policy = parse(
+        r#"{ "version": "1", "hide": ["h"], "all_tools": { "deny_if": [{ "path": "args.n", "op": "gt", "value": 9 }] }, "tools": {
+        "ask": "require_approval", "no": "deny", "free": {}, "h": {},
+        "some": { "approve_if": [{ "path": "args.n", "op": "gt", "value": 1 }], "rate_limit": "2/minute" },
+        "pay": { "action": "require_approval", "limits": [{ "max": 5, "window": "1h", "cost": "args.n" }] } } }"#,
+    );
+    let check = |tool: &str, n: u8, expected: &str| {
+        let arguments = RawValue::from_string(format!(r#"{{ "n": {n} }}"#)).unwrap();
+        let decision = policy.decide_consented(call(Subject::Tool(tool), Some(&arguments)));
+        let shown = show(&policy, decision);
+        assert!(shown.starts_with(expected), "{tool} {n}: {shown}");
+    };
+    check("ask", 1, "permit /tools/ask");
+    check("ask", 10, "denied.condition /all_tools/deny_if/0");
+    check("no", 1, "denied.rule /tools/no");
+    check("h", 1, "hidden");
+    check("other", 1, "denied.default");
+    check("free", 1, "permit /tools/free");
+    check("some", 1, "permit /tools/some | ");
+    check("some", 2, "permit /tools/some | ");
+    check("pay", 5, "permit /tools/pay | ");
+    check("pay", 6, "limited /tools/pay/limits/0");
 }

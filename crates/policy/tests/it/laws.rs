@@ -126,6 +126,20 @@ proptest! {
         }
     }
 
+    /// A consent takes the place of approval, and of nothing else.
+    #[test]
+    fn consent_changes_nothing_but_what_asks_for_it(document in any_policy(), asked in any_name()) {
+        let policy = loaded(&document);
+        let arguments = serde_json::from_str::<&RawValue>(r#"{ "n": 2 }"#).unwrap();
+        let asked = || call(Subject::Tool(&asked), Some(arguments));
+        let consented = crate::show(&policy, policy.decide_consented(asked()));
+        let alone = crate::show(&policy, policy.decide(asked()));
+        match alone.starts_with("approval.required") {
+            true => prop_assert!(["permit", "limited"].iter().any(|start| consented.starts_with(start)), "{consented}"),
+            false => prop_assert_eq!(alone, consented),
+        }
+    }
+
     #[test]
     fn a_name_is_listed_exactly_when_it_can_be_called_or_approved(document in any_policy(), asked in any_name()) {
         let policy = loaded(&document);

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Format, setting};
 
-const TOKEN: &str = "The admin's token is read from TOOLGATE_ADMIN_TOKEN, or from the file that TOOLGATE_ADMIN_TOKEN_FILE or --token-file names. \
+pub(super) const TOKEN: &str = "The admin's token is read from TOOLGATE_ADMIN_TOKEN, or from the file that TOOLGATE_ADMIN_TOKEN_FILE or --token-file names. \
                      It is sent over https, or to this machine. `toolgate admins login LINK` makes the first one.";
 
 /// Which gateway, and who asks
@@ -127,6 +127,52 @@ pub(crate) enum ServersCommand {
 
 #[derive(Args)]
 #[command(after_help = TOKEN)]
+pub(crate) struct Credentials {
+    #[command(flatten)]
+    pub(crate) at: At,
+    #[command(subcommand)]
+    pub(crate) command: CredentialsCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum CredentialsCommand {
+    /// Show all credentials, without what makes them that
+    List,
+    /// Make a credential, or put it in the place of the one of that id. The secret is read from a file or stdin, never from an argument
+    Set(SetCredential),
+    /// Remove a credential
+    Remove { id: String },
+}
+
+#[derive(Args)]
+pub(crate) struct SetCredential {
+    /// The server that is shown it
+    pub(crate) server: String,
+    /// The agent whose calls carry it; all who have none of their own, when absent
+    #[arg(long, value_name = "AGENT", requires = "id")]
+    pub(crate) agent: Option<String>,
+    /// What it is called: letters, digits, `.`, `_` and `-`. The server's id when absent; what is for one agent needs another
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// The file is the value of this one header
+    #[arg(long, value_name = "NAME", conflicts_with = "kind")]
+    pub(crate) header: Option<String>,
+    /// The file is JSON: the keys of `[servers.ID.headers]`, or of `[servers.ID.oauth]`
+    #[arg(long, value_enum, required_unless_present = "header")]
+    pub(crate) kind: Option<CredentialKind>,
+    /// Where the secret is; stdin, when absent
+    #[arg(long, value_name = "FILE", default_value = "-", hide_default_value = true)]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum CredentialKind {
+    Headers,
+    Oauth,
+}
+
+#[derive(Args)]
+#[command(after_help = TOKEN)]
 pub(crate) struct Policies {
     #[command(flatten)]
     pub(crate) at: At,
@@ -184,10 +230,30 @@ pub(crate) enum AdminsCommand {
         /// What they may do
         #[arg(long, value_enum)]
         role: Role,
+        /// A group, which rules that say who approves may name; may be given several times
+        #[arg(long, value_name = "NAME")]
+        group: Vec<String>,
         /// Show a token for programs instead of a link
         #[arg(long)]
         token: bool,
     },
+    /// Change what an admin may do; what is not said stays as it is
+    Set {
+        name: String,
+        #[arg(long, value_enum)]
+        role: Option<Role>,
+        /// The groups, all of them; may be given several times
+        #[arg(long, value_name = "NAME")]
+        group: Vec<String>,
+        /// No groups
+        #[arg(long, conflicts_with = "group")]
+        no_groups: bool,
+        /// Whether they are let in
+        #[arg(long, value_name = "BOOL")]
+        enabled: Option<bool>,
+    },
+    /// Show a link that lets an admin in once
+    Link { name: String },
     /// Remove an admin, with all tokens and sessions
     Remove { name: String },
     /// Use a one-time link, such as the gateway prints when it starts for the first time: shows a token for these commands

@@ -2,6 +2,7 @@
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod agents;
+mod approvals;
 mod arguments;
 mod audit;
 mod bridge;

@@ -1,6 +1,7 @@
 //! The commands that manage a gateway that runs, from the first login on.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::program::{Gateway, run, toolgate};
 
@@ -8,17 +9,24 @@ const CONFIG: &str =
     "[auth]\nmode = \"tokens\"\n[servers.s]\nurl = \"http://127.0.0.1:9/mcp\"\npolicy = \"policy.json\"\n";
 const POLICY: &str = r#"{ "version": "1", "tools": { "a": {} } }"#;
 
-struct Managed {
-    folder: tempfile::TempDir,
-    gateway: Gateway,
+pub(crate) struct Managed {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) gateway: Gateway,
     token: String,
 }
 
-/// A gateway, and the token of its first admin.
 fn managed() -> Managed {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("toolgate.toml"), CONFIG).unwrap();
-    std::fs::write(folder.path().join("policy.json"), POLICY).unwrap();
+    managed_with(CONFIG, POLICY)
+}
+
+/// A gateway, and the token of its first admin.
+pub(crate) fn managed_with(config: &str, policy: &str) -> Managed {
+    managed_in(tempfile::tempdir().unwrap(), config, policy)
+}
+
+fn managed_in(folder: tempfile::TempDir, config: &str, policy: &str) -> Managed {
+    std::fs::write(folder.path().join("toolgate.toml"), config).unwrap();
+    std::fs::write(folder.path().join("policy.json"), policy).unwrap();
     let mut gateway = Gateway::start(folder.path(), &[]);
     let line = gateway.line();
     let link =
@@ -32,13 +40,18 @@ fn managed() -> Managed {
 }
 
 impl Managed {
-    fn run(&self, args: &[&str]) -> (i32, String, String) {
-        let url = format!("http://{}", self.gateway.admin);
-        let mut command = toolgate(self.folder.path(), &[args, &["--url", &url]].concat());
-        run(command.env("TOOLGATE_ADMIN_TOKEN", &self.token))
+    pub(crate) fn run(&self, args: &[&str]) -> (i32, String, String) {
+        run(&mut self.command(args))
     }
 
-    fn says(&self, args: &[&str]) -> String {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let url = format!("http://{}", self.gateway.admin);
+        let mut command = toolgate(self.folder.path(), &[args, &["--url", &url]].concat());
+        command.env("TOOLGATE_ADMIN_TOKEN", &self.token);
+        command
+    }
+
+    pub(crate) fn says(&self, args: &[&str]) -> String {
         let (code, stdout, stderr) = self.run(args);
         assert_eq!(code, 0, "{args:?}: {stderr}");
         stdout
@@ -67,6 +80,62 @@ fn a_gateway_is_managed_by_commands() {
     let (code, _, stderr) = managed.run(&["policies", "put", "p", "bad.json"]);
     assert_eq!((code, stderr.contains("2:")), (1, true), "{stderr}");
     assert!(managed.says(&["admins", "list"]).contains("admin"));
+    managed.says(&["admins", "add", "ann", "--role", "viewer", "--group", "leads", "--token"]);
+    let set = managed.says(&["admins", "set", "ann", "--role", "approver", "--format", "json"]);
+    assert!(set.contains("\"leads\"") && set.contains("\"approver\""), "{set}");
+    let set = managed.says(&["admins", "set", "ann", "--no-groups", "--enabled", "false"]);
+    assert!(!set.contains("leads") && set.contains("no"), "{set}");
+    assert!(managed.says(&["admins", "link", "ann"]).contains("/login#tgl_"));
+}
+
+/// The secret is in a file or comes by stdin: arguments are seen by others.
+#[test]
+fn credentials_are_set_from_files_and_sealed_anew_when_the_key_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = |name: &str| {
+        let (code, key, stderr) = run(&mut toolgate(folder.path(), &["store", "new-key"]));
+        assert_eq!((code, key.trim().len()), (0, 43), "{stderr}");
+        std::fs::write(folder.path().join(name), &key).unwrap();
+        key
+    };
+    let (old, new) = (key("store.key"), key("new"));
+    let config = format!("{CONFIG}[store]\nkey = {{ file = \"store.key\" }}\n");
+    let managed = managed_in(folder, &config, POLICY);
+    std::fs::write(managed.folder.path().join("secret"), "Bearer canary\n").unwrap();
+    let set = ["credentials", "set", "s", "--header", "Authorization", "--file", "secret"];
+    assert!(managed.says(&set).contains("authorization"));
+    assert!(managed.says(&set).contains("authorization"), "once more, in its place");
+    let oauth = r#"{ "token_url": "https://id.example/t", "client_id": "gate", "client_secret": "canary" }"#;
+    std::fs::write(managed.folder.path().join("oauth.json"), oauth).unwrap();
+    managed.says(&[
+        "credentials",
+        "set",
+        "s",
+        "--agent",
+        "bot",
+        "--id",
+        "s-bot",
+        "--kind",
+        "oauth",
+        "--file",
+        "oauth.json",
+    ]);
+    let listed = managed.says(&["credentials", "list"]);
+    assert!(listed.contains("s-bot") && listed.contains("client `gate`") && !listed.contains("canary"), "{listed}");
+    let (code, _, stderr) = managed.run(&["credentials", "set", "s", "--kind", "headers", "--file", "secret"]);
+    assert_eq!((code, stderr.contains("is not JSON"), stderr.contains("canary")), (3, true, false), "{stderr}");
+    let (code, ..) = managed.run(&["credentials", "set", "s", "--header", "Authorization=Bearer canary"]);
+    assert_ne!(code, 0);
+
+    std::fs::write(managed.folder.path().join("store.key"), format!("{new}{old}")).unwrap();
+    let reseal = || run(&mut toolgate(managed.folder.path(), &["store", "reseal"]));
+    assert_eq!(reseal(), (0, "2 sealed anew, 0 were so before\n".to_owned(), String::new()));
+    std::fs::write(managed.folder.path().join("store.key"), new).unwrap();
+    assert_eq!(reseal(), (0, "0 sealed anew, 2 were so before\n".to_owned(), String::new()));
+    managed.says(&["credentials", "remove", "s-bot"]);
+    std::fs::write(managed.folder.path().join("store.key"), old).unwrap();
+    let (code, stdout, _) = reseal();
+    assert_eq!((code, stdout.contains("`s` cannot be opened")), (1, true), "{stdout}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use store::{CopyError, Options, Role, Server, Session, Setting, Store, StoreError, copy};
 
 use crate::home::{Home, both, on_sqlite};
-use crate::samples::{admin, agent, credential, draft, record, server, token};
+use crate::samples::{WIDE, admin, agent, asked, credential, draft, grant, record, server, token, vote};
 
 both!(a_store_moves_to_another_whole, a_store_that_is_not_empty_is_not_copied_to, a_copy_that_fails_leaves_nothing,);
 
@@ -15,7 +15,7 @@ async fn a_store_moves_to_another_whole(home: Home) {
         let copied = copy(&old, &new).await.unwrap();
         assert_eq!(
             copied.tables.iter().map(|(_, rows)| rows).sum::<u64>(),
-            5 + 2 + 3 + 1 + 1 + 1 + 2 + 450,
+            5 + 2 + 3 + 1 + 1 + 1 + 2 + 2 + 1 + 4 + 1 + 450,
             "{copied:?}"
         );
         same(&old, &new).await;
@@ -102,6 +102,13 @@ async fn fill(store: &Store) {
     store.open_session(&[1; 32], &session, 10).await.unwrap();
     store.make_login_link(&[1; 32], "root", 1000, 0).await.unwrap();
     store.claim("root", "k1", "digest", 10).await.unwrap();
+    for (id, number) in [("a1", 1), ("a2", 2)] {
+        store.ask_approval(id, &asked("alice", number), 1000, &WIDE, &["mail", "slack"], 10).await.unwrap();
+    }
+    store.vote("a1", &vote("root", true, 20)).await.unwrap();
+    store.create_approval_link(&[2; 32], "a2", "root", 1000).await.unwrap();
+    store.create_grant("g1", &grant("alice", 5)).await.unwrap();
+    store.use_grant("g1", 20).await.unwrap();
     for node in ["a", "b"] {
         let records: Vec<_> = (0..225).map(|seq| record(node, seq, seq)).collect();
         store.insert_audit(&records).await.unwrap();
@@ -116,4 +123,9 @@ async fn same(one: &Store, two: &Store) {
     assert_eq!(one.audit_record("b", 224).await.unwrap(), two.audit_record("b", 224).await.unwrap());
     assert_eq!(two.last_audit_seq("b").await.unwrap(), Some(224));
     assert!(two.session(&[1; 32], 10).await.unwrap().is_some());
+    for id in ["a1", "a2"] {
+        assert_eq!(one.approval(id).await.unwrap(), two.approval(id).await.unwrap());
+    }
+    assert_eq!(one.grant("g1").await.unwrap(), two.grant("g1").await.unwrap());
+    assert_eq!(one.approval_link(&[2; 32], 20).await.unwrap(), two.approval_link(&[2; 32], 20).await.unwrap());
 }

@@ -8,14 +8,19 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod approvals;
 mod audit;
 mod changes;
 mod copies;
 mod documents;
 mod faults;
+mod grants;
+mod heard;
 mod home;
+mod notices;
 mod opening;
 mod policies;
+mod races;
 mod relay;
 mod samples;
 mod single_use;

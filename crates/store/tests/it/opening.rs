@@ -3,12 +3,17 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use store::{Server, Store, StoreError};
+use store::{Asking, Server, Store, StoreError};
 
 use crate::home::{Home, both};
-use crate::samples::server;
+use crate::samples::{WIDE, asked, server};
 
-both!(nodes_that_start_at_once_migrate_once, a_newer_schema_is_refused_and_left_alone, a_restart_keeps_everything,);
+both!(
+    nodes_that_start_at_once_migrate_once,
+    a_newer_schema_is_refused_and_left_alone,
+    an_older_schema_is_brought_up_to_date_with_all_that_is_in_it,
+    a_restart_keeps_everything,
+);
 
 async fn nodes_that_start_at_once_migrate_once(home: Home) {
     let home = Arc::new(home);
@@ -30,6 +35,22 @@ async fn a_newer_schema_is_refused_and_left_alone(home: Home) {
     assert!(refused.to_string().starts_with("the store was written by a newer version of Toolgate"), "{refused}");
     let again = Store::open(&home.url).await.map(drop);
     assert!(matches!(again, Err(StoreError::Newer { found: 1000, .. })));
+}
+
+async fn an_older_schema_is_brought_up_to_date_with_all_that_is_in_it(home: Home) {
+    let store = home.open().await;
+    let made = store.create("github", server("https://a.example")).await.unwrap();
+    store.close().await;
+    // As the first version left it.
+    home.meddle(
+        "DROP TABLE tg_approval_links; DROP TABLE tg_approval_notices; DROP TABLE tg_approval_grants; DROP TABLE tg_approvals; \
+         UPDATE tg_meta SET schema = 1",
+    )
+    .await;
+    let store = home.open().await;
+    assert_eq!(store.get::<Server>("github").await.unwrap(), made);
+    let asked = store.ask_approval("a1", &asked("alice", 1), 1000, &WIDE, &[], 10).await.unwrap();
+    assert!(matches!(asked, Asking::New(_)), "{asked:?}");
 }
 
 async fn a_restart_keeps_everything(home: Home) {

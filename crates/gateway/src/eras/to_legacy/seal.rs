@@ -1,22 +1,23 @@
 //! `requestState`: where a call waits, sealed so that only its own client can go on with it, and only with the same call.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use aws_lc_rs::digest::{Context, SHA256};
-use mcp::Object;
-use serde_json::value::RawValue;
-use tokio::time::Instant;
 
-const KEY: usize = 32;
+use crate::canonical::canonical;
+use crate::process;
+use crate::vault::{Untaken, Vault};
+
 const DIGEST: usize = 32;
-const NUMBER: usize = 8;
 
-/// How deep the order of keys does not matter. Each level is read once more, so not at every depth.
-const SORTED: usize = 8;
+/// What it is for.
+const ABOUT: &[&str] = &["input"];
 
-/// Seals and opens states. The key is this process's own: another cannot open them, and does not have the calls either.
+/// Seals and opens states. Another node may have the same key, and can tell whose state it is that it opens; the call it does not have.
 pub(super) struct Seal {
-    key: RandomizedNonceKey,
-    since: Instant,
+    vault: Arc<Vault>,
+    process: u64,
 }
 
 /// Whose state it is, and of which call.
@@ -33,6 +34,10 @@ pub(super) struct Binding {
 pub(crate) enum BadState {
     #[error("`requestState` was not made by this gateway, or not since it was started")]
     Forged,
+    #[error(
+        "`requestState` was made by another node of this gateway, or before it was started again, and its call is not here: start over without it"
+    )]
+    Elsewhere,
     #[error("`requestState` was made for somebody else")]
     Foreign,
     #[error("`requestState` was made for another request: a retry repeats method, name and arguments")]
@@ -46,64 +51,50 @@ pub(crate) enum BadState {
 }
 
 impl Seal {
-    /// None without randomness.
-    pub(super) fn new() -> Option<Self> {
-        let mut key = [0; KEY];
-        getrandom::fill(&mut key).ok()?;
-        Some(Self { key: RandomizedNonceKey::new(&AES_256_GCM, &key).ok()?, since: Instant::now() })
+    pub(super) fn new(vault: Arc<Vault>) -> Self {
+        Self { vault, process: process::mark() }
     }
 
-    /// The state of the call that waits as `id`.
-    pub(super) fn seal(&self, id: u64, binding: &Binding, expires: Instant) -> Option<String> {
-        let expires = u64::try_from((expires - self.since).as_millis()).ok()?;
-        let mut text = Vec::with_capacity(NONCE_LEN + 2 * NUMBER + 2 * DIGEST + AES_256_GCM.tag_len());
-        text.extend_from_slice(&expires.to_be_bytes());
-        text.extend_from_slice(&id.to_be_bytes());
-        text.extend_from_slice(&binding.who);
-        text.extend_from_slice(&binding.what);
-        let nonce = self.key.seal_in_place_append_tag(Aad::empty(), &mut text).ok()?;
-        let bytes = nonce.as_ref().iter().chain(&text);
-        Some(bytes.map(|byte| format!("{byte:02x}")).collect())
+    /// The state of the call that waits as `id`. None without randomness: then nobody is asked anything.
+    pub(super) fn seal(&self, id: u64, binding: &Binding, until: SystemTime) -> Option<String> {
+        let parts = [&self.process.to_be_bytes()[..], &id.to_be_bytes(), &binding.who, &binding.what];
+        self.vault.carry(ABOUT, &parts.concat(), until)
     }
 
     /// Where the call waits that a state was made for: if it is this caller's and this very call.
-    pub(super) fn open(&self, state: &str, binding: &Binding, now: Instant) -> Result<u64, BadState> {
-        let (expires, id, made_for) = self.unsealed(state).ok_or(BadState::Forged)?;
+    pub(super) fn open(&self, state: &str, binding: &Binding, now: SystemTime) -> Result<u64, BadState> {
+        let text = self.vault.carried(ABOUT, state, now).map_err(|why| match why {
+            Untaken::Forged => BadState::Forged,
+            Untaken::Expired => BadState::Expired,
+        })?;
+        let (process, id, made_for) = read(&text).ok_or(BadState::Forged)?;
+        if process != self.process {
+            return Err(BadState::Elsewhere);
+        }
         if made_for.who != binding.who {
             return Err(BadState::Foreign);
         }
-        if made_for.what != binding.what {
-            return Err(BadState::Changed);
-        }
-        match (now - self.since).as_millis() < u128::from(expires) {
+        match made_for.what == binding.what {
             true => Ok(id),
-            false => Err(BadState::Expired),
+            false => Err(BadState::Changed),
         }
     }
+}
 
-    fn unsealed(&self, state: &str) -> Option<(u64, u64, Binding)> {
-        let mut bytes = unhex(state)?;
-        let (nonce, text) = bytes.split_at_mut_checked(NONCE_LEN)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let text: &[u8] = self.key.open_in_place(nonce, Aad::empty(), text).ok()?;
-        let (expires, text) = text.split_first_chunk()?;
-        let (id, text) = text.split_first_chunk()?;
-        let (who, text) = text.split_first_chunk()?;
-        let (what, rest) = text.split_first_chunk()?;
-        let binding = Binding { who: *who, what: *what };
-        rest.is_empty().then_some((u64::from_be_bytes(*expires), u64::from_be_bytes(*id), binding))
-    }
+fn read(text: &[u8]) -> Option<(u64, u64, Binding)> {
+    let (process, text) = text.split_first_chunk()?;
+    let (id, text) = text.split_first_chunk()?;
+    let (who, text) = text.split_first_chunk()?;
+    let (what, rest) = text.split_first_chunk()?;
+    let binding = Binding { who: *who, what: *what };
+    rest.is_empty().then_some((u64::from_be_bytes(*process), u64::from_be_bytes(*id), binding))
 }
 
 impl Binding {
     pub(super) fn new(agent: &str, server: &str, method: &str, name: &str, arguments: Option<&str>) -> Self {
-        let mut meant = String::new();
-        // What cannot be read is bound as it stands.
-        if let Some(arguments) = arguments
-            && canonical(arguments, SORTED, &mut meant).is_none()
-        {
-            arguments.clone_into(&mut meant);
-        }
+        let arguments = arguments.unwrap_or_default();
+        // What cannot be read is bound as it stands. A client may write a retry anew.
+        let meant = canonical(arguments).unwrap_or_else(|| arguments.to_owned());
         Self { who: digest(&[agent, server]), what: digest(&[method, name, &meant]) }
     }
 }
@@ -120,53 +111,6 @@ fn digest(parts: &[&str]) -> [u8; DIGEST] {
     out
 }
 
-/// JSON with sorted keys and without whitespace; strings and numbers as they were written. A client may write a retry anew.
-fn canonical(json: &str, depth: usize, out: &mut String) -> Option<()> {
-    let Some(depth) = depth.checked_sub(1) else {
-        let mut rest = Vec::with_capacity(json.len());
-        mcp::compact(json, &mut rest);
-        out.push_str(str::from_utf8(&rest).ok()?);
-        return Some(());
-    };
-    match json.as_bytes().first()? {
-        b'{' => {
-            let object = Object::read(json)?;
-            let mut members: Vec<_> = object.iter().collect();
-            members.sort_by_key(|(key, _)| *key);
-            out.push('{');
-            for (key, value) in members {
-                out.push_str(&mcp::string(key));
-                out.push(':');
-                canonical(value.get(), depth, out)?;
-                out.push(',');
-            }
-            out.push('}');
-        }
-        b'[' => {
-            let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
-            out.push('[');
-            for item in items {
-                canonical(item.get(), depth, out)?;
-                out.push(',');
-            }
-            out.push(']');
-        }
-        _ => out.push_str(json),
-    }
-    Some(())
-}
-
-/// Lower case only: a state is written in one way.
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| if let [high, low] = pair { Some(digit(high)? << 4 | digit(low)?) } else { None }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -175,13 +119,21 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
+    fn seal(key: &str, process: u64) -> Seal {
+        Seal { vault: Arc::new(Vault::read(key).unwrap()), process }
+    }
+
+    fn fresh() -> Seal {
+        Seal::new(Arc::new(Vault::fresh().unwrap()))
+    }
+
     fn binding(arguments: &str) -> Binding {
         Binding::new("ann", "s", "tools/call", "t", Some(arguments))
     }
 
     #[test]
     fn a_state_is_for_one_caller_one_call_and_some_time() {
-        let (seal, now) = (Seal::new().unwrap(), Instant::now());
+        let (seal, now) = (fresh(), SystemTime::now());
         let ours = binding(r#"{"a":1,"b":[{"c":1.0,"d":2}]}"#);
         let state = seal.seal(7, &ours, now + MINUTE).unwrap();
         assert_eq!(seal.open(&state, &ours, now), Ok(7));
@@ -202,13 +154,13 @@ mod tests {
             let other = Binding { what: Binding::new("ann", "s", method, name, Some("{}")).what, ..ours };
             assert_eq!(seal.open(&state, &other, now), Err(BadState::Changed), "{method} {name}");
         }
-        assert_eq!(Seal::new().unwrap().open(&state, &ours, now), Err(BadState::Forged), "another process's key");
+        assert_eq!(fresh().open(&state, &ours, now), Err(BadState::Forged), "another process's key");
         assert_eq!(seal.open(&state, &ours, now + MINUTE), Err(BadState::Expired));
     }
 
     #[test]
     fn not_one_character_of_it_can_be_changed() {
-        let (seal, ours, now) = (Seal::new().unwrap(), binding("{}"), Instant::now());
+        let (seal, ours, now) = (fresh(), binding("{}"), SystemTime::now());
         let state = seal.seal(1, &ours, now + MINUTE).unwrap();
         for at in 0..state.len() {
             for flip in [1, 2, 0x20, 0x40] {
@@ -222,5 +174,16 @@ mod tests {
         for more in ["0", "00", " "] {
             assert_eq!(seal.open(&(state.clone() + more), &ours, now), Err(BadState::Forged));
         }
+    }
+
+    /// A balancer may send the retry to another node; and this one may have been started again meanwhile.
+    #[test]
+    fn a_state_of_another_process_opens_with_its_key_and_leads_nowhere() {
+        let (key, ours, now) = (Vault::new_key().unwrap(), binding("{}"), SystemTime::now());
+        let state = seal(&key, 1).seal(7, &ours, now + MINUTE).unwrap();
+        assert_eq!(seal(&key, 1).open(&state, &ours, now), Ok(7));
+        assert_eq!(seal(&key, 2).open(&state, &ours, now), Err(BadState::Elsewhere));
+        assert_eq!(seal(&key, 2).open(&state, &ours, now + MINUTE), Err(BadState::Expired));
+        assert_eq!(seal(&Vault::new_key().unwrap(), 2).open(&state, &ours, now), Err(BadState::Forged));
     }
 }

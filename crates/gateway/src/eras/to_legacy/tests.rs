@@ -12,6 +12,10 @@ fn agent(address: &str) -> Agent {
     Agent::peer(address.parse().unwrap())
 }
 
+fn bridge() -> ToLegacy {
+    ToLegacy::new(Arc::new(Vault::fresh().unwrap()))
+}
+
 fn params(json: &str) -> Params<'_> {
     Params::of(Method::ToolsCall, mcp::Revision::MODERN, &Object::read(json).unwrap()).unwrap()
 }
@@ -21,7 +25,7 @@ const CALL: &str = r#"{"name":"t","arguments":{},"_meta":{"io.modelcontextprotoc
 #[tokio::test]
 async fn nobody_is_ever_in_the_session_of_another() {
     let recorder = Recorder::legacy_mcp([""; 0]).await;
-    let (bridge, upstream) = (ToLegacy::new(), upstream_of(&recorder));
+    let (bridge, upstream) = (bridge(), upstream_of(&recorder));
     let (ann, bob) = (agent("10.0.0.7"), agent("10.0.0.8"));
     let params = params(CALL);
     let enter = async |agent| bridge.enter(&upstream, agent, Method::ToolsCall, &params).await.unwrap().session;
@@ -36,7 +40,7 @@ async fn nobody_is_ever_in_the_session_of_another() {
 #[tokio::test]
 async fn a_task_is_looked_for_in_ones_own_session_only() {
     let recorder = Recorder::legacy_mcp([""; 0]).await;
-    let (bridge, upstream) = (ToLegacy::new(), upstream_of(&recorder));
+    let (bridge, upstream) = (bridge(), upstream_of(&recorder));
     let (ann, bob) = (agent("10.0.0.7"), agent("10.0.0.8"));
     let anns = bridge.enter(&upstream, &ann, Method::ToolsCall, &params(CALL)).await.unwrap();
     bridge.tasks.settle("t1", &anns.slot);
@@ -51,12 +55,12 @@ async fn a_task_is_looked_for_in_ones_own_session_only() {
 #[tokio::test]
 async fn a_state_of_another_agent_is_refused() {
     let recorder = Recorder::legacy_mcp([""; 0]).await;
-    let (bridge, upstream) = (ToLegacy::new(), upstream_of(&recorder));
+    let (bridge, upstream) = (bridge(), upstream_of(&recorder));
     let (ann, bob) = (agent("10.0.0.7"), agent("10.0.0.8"));
     let call = params(CALL);
     let crossing = bridge.enter(&upstream, &ann, Method::ToolsCall, &call).await.unwrap();
     let (go_on, _resumed) = tokio::sync::oneshot::channel();
-    let expires = Instant::now() + Duration::from_secs(60);
+    let expires = tokio::time::Instant::now() + Duration::from_secs(60);
     let place = parking::Place {
         agent: Arc::clone(&ann.key),
         slot: Arc::clone(&crossing.slot),
@@ -66,7 +70,8 @@ async fn a_state_of_another_agent_is_refused() {
         expires,
     };
     let id = bridge.parking.park(place).unwrap();
-    let state = bridge.seal.as_ref().unwrap().seal(id, &crossing.binding.unwrap(), expires).unwrap();
+    let until = SystemTime::now() + Duration::from_secs(60);
+    let state = bridge.seal.seal(id, &crossing.binding.unwrap(), until).unwrap();
     let json = CALL.replacen('{', &format!("{{\"requestState\":\"{state}\","), 1);
     let retry = params(&json);
     let before = recorder.requests().len();

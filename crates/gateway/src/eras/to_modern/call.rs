@@ -295,6 +295,8 @@ impl Call {
             arguments: arguments.as_deref(),
             agent: out.agent.clone(),
             session: out.session.clone(),
+            consent: out.consent.clone(),
+            back: None,
             to: Addressee::clone(&out.to),
         };
         let id = out.entry.server.next_id();

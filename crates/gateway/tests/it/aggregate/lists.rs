@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use testkit::{McpClient, Recorder};
 
-use super::stack::{Fake, dead, legacy, listed, modern, plan};
-use crate::gate::{OPEN, Plan, methods, tool};
+use super::stack::{Fake, dead, legacy, listed, modern, plan, said};
+use crate::gate::{Gate, OPEN, Plan, methods, tool};
 
 /// Clients of both eras.
 async fn clients(gate: &crate::gate::Gate) -> [McpClient; 2] {
@@ -99,6 +99,42 @@ async fn a_cursor_is_good_for_its_list_its_agent_and_its_policies_only() {
     std::fs::rename(&new, gate.folder.path().join("a.json")).unwrap();
     gate.until(|ready| crate::gate::policy_lines(ready) != crate::gate::policy_lines(&before)).await;
     assert_eq!(ask(&client, "tools/list", &cursor).await, json!(-32602), "another policy");
+}
+
+/// Nodes of one gateway share a key, and a client's requests come to any of them.
+#[tokio::test]
+async fn a_cursor_is_good_at_every_node_that_has_the_key() {
+    const KEYS: [&str; 2] = [
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+        "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+    ];
+    let (a, other) = (Fake::with("a", &["1", "2", "3", "ask"]).await, Fake::with("b", &["1", "2", "3", "ask"]).await);
+    let node = |fake: &Fake, key: &str| {
+        let plan = plan(&[("a", fake, OPEN)]).set("aggregate.page", "1");
+        plan.env("KEY", key).toml("[store.key]\nenv = \"KEY\"").start()
+    };
+    let (here, there) = (node(&a, KEYS[0]), node(&a, KEYS[0]));
+    let (keyless, elsewhere) = (node(&a, KEYS[1]), node(&other, KEYS[0]));
+    let next = async |gate: &Gate, cursor: &Value| {
+        let params = if cursor.is_null() { json!({}) } else { json!({ "cursor": cursor }) };
+        modern(gate).request("tools/list", params).await
+    };
+    let first = next(&here, &Value::Null).await["result"]["nextCursor"].clone();
+    let second = next(&there, &first).await;
+    assert_eq!(listed(&second, "tools", "name"), ["a__2"]);
+    let third = next(&here, &second["result"]["nextCursor"]).await;
+    assert_eq!(listed(&third, "tools", "name"), ["a__3"]);
+    assert_eq!(next(&keyless, &first).await["error"]["code"], -32602, "another key");
+    assert_eq!(next(&elsewhere, &first).await["error"]["code"], -32602, "another server of that name");
+    let asked = modern(&here).call("a__ask", json!({})).await;
+    let state = asked["result"]["requestState"].clone();
+    let retry = async |gate: &Gate| {
+        let params = json!({ "name": "a__ask", "arguments": {}, "requestState": state });
+        modern(gate).request("tools/call", params).await
+    };
+    assert_eq!(said(&retry(&there).await)["state"], "state of a", "its server sees what it gave out itself");
+    assert_eq!(retry(&keyless).await["error"]["code"], -32602);
+    assert_eq!(retry(&elsewhere).await["error"]["code"], -32602);
 }
 
 #[tokio::test]

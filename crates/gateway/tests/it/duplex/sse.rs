@@ -8,7 +8,7 @@ use super::{announced, hello, legacy, legacy_call, told};
 use crate::gate::{Gate, OPEN, Plan, STRICT, called, introduce, methods, modern_call, next_call, tool};
 
 /// An old client: its stream, and where to post.
-pub(super) struct Old {
+pub(crate) struct Old {
     stream: Reply,
     pub(super) endpoint: String,
     http: HttpClient,
@@ -19,7 +19,7 @@ impl Old {
         Self::open_at(gate, "/sse/s").await
     }
 
-    pub(super) async fn open_at(gate: &Gate, path: &str) -> Self {
+    pub(crate) async fn open_at(gate: &Gate, path: &str) -> Self {
         let mut stream = HttpClient::new(format!("http://{}{path}", gate.data)).get().await;
         assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));
         let first = stream.next_event().await.unwrap();
@@ -30,24 +30,24 @@ impl Old {
     }
 
     /// Only the JSON type, as old clients do.
-    pub(super) async fn post(&self, message: &Value) -> u16 {
+    pub(crate) async fn post(&self, message: &Value) -> u16 {
         let headers = [("Content-Type", "application/json")];
         self.http.send("POST", &headers, message.to_string().as_bytes()).await.status
     }
 
     /// Waits until the stream was silent for `bounds.keepalive`.
-    pub(super) async fn silence(&mut self) {
+    pub(crate) async fn silence(&mut self) {
         let piece = self.stream.next_piece().await.unwrap().unwrap();
         assert!(piece.starts_with(b":"), "{}", String::from_utf8_lossy(&piece));
     }
 
-    pub(super) async fn hear(&mut self) -> Value {
+    pub(crate) async fn hear(&mut self) -> Value {
         let event = self.stream.next_event().await.expect("a message");
         assert_eq!(event.event.as_deref(), Some("message"));
         event.json()
     }
 
-    pub(super) async fn ask(&mut self, message: &Value) -> Value {
+    pub(crate) async fn ask(&mut self, message: &Value) -> Value {
         assert_eq!(self.post(message).await, 202);
         let answer = self.hear().await;
         assert_eq!(answer["id"], message["id"]);
@@ -55,7 +55,7 @@ impl Old {
     }
 }
 
-pub(super) fn old_hello() -> Value {
+pub(crate) fn old_hello() -> Value {
     let mut hello = hello();
     hello["params"]["protocolVersion"] = json!("2024-11-05");
     hello

@@ -1,6 +1,7 @@
 //! A request whose client is being asked: it waits, reads on, and goes on where the client comes back.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use mcp::{ServerMessage, Writer};
 use tokio::sync::oneshot;
@@ -34,9 +35,10 @@ impl Flight {
             go_on: (!again).then_some(go_on),
             expires,
         };
-        let sealed = self.leg.binding.zip(self.to_legacy.seal.as_ref()).and_then(|(binding, seal)| {
+        let sealed = self.leg.binding.and_then(|binding| {
             let id = self.to_legacy.parking.park(place)?;
-            seal.seal(id, &binding, expires).map(|state| (id, state))
+            let until = SystemTime::now() + self.patience();
+            self.to_legacy.seal.seal(id, &binding, until).map(|state| (id, state))
         });
         let Some((id, state)) = sealed else {
             tracing::warn!(server = %self.slot.server_id(), "too many calls wait for their clients: one was not asked");

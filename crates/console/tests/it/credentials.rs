@@ -1,0 +1,60 @@
+//! What servers want to see: told once, sealed, and never shown again.
+
+use serde_json::json;
+
+use crate::stack::{OPEN, Stack, agent, problem, text, upstream};
+
+#[tokio::test]
+async fn a_credential_is_shown_to_its_server_and_to_nobody_else() {
+    let (upstream, stack) = (upstream().await, Stack::start().await);
+    stack.api().make("/api/v1/policies/p", &json!({ "text": OPEN })).await;
+    stack.api().make("/api/v1/agents/a", &agent()).await;
+    let token = stack.api().post("/api/v1/agents/a/tokens", &json!({})).await.json()["token"].clone();
+    let server = json!({ "document": { "url": upstream.url("/mcp") }, "policy": "p" });
+    stack.api().make("/api/v1/servers/s", &server).await;
+    let put = json!({ "server": "s", "kind": "headers", "value": { "Authorization": "Bearer canary-1" } });
+    let made = stack.api().creating().put("/api/v1/credentials/c", &put).await;
+    assert_eq!((made.status, &made.json()["hint"]), (201, &json!("authorization")), "{}", text(&made));
+    let own = json!({ "server": "s", "agent": "a", "kind": "oauth",
+        "value": { "token_url": "https://id.example/token", "client_id": "gate", "client_secret": "canary-2" } });
+    let own = stack.api().creating().put("/api/v1/credentials/own", &own).await;
+    assert_eq!(own.json()["hint"], "client `gate` at id.example/token", "{}", text(&own));
+    assert_eq!(stack.api().seen("*").delete("/api/v1/credentials/own").await.status, 204);
+    let shown = [stack.api().get("/api/v1/credentials").await, stack.api().get("/api/v1/credentials/c").await];
+    for answer in [&made, &own].into_iter().chain(&shown) {
+        assert!(!text(answer).contains("canary"), "{}", text(answer));
+    }
+    let kept = stack.store.get::<store::Credential>("c").await.unwrap().value;
+    assert!(!kept.sealed.windows(6).any(|bytes| bytes == b"canary"));
+    let passed = stack.call("s", token.as_str().unwrap(), "allowed_tool").await;
+    assert_eq!(passed.status, 200, "{}", text(&passed));
+    let seen = upstream.requests().pop().unwrap();
+    assert_eq!(seen.header("authorization"), Some("Bearer canary-1"));
+}
+
+#[tokio::test]
+async fn what_would_be_of_no_use_is_not_kept() {
+    let (upstream, stack) = (upstream().await, Stack::start().await);
+    let server = json!({ "document": { "url": upstream.url("/mcp"), "headers": { "X-Key": "k" } } });
+    stack.api().make("/api/v1/servers/s", &server).await;
+    let api = stack.api().creating();
+    for (server, kind, value) in [
+        ("s", "headers", json!({ "X-Key": "canary" })),
+        ("s", "headers", json!({ "Authorization": { "file": "/etc/canary" } })),
+        ("s", "tokens", json!({ "Authorization": "canary" })),
+        ("s", "oauth", json!({ "client_secret": "canary" })),
+        ("none", "headers", json!({ "Authorization": "canary" })),
+    ] {
+        let put = json!({ "server": server, "kind": kind, "value": value });
+        let refused = api.put("/api/v1/credentials/c", &put).await;
+        problem(&refused, 422, "invalid");
+        assert!(!text(&refused).contains("canary\""), "{}", text(&refused));
+        problem(&stack.api().get("/api/v1/credentials/c").await, 404, "not_found");
+    }
+    // One for each server, whatever it is called; and none that moves with its server.
+    let put = json!({ "server": "s", "kind": "headers", "value": { "Authorization": "Bearer x" } });
+    assert_eq!(api.put("/api/v1/credentials/c", &put).await.status, 201);
+    problem(&api.put("/api/v1/credentials/d", &put).await, 409, "exists");
+    let moved = json!({ "document": { "url": "http://127.0.0.1:1/mcp" } });
+    problem(&stack.api().seen("*").put("/api/v1/servers/s", &moved).await, 422, "invalid");
+}

@@ -1,0 +1,111 @@
+//! A person decides, once, about exactly this call. Whatever can let a call through that needs an approval is in here; the permit itself still
+//! comes from the policy (`Policy::decide_consented`).
+//!
+//! An approval is bound to who calls, the server, the method, what is called, the arguments, its definition and the policy ([`Binding`]): one
+//! that differs in any of these is another call. The store keeps it; one atomic update there uses it up.
+
+mod back;
+mod binding;
+mod clock;
+mod consent;
+mod desk;
+mod form;
+mod grants;
+mod hold;
+mod hub;
+mod rounds;
+mod state;
+mod step;
+mod sweep;
+mod task;
+mod url;
+mod way;
+mod who;
+mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use store::Store;
+
+pub(crate) use self::back::Back;
+pub(crate) use self::binding::Binding;
+use self::binding::Wanted;
+pub(crate) use self::clock::Clock;
+pub(crate) use self::consent::{By, Consent, Use};
+pub use self::grants::ScopeFault;
+pub(crate) use self::grants::scope;
+pub(crate) use self::hold::{Held, Place};
+use self::hub::Hub;
+pub(crate) use self::rounds::{Round, passed, wrapped};
+pub(crate) use self::step::{Lacking, Listing};
+pub(crate) use self::sweep::keep;
+pub(crate) use self::task::is_ours as is_own_task;
+pub(crate) use self::way::Shows;
+pub use self::who::{MayNot, may_decide};
+use self::wire::Wire;
+use crate::agent::Agent;
+use crate::config;
+
+/// Bytes of what makes an approval's id its own.
+const ID: usize = 16;
+
+/// Bytes of what tells this process from every other.
+const INSTANCE: usize = 8;
+
+/// Where people are asked, and what they said is found.
+pub(crate) struct Approvals {
+    pub(crate) settings: config::Approvals,
+    pub(crate) clock: Clock,
+    /// Where the pages of approvals are.
+    url: Box<str>,
+    store: Option<Store>,
+    hub: Hub,
+    wire: Wire,
+    /// This process: sessions are counted anew in each.
+    instance: Box<str>,
+}
+
+impl Approvals {
+    pub(crate) fn new(
+        settings: &config::Approvals,
+        store: Option<Store>,
+        admin: SocketAddr,
+    ) -> Result<Self, getrandom::Error> {
+        let url = settings.url.as_ref().map_or_else(|| format!("http://{admin}"), |url| url.as_str().to_owned());
+        Ok(Self {
+            settings: settings.clone(),
+            clock: Clock::new(),
+            url: url.trim_end_matches('/').into(),
+            store,
+            hub: Hub::default(),
+            wire: Wire::new(wire::own_vault()?),
+            instance: random::<INSTANCE>()?.into(),
+        })
+    }
+
+    /// What people call the place where they decide; it has no slash at its end.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where one is shown.
+    pub(crate) fn page(&self, id: &str) -> String {
+        format!("{}/approvals/{id}", self.url)
+    }
+
+    /// What an agent is called where it must be the same after a restart and on every node. INVARIANT: sessions without a name are counted
+    /// anew in each process, so that two processes' must not be taken for each other.
+    fn whose(&self, agent: &Agent) -> Arc<str> {
+        match (&agent.identity, &agent.session) {
+            (None, Some(_)) => format!("{}.{}", agent.key, self.instance).into(),
+            (Some(_), _) | (None, None) => Arc::clone(&agent.key),
+        }
+    }
+}
+
+fn random<const BYTES: usize>() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(journal::hex(&bytes))
+}
