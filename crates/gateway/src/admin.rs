@@ -16,10 +16,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::head::Doors;
+use crate::listener::Secured;
 use crate::patience::Patience;
 use crate::pipeline::Shared;
 use crate::stdio::Doing;
@@ -48,7 +50,7 @@ const MAX_CONNECTIONS: usize = 64;
 /// An answer of the admin API begins within this time.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 
-pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
+pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>, secured: Option<Arc<Secured>>) {
     let bounds = Arc::clone(&admin.shared.bounds);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -57,22 +59,41 @@ pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
             continue;
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let admin = Arc::clone(&admin);
-        let service = service_fn(move |request| {
-            let admin = Arc::clone(&admin);
-            async move { Ok::<_, Infallible>(admin.answer(request, peer.ip()).await) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(bounds.header_timeout)
-            .max_headers(bounds.headers.get())
-            .max_header_size(bounds.header_bytes)
-            .serve_connection(TokioIo::new(Patience::new(stream, bounds.write_timeout)), service);
+        let (admin, stream) = (Arc::clone(&admin), Patience::new(stream, bounds.write_timeout));
+        // As many handshakes as connections: there is always room.
+        let handshake = match &secured {
+            None => None,
+            Some(secured) => match secured.handshake() {
+                Some(handshake) => Some(handshake),
+                None => continue,
+            },
+        };
         tokio::spawn(async move {
-            _ = connection.await;
+            match handshake {
+                None => http(stream, admin, peer.ip()).await,
+                Some(handshake) => match handshake.shake(stream).await {
+                    Ok((stream, _)) => http(stream, admin, peer.ip()).await,
+                    Err(error) => tracing::debug!(%error, "a TLS handshake at the admin listener failed"),
+                },
+            }
             drop(place);
         });
     }
+}
+
+async fn http<S: AsyncRead + AsyncWrite + Unpin>(stream: S, admin: Arc<Admin>, peer: IpAddr) {
+    let bounds = Arc::clone(&admin.shared.bounds);
+    let service = service_fn(move |request| {
+        let admin = Arc::clone(&admin);
+        async move { Ok::<_, Infallible>(admin.answer(request, peer).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.header_timeout)
+        .max_headers(bounds.headers.get())
+        .max_header_size(bounds.header_bytes)
+        .serve_connection(TokioIo::new(stream), service);
+    _ = connection.await;
 }
 
 impl Admin {

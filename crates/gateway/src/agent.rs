@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use crate::identity::Identity;
+use crate::identity::{Identity, Proof};
 use crate::nodes::Key;
 use crate::policies::PolicyFile;
 use crate::process;
@@ -18,27 +18,29 @@ pub(crate) struct Agent {
     /// Of an agent that is known by nothing else.
     pub(crate) session: Option<Arc<str>>,
     pub(crate) identity: Option<Arc<Identity>>,
+    /// By what it was let in.
+    pub(crate) proof: Proof,
 }
 
 impl Agent {
     pub(crate) fn peer(address: IpAddr) -> Self {
-        Self { key: format!("anonymous@{}", one_of(address)).into(), session: None, identity: None }
+        Self { key: format!("anonymous@{}", one_of(address)).into(), session: None, identity: None, proof: Proof::None }
     }
 
     pub(crate) fn session(ordinal: u64) -> Self {
         let key: Arc<str> = format!("anonymous#{ordinal}").into();
-        Self { session: Some(Arc::clone(&key)), key, identity: None }
+        Self { session: Some(Arc::clone(&key)), key, identity: None, proof: Proof::None }
     }
 
     /// Nobody known, in a session that is every node's: the same on all of them.
     pub(crate) fn of_all_nodes(session: &Key) -> Self {
         let key: Arc<str> = format!("anonymous:{}", session.hex().get(..16).unwrap_or_default()).into();
-        Self { session: Some(Arc::clone(&key)), key, identity: None }
+        Self { session: Some(Arc::clone(&key)), key, identity: None, proof: Proof::None }
     }
 
     /// Whichever session it opens, and wherever it comes from, it is the same.
-    pub(crate) fn known(identity: Arc<Identity>) -> Self {
-        Self { key: Arc::clone(&identity.id), session: None, identity: Some(identity) }
+    pub(crate) fn known(identity: Arc<Identity>, proof: Proof) -> Self {
+        Self { key: Arc::clone(&identity.id), session: None, identity: Some(identity), proof }
     }
 
     /// The authenticated id, which rules may ask for.

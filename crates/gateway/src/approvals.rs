@@ -13,6 +13,7 @@ mod form;
 mod grants;
 mod hold;
 mod hub;
+mod notify;
 mod rounds;
 mod state;
 mod step;
@@ -23,7 +24,6 @@ mod way;
 mod who;
 mod wire;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use store::Store;
@@ -37,6 +37,7 @@ pub use self::grants::ScopeFault;
 pub(crate) use self::grants::scope;
 pub(crate) use self::hold::{Held, Place};
 use self::hub::Hub;
+pub(crate) use self::notify::Notifier;
 pub(crate) use self::rounds::{Round, passed, wrapped};
 pub(crate) use self::step::{Lacking, Listing};
 pub(crate) use self::sweep::keep;
@@ -46,6 +47,7 @@ pub use self::who::{MayNot, may_decide};
 use self::wire::Wire;
 use crate::agent::Agent;
 use crate::config;
+use crate::vault::Vault;
 
 /// Bytes of what makes an approval's id its own.
 const ID: usize = 16;
@@ -70,16 +72,17 @@ impl Approvals {
     pub(crate) fn new(
         settings: &config::Approvals,
         store: Option<Store>,
-        admin: SocketAddr,
+        admin: &str,
+        vault: Arc<Vault>,
     ) -> Result<Self, getrandom::Error> {
-        let url = settings.url.as_ref().map_or_else(|| format!("http://{admin}"), |url| url.as_str().to_owned());
+        let url = settings.url.as_ref().map_or_else(|| admin.to_owned(), |url| url.as_str().to_owned());
         Ok(Self {
             settings: settings.clone(),
             clock: Clock::new(),
             url: url.trim_end_matches('/').into(),
             store,
             hub: Hub::default(),
-            wire: Wire::new(wire::own_vault()?),
+            wire: Wire::new(vault),
             instance: random::<INSTANCE>()?.into(),
         })
     }

@@ -20,6 +20,7 @@ use crate::act::Act;
 use crate::agent::Agent;
 use crate::approvals::Consent;
 use crate::config;
+use crate::identity::Proof;
 use crate::judge::Cleared;
 use crate::limits::{Charge, Fate};
 use crate::record::{About, visible};
@@ -190,7 +191,7 @@ impl Audit {
             return; // what failed upstream is how an allowed call ended
         }
         let method = refused.to.method.map_or("(unknown)", mcp::Method::as_str);
-        let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
+        let about = About { server, agent: &agent.key, proof: &agent.proof, method, subject: None, policy: "" };
         self.refused(&about, refused, Told::of(&refused.to), None);
     }
 
@@ -205,7 +206,8 @@ impl Audit {
 
     /// So many more of a peer's requests were refused since the last of these, for want of a token that is good.
     pub(crate) fn unauthorized(&self, peer: &str, more: u64) {
-        let about = About { server: "(unknown)", agent: peer, method: "(unknown)", subject: None, policy: "" };
+        let (server, method) = ("(unknown)", "(unknown)");
+        let about = About { server, agent: peer, proof: &Proof::None, method, subject: None, policy: "" };
         let mut record = Text::decision(&about, "refused", "unauthorized", "(protocol)");
         record.raw("more", &more.to_string());
         self.later(record.end());
@@ -290,7 +292,12 @@ impl Text {
 
     fn decision(about: &About<'_>, outcome: &str, code: &str, rule: &str) -> Self {
         let mut record = Self::new("decision");
-        for (key, value) in [("agent", about.agent), ("server", about.server), ("method", about.method)] {
+        record.text("agent", about.agent);
+        record.text("by", about.proof.way());
+        if let Some(which) = about.proof.which() {
+            record.text("by_id", &visible(which));
+        }
+        for (key, value) in [("server", about.server), ("method", about.method)] {
             record.text(key, value);
         }
         if about.subject.is_some() {

@@ -40,5 +40,5 @@ pub(crate) fn finetuning(id: &str, settings: finetuning_server::Settings) -> Res
 fn token() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(journal::hex(&bytes))
 }

@@ -13,6 +13,7 @@ mod headers;
 mod jwt;
 mod layers;
 mod listen_tls;
+mod notify;
 mod origin;
 mod reach;
 mod server;
@@ -45,6 +46,7 @@ pub use self::jwt::{Issuer, Jwt, KeySource};
 pub(crate) use self::layers::read_text;
 pub use self::layers::{ConfigFile, Layers};
 pub use self::listen_tls::{Certificates, ClientCertificates, ListenTls, NameOf};
+pub use self::notify::{Channel, Mail, Notify};
 pub use self::origin::Origin;
 pub use self::reach::{Reach, Transport};
 pub(crate) use self::server::upstream_url as server_url;
@@ -87,6 +89,8 @@ pub struct Config {
     pub aggregate: Aggregate,
     pub approvals: Approvals,
     pub log: Log,
+    /// Where the configuration file lies, if there is one.
+    pub(crate) folder: Option<PathBuf>,
     printed: String,
 }
 
@@ -103,6 +107,8 @@ pub struct Listen {
     /// What clients call this gateway: the origin that comes before `/mcp`. None: its own address.
     pub url: Option<url::Origin>,
     pub tls: Option<ListenTls>,
+    /// Of the admin listener.
+    pub admin_tls: Option<ListenTls>,
 }
 
 /// An `Origin` header as browsers write it: scheme, host, port; in lower case.
@@ -217,7 +223,7 @@ impl Config {
             agents: agents::read_all(&mut settings, auth, &servers),
             aggregate: Aggregate::read(&mut settings, servers.keys()),
             servers,
-            approvals: Approvals::read(&mut settings),
+            approvals: Approvals::read(&mut settings, layers),
             audit: Audit::read(&mut settings, layers),
             limits: Limits::read(&mut settings),
             sessions: Sessions::read(&mut settings),
@@ -228,6 +234,7 @@ impl Config {
             certificates: listen_tls::certificates(&mut settings, auth, &listen),
             listen,
             auth,
+            folder: layers.folder(),
             // Last: it fails if anything above was wrong, and calls unknown what nobody read.
             printed: settings.finish()?,
         })
@@ -264,7 +271,10 @@ impl Listen {
             Auth::Anonymous => exposed("listen.data", &data),
             Auth::Tokens | Auth::Jwt => None,
         };
-        for problem in open.into_iter().chain(exposed("listen.admin", &admin)) {
+        let admin_tls = listen_tls::admin(settings);
+        // Who comes by TLS is asked who it is, by the API.
+        let admin_open = exposed("listen.admin", &admin).filter(|_| admin_tls.is_none());
+        for problem in open.into_iter().chain(admin_open) {
             settings.problem(problem);
         }
         let ((data, _), (admin, origin)) = (data, admin);
@@ -298,6 +308,7 @@ impl Listen {
                 origin_of,
             ),
             tls: listen_tls::read(settings),
+            admin_tls,
         }
     }
 }
@@ -313,7 +324,7 @@ fn exposed(key: &str, (address, origin): &(SocketAddr, Origin)) -> Option<Proble
             "is {address}, which other machines may reach, and nothing authenticates them: {}",
             match key {
                 "listen.data" => "give agents tokens and set `auth.mode = \"tokens\"`, or bind to 127.0.0.1",
-                _ => "bind to 127.0.0.1 and put an authenticating proxy or a tunnel in front",
+                _ => "give it a certificate by `admin.tls`, or bind to 127.0.0.1 and put a tunnel in front",
             }
         ),
         origin: origin.clone(),
@@ -495,5 +506,7 @@ fn choice<T: Copy>(settings: &mut Settings, key: &str, placeholder: T, choices: 
 
 #[cfg(test)]
 mod agents_tests;
+#[cfg(test)]
+mod notify_tests;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use self::circuit::Circuit;
 use crate::agent::Agent;
 use crate::guard::{Forbidden, Slow, Unresolved};
+use crate::identity::Proof;
 use crate::pipeline::Pipeline;
 use crate::server::Server;
 use crate::upstream::UpstreamError;
@@ -179,7 +180,7 @@ fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
 
 /// Asks a server now and then, as long as there is one. What it answers does not matter; while it is down, this is the trial.
 pub(crate) async fn probe(pipeline: Pipeline, server: Arc<Server>, every: Duration) {
-    let agent = Agent { key: "(probe)".into(), session: None, identity: None };
+    let agent = Agent { key: "(probe)".into(), session: None, identity: None, proof: Proof::None };
     let mut rounds = tokio::time::interval(every);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -257,7 +257,7 @@ impl Pipeline {
     pub(crate) fn turned_away(&self, server: &str, agent: &Agent, refused: &Refused) {
         record::refused(server, agent, refused);
         let method = refused.to.method.map_or("(unknown)", Method::as_str);
-        let about = About { server, agent: &agent.key, method, subject: None, policy: "" };
+        let about = About { server, agent: &agent.key, proof: &agent.proof, method, subject: None, policy: "" };
         self.shared.events.refused(&about, refused);
         self.shared.audit.turned_away(server, agent, refused);
     }
@@ -491,6 +491,7 @@ impl Pipeline {
         let about = About {
             server: &entry.server.id,
             agent: &lawful.agent.key,
+            proof: &lawful.agent.proof,
             method: lawful.method.as_str(),
             subject: asked.name(),
             policy: &bound.hash,

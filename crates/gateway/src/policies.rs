@@ -14,13 +14,18 @@ pub(crate) struct Bound {
     pub(crate) meters: Vec<Arc<Meter>>,
     /// The policy's hash, in hexadecimal.
     pub(crate) hash: Arc<str>,
-    /// What limits call this document.
+    /// What limits call this document: on every node that has the same configuration, wherever that lies there.
     pub(crate) name: Arc<str>,
     /// There is none: this stands for it, and denies everything.
     absent: bool,
 }
 
 impl Bound {
+    /// INVARIANT: no two documents of a configuration are called the same: neither two of one kind, nor a file and one of the store
+    fn counted(self, kind: &str, name: &str) -> Self {
+        Self { name: format!("{kind}: {name}").into(), ..self }
+    }
+
     /// How a denial by this is told.
     pub(crate) fn denial(&self, denial: Denial) -> Denial {
         match self.absent {
@@ -50,7 +55,7 @@ impl Binding {
 /// One document, of a file or of the store. All servers that name it share it, and the counts of its limits.
 pub(crate) struct PolicyFile {
     pub(crate) path: PathBuf,
-    /// What limits call this document.
+    /// What people call this document.
     pub(crate) name: Arc<str>,
     kind: Kind,
     current: ArcSwap<Bound>,
@@ -78,14 +83,16 @@ pub enum PolicyTrouble {
 }
 
 impl PolicyFile {
-    pub(crate) fn load(path: &Path) -> Result<Self, PolicyTrouble> {
-        Ok(Self::holding(path, Kind::Watched, read(path)?))
+    /// `folder`: where the configuration lies that names it.
+    pub(crate) fn load(path: &Path, folder: Option<&Path>) -> Result<Self, PolicyTrouble> {
+        let within = folder.and_then(|folder| path.strip_prefix(folder).ok()).unwrap_or(path);
+        Ok(Self::holding(path, Kind::Watched, read(path)?.counted("file", &within.display().to_string())))
     }
 
     /// A policy that comes with the program.
     pub(crate) fn built_in(name: &str, text: &str) -> Result<Self, PolicyTrouble> {
         let path = Path::new(name);
-        Ok(Self::holding(path, Kind::BuiltIn, bind(path, text, None)?))
+        Ok(Self::holding(path, Kind::BuiltIn, bind(path, text, None)?.counted("built in", name)))
     }
 
     /// One that the store has, in a version that stays as it is.
@@ -93,7 +100,8 @@ impl PolicyFile {
         let path = Path::new(name);
         let invalid = |source| PolicyTrouble::Invalid { path: path.into(), source };
         let catalogue = catalogue.map(|text| Catalogue::parse(&format!("{name} (catalogue)"), text)).transpose();
-        Ok(Self::holding(path, Kind::Kept, bind(path, text, catalogue.map_err(invalid)?.as_ref())?))
+        let bound = bind(path, text, catalogue.map_err(invalid)?.as_ref())?;
+        Ok(Self::holding(path, Kind::Kept, bound.counted("store", name)))
     }
 
     /// In place of one that is missing.
@@ -135,7 +143,7 @@ impl PolicyFile {
 
     /// Takes the file as it is now, unless it is bad or unchanged. The hashes of before and of now, when the policy changed.
     pub(crate) fn reload(&self) -> Option<(Arc<str>, Arc<str>)> {
-        let outcome = read(&self.path);
+        let outcome = read(&self.path).map(|bound| Bound { name: Arc::clone(&self.current().name), ..bound });
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
             Ok(bound) => {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use policy::Denial;
 
 use crate::agent::Agent;
+use crate::identity::Proof;
 use crate::refusal::Refused;
 use crate::ruling::Ruling;
 
@@ -12,6 +13,8 @@ use crate::ruling::Ruling;
 pub(crate) struct About<'a> {
     pub(crate) server: &'a str,
     pub(crate) agent: &'a str,
+    /// By what the agent was let in.
+    pub(crate) proof: &'a Proof,
     pub(crate) method: &'a str,
     pub(crate) subject: Option<&'a str>,
     pub(crate) policy: &'a str,

@@ -136,5 +136,5 @@ impl Current {
 
 /// Of a description without its secrets: two that differ in nothing else look alike.
 fn hash(document: &Value) -> String {
-    Sha256::digest(document.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    journal::hex(&Sha256::digest(document.to_string()))
 }

@@ -438,5 +438,5 @@ fn next_ask() -> u64 {
 pub(crate) fn random_id() -> Result<Box<str>, Refusal> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes).map_err(|_| Refusal::NoRandomness)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    Ok(journal::hex(&bytes).into())
 }

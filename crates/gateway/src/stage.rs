@@ -9,6 +9,7 @@ use ratelimit::{ManualClock, Reservation};
 use serde_json::value::RawValue;
 
 use crate::agent::Agent;
+use crate::identity::Proof;
 use crate::limits::{Counts, Place};
 use crate::policies::Bound;
 use crate::ruling::Ruling;
@@ -141,7 +142,7 @@ impl<'a> Asked<'a> {
             (Caller::Anonymous(None), Some(session)) => format!("anonymous#{session}").into(),
             (Caller::Anonymous(None), None) => "anonymous".into(),
         };
-        Agent { key, session, identity: None }
+        Agent { key, session, identity: None, proof: Proof::None }
     }
 }
 

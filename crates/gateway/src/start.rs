@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::admin::{self, Admin, AdminService};
 use crate::aggregate::Aggregate;
-use crate::approvals::{self, Approvals};
+use crate::approvals::{self, Approvals, Notifier};
 use crate::audit::{Audit, AuditError};
 use crate::clients::Clients;
 use crate::config::{self, Auth, Bounds, Config, StoreUrl};
@@ -145,7 +145,7 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, secured, keeper, policies, builtins, nursery, outbox } = made;
+        let Made { shared, secured, admin_secured, keeper, policies, builtins, nursery, notifier, outbox } = made;
         let index = keeper.store().cloned().filter(|_| config.audit.index);
         if index.is_some() {
             shared.audit.ships();
@@ -175,7 +175,7 @@ impl Gateway {
             for keeper in shared.doorman.keepers() {
                 tokio::spawn(keeper);
             }
-            if let Some(secured) = secured {
+            for secured in secured.into_iter().chain(admin_secured.clone()) {
                 tokio::spawn(secured.watch());
             }
             tokio::spawn(async move { keeps.follow().await });
@@ -187,12 +187,14 @@ impl Gateway {
                 tokio::spawn(async move { nodes.keep(outbox, keeping).await });
             }
             tokio::spawn(approvals::keep(Arc::clone(&shared)));
+            let telling = Arc::clone(&shared);
+            tokio::spawn(async move { notifier.keep(&telling.approvals).await });
             tokio::spawn(Arc::clone(&shared.audit).keep());
             if let Some(store) = index {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
             }
             tokio::select! {
-                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service })) => {}
+                () = admin::serve(listener, Arc::new(Admin { shared, doors: admin_doors, service }), admin_secured) => {}
                 _ = ended => {}
             }
         })?;
@@ -277,10 +279,12 @@ fn thread_on<F: Future<Output = ()>>(
 struct Made {
     shared: Arc<Shared>,
     secured: Option<Arc<Secured>>,
+    admin_secured: Option<Arc<Secured>>,
     keeper: Arc<Keeper>,
     policies: Arc<[Arc<PolicyFile>]>,
     builtins: Vec<oneshot::Sender<()>>,
     nursery: Option<Nursery>,
+    notifier: Notifier,
     outbox: Option<Outbox>,
 }
 
@@ -297,6 +301,8 @@ impl Made {
         let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
         let secured = config.listen.tls.clone().map(|files| Secured::new(files, config.certificates.clone()));
         let secured = secured.transpose()?.map(Arc::new);
+        let admin_secured = config.listen.admin_tls.clone().map(|files| Secured::new(files, None));
+        let admin_secured = admin_secured.transpose()?.map(Arc::new);
         let read = read_store(config.store.url.as_ref(), runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
         let (keeper, registry, agents) = Keeper::new(Frame::new(config, here, files)?, read)?;
@@ -305,8 +311,10 @@ impl Made {
         }
         let audit = Arc::new(Audit::open(&config.audit)?);
         let limits = limits(config, registry.policies().values())?;
-        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), admin)?;
         let vault = vault(&config.store)?;
+        let scheme = if config.listen.admin_tls.is_some() { "https" } else { "http" };
+        let page = format!("{scheme}://{admin}");
+        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), &page, Arc::clone(&vault))?;
         let (nodes, outbox) = Nodes::new(config, config.store.key.clone()).map_err(StartError::Sessions)?.unzip();
         let own_approvals = !config.store.url.as_ref().is_some_and(StoreUrl::is_for_many);
         let afar = nodes.as_ref().map(|nodes| Arc::clone(nodes.afar()));
@@ -330,7 +338,9 @@ impl Made {
             draining,
             bounds,
         });
-        Ok(Self { shared, secured, keeper: Arc::new(keeper), policies, builtins, nursery, outbox })
+        let notifier = Notifier::new(&config.approvals.notify, &tls)?;
+        let keeper = Arc::new(keeper);
+        Ok(Self { shared, secured, admin_secured, keeper, policies, builtins, nursery, notifier, outbox })
     }
 }
 
@@ -373,7 +383,12 @@ pub(crate) fn limits<'p>(
 ) -> Result<Limits, StartError> {
     let limits = Limits::new(&config.limits)?;
     if let Some(folder) = &config.audit.dir {
-        let policies = policies.map(|policy| (Arc::clone(&policy.name), policy.current())).collect();
+        // Journals of before know them by what people call them.
+        let names = |policy: &'p Arc<PolicyFile>| {
+            let bound = policy.current();
+            [(Arc::clone(&bound.name), Arc::clone(&bound)), (Arc::clone(&policy.name), bound)]
+        };
+        let policies = policies.flat_map(names).collect();
         let rebuilt = limits.rebuild(folder, &policies).map_err(StartError::Rebuild)?;
         if rebuilt.calls > 0 {
             tracing::info!(

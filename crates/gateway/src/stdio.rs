@@ -312,5 +312,5 @@ fn status(answer: &[u8]) -> StatusCode {
 fn session_id() -> Result<Arc<str>, StdioError> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes).map_err(|_| StdioError::NoRandomness)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    Ok(journal::hex(&bytes).into())
 }

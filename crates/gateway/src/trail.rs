@@ -22,7 +22,7 @@ pub struct Filter {
 }
 
 /// The columns of a record, for tables.
-pub const COLUMNS: [&str; 14] = [
+pub const COLUMNS: [&str; 16] = [
     "seq",
     "time",
     "kind",
@@ -37,6 +37,8 @@ pub const COLUMNS: [&str; 14] = [
     "of",
     "latency_ms",
     "bytes",
+    "by",
+    "by_id",
 ];
 
 /// Reads a journal, also while it is written.
@@ -201,6 +203,6 @@ mod tests {
     #[test]
     fn nothing_leaves_its_cell() {
         let row = csv(&json!({ "seq": 7, "agent": "a,\"b\"", "subject": "=cmd()" }));
-        assert_eq!(row, "7,,,\"a,\"\"b\"\"\",,,'=cmd(),,,,,,,");
+        assert_eq!(row, "7,,,\"a,\"\"b\"\"\",,,'=cmd(),,,,,,,,,");
     }
 }

@@ -215,7 +215,8 @@ fn url(at: &At) -> anyhow::Result<String> {
     let layers = Layers { file, env: std::env::vars_os().collect(), flags: Vec::new() };
     let config = Config::load(&layers).context("the configuration cannot be read: say --url")?;
     anyhow::ensure!(config.listen.admin.port() != 0, "`listen.admin` has no fixed port: say --url");
-    Ok(format!("http://{}", config.listen.admin))
+    let scheme = if config.listen.admin_tls.is_some() { "https" } else { "http" };
+    Ok(format!("{scheme}://{}", config.listen.admin))
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {

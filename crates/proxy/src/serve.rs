@@ -45,9 +45,10 @@ pub(crate) fn run(args: &cli::Serve) -> anyhow::Result<ExitCode> {
         },
         false => (config, None),
     };
-    let mut console = Ok(None);
+    let (mut console, secure) = (Ok(None), config.listen.admin_tls.is_some());
     let running = Gateway::start_with(config, |control| {
-        console = Console::new(control, Options::default()).map(|console| console.map(Arc::new));
+        let options = Options { secure, ..Options::default() };
+        console = Console::new(control, options).map(|console| console.map(Arc::new));
         console.as_ref().ok()?.clone().map(|console| console as Arc<dyn AdminService>)
     });
     let running = running.context("cannot start")?;
@@ -55,7 +56,8 @@ pub(crate) fn run(args: &cli::Serve) -> anyhow::Result<ExitCode> {
         Some(console) => runtime.block_on(console.first_login()).context("cannot let the first admin in")?,
         None => None,
     };
-    announce(&running, login.as_deref(), shown.as_ref()).context("cannot write to stdout")?;
+    let admin = format!("{}://{}", if secure { "https" } else { "http" }, running.admin());
+    announce(&running, &admin, login.as_deref(), shown.as_ref()).context("cannot write to stdout")?;
 
     runtime.block_on(async {
         signals.next().await;
@@ -82,11 +84,16 @@ fn layers(args: &cli::Serve) -> Layers {
 }
 
 /// A login link is said here and nowhere else: whoever reads the log must not get in by it.
-fn announce(running: &gateway::Running, login: Option<&str>, shown: Option<&default::Shown>) -> io::Result<()> {
+fn announce(
+    running: &gateway::Running,
+    admin: &str,
+    login: Option<&str>,
+    shown: Option<&default::Shown>,
+) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "toolgate ready data=http://{} admin=http://{}", running.data(), running.admin())?;
+    writeln!(out, "toolgate ready data=http://{} admin={admin}", running.data())?;
     if let Some(path) = login {
-        writeln!(out, "toolgate login http://{}{path} (the first admin, once, within 15 minutes)", running.admin())?;
+        writeln!(out, "toolgate login {admin}{path} (the first admin, once, within 15 minutes)")?;
     }
     if let Some(shown) = shown {
         write!(out, "{}", tour::text(running.data(), shown))?;

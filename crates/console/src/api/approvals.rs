@@ -276,25 +276,25 @@ pub(super) async fn get(here: State, caller: Caller, Path(id): Path<String>) -> 
 
 /// Approve a call: with the last yes that it needs, it is made at once if the agent waits, and else when it is asked for again
 #[utoipa::path(post, path = "/api/v1/approvals/{id}/approve", tag = "approvals", operation_id = "approve", params(("id" = String, Path)),
-    request_body = Decision, responses((status = 200, body = ApprovalDetail)))]
+    request_body = Decision, responses((status = 200, body = ApprovalView)))]
 pub(super) async fn approve(
     here: State,
     caller: Caller,
     Path(id): Path<String>,
     Json(decision): Json<Decision>,
-) -> Result<Body<ApprovalDetail>, Problem> {
+) -> Result<Body<ApprovalView>, Problem> {
     say(&here, &caller, &id, Verdict::Approve, decision).await
 }
 
 /// Deny a call: one no is enough. The agent is told the reason
 #[utoipa::path(post, path = "/api/v1/approvals/{id}/deny", tag = "approvals", operation_id = "deny", params(("id" = String, Path)),
-    request_body = Decision, responses((status = 200, body = ApprovalDetail)))]
+    request_body = Decision, responses((status = 200, body = ApprovalView)))]
 pub(super) async fn deny(
     here: State,
     caller: Caller,
     Path(id): Path<String>,
     Json(decision): Json<Decision>,
-) -> Result<Body<ApprovalDetail>, Problem> {
+) -> Result<Body<ApprovalView>, Problem> {
     say(&here, &caller, &id, Verdict::Deny, decision).await
 }
 
@@ -304,10 +304,11 @@ async fn say(
     id: &str,
     verdict: Verdict,
     decision: Decision,
-) -> Result<Body<ApprovalDetail>, Problem> {
+) -> Result<Body<ApprovalView>, Problem> {
     let word = Word { verdict, reason: decide::reason(decision.reason)?, key: None };
     let approval = decide::decide(here, caller, id, word).await?;
-    Ok(Body(detail(here, caller, approval)))
+    // Without its arguments: the answer is kept under an idempotency key, and those may be large.
+    Ok(Body(ApprovalView::new(&approval, here.approvals_now())))
 }
 
 /// Approve a call, and allow more like it: for a time, so many, where the arguments are as you say

@@ -99,3 +99,15 @@ fn cookie(secure: bool, id: &str, seconds: i64) -> String {
     let only = if secure { "; Secure" } else { "" };
     format!("{}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{only}", cookie_name(secure))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::cookie;
+
+    #[test]
+    fn behind_tls_no_other_host_can_set_the_cookie_and_no_wire_can_show_it() {
+        let cookie = |secure| cookie(secure, "id", 60);
+        assert_eq!(cookie(true), "__Host-toolgate_session=id; Path=/; HttpOnly; SameSite=Strict; Max-Age=60; Secure");
+        assert_eq!(cookie(false), "toolgate_session=id; Path=/; HttpOnly; SameSite=Strict; Max-Age=60");
+    }
+}

@@ -101,7 +101,8 @@ pub(super) async fn style() -> Response {
 }
 
 pub(super) async fn script() -> Response {
-    (headers(POLICY), [(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../approval.js")).into_response()
+    (headers(POLICY), [(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../approval.js"))
+        .into_response()
 }
 
 /// Shows the call to who is signed in; to others, how to get to see it, and not even whether it is there.

@@ -121,7 +121,9 @@ fn text(found: &Value, member: &str) -> String {
 fn outcome(said: &Value) -> String {
     let (id, state) = (text(said, "id"), text(said, "state"));
     match state.as_str() {
-        "pending" => format!("{id}: {} of {} approve, it waits for the others", text(said, "approvals"), text(said, "quorum")),
+        "pending" => {
+            format!("{id}: {} of {} approve, it waits for the others", text(said, "approvals"), text(said, "quorum"))
+        }
         _ => format!("{id} is {state}"),
     }
 }
@@ -161,7 +163,11 @@ fn sheet(found: &Value) -> String {
     for warning in legible::warnings(arguments) {
         _ = writeln!(sheet, "warning: {warning}; they are written out below");
     }
-    _ = write!(sheet, "\n{}", if arguments.is_empty() { "no arguments".to_owned() } else { legible::laid_out(arguments) });
+    _ = write!(
+        sheet,
+        "\n{}",
+        if arguments.is_empty() { "no arguments".to_owned() } else { legible::laid_out(arguments) }
+    );
     sheet
 }
 

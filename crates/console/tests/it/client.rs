@@ -2,10 +2,10 @@
 
 use console::client::{Client, ClientError, NewAgent, NewGrant, Of, Told, login};
 use serde_json::json;
-
 use testkit::patiently;
 
 use crate::asking::{asked, waits};
+use crate::relay::Relay;
 use crate::stack::{STRICT, Stack};
 
 async fn client() -> (Stack, Client) {
@@ -96,10 +96,20 @@ async fn who_watches_is_told_of_what_waits_of_what_comes_and_of_what_becomes_of_
 #[tokio::test]
 async fn calls_are_decided_by_commands() {
     let (stack, client) = client().await;
-    let (yes, no, more) = (waits(&stack, asked("[1]")).await, waits(&stack, asked("[2]")).await, waits(&stack, asked("[3]")).await);
+    let (yes, no, more) =
+        (waits(&stack, asked("[1]")).await, waits(&stack, asked("[2]")).await, waits(&stack, asked("[3]")).await);
     let of = Of { state: Some("pending".into()), agent: Some("bot".into()), server: Some("s".into()) };
     assert_eq!(client.approvals(&of).await.unwrap().json().as_array().unwrap().len(), 3);
-    assert!(client.approvals(&Of { agent: Some("other".into()), ..of }).await.unwrap().json().as_array().unwrap().is_empty());
+    assert!(
+        client
+            .approvals(&Of { agent: Some("other".into()), ..of })
+            .await
+            .unwrap()
+            .json()
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
     assert!(client.approval(&yes).await.unwrap().text().contains("Mail leaves the house."));
     assert_eq!(client.approve(&yes, Some("fine")).await.unwrap().text(), format!("{yes} is approved\n"));
     assert_eq!(client.deny(&no, None).await.unwrap().text(), format!("{no} is denied\n"));
@@ -110,4 +120,31 @@ async fn calls_are_decided_by_commands() {
     let id = made.json()[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(client.grants(&Of::default()).await.unwrap().json()[0]["state"], "live");
     assert_eq!(client.revoke_grant(&id).await.unwrap().json()[0]["state"], "revoked");
+}
+
+#[tokio::test]
+async fn who_watches_is_told_what_came_while_the_gateway_was_not_heard() {
+    let stack = Stack::start().await;
+    let relay = Relay::to(stack.admin).await;
+    let client = Client::new(&format!("http://{}", relay.at), &stack.root).unwrap();
+    let first = waits(&stack, asked("[1]")).await;
+    let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let told = move |told: Result<Told, ClientError>| say.send(told.map(|told| told.text())).is_ok();
+    let watching = tokio::spawn(async move { client.watch_approvals(told).await });
+    let mut next = async || patiently("something to be told", said.recv()).await.unwrap();
+    assert!(next().await.unwrap().starts_with(&first));
+    relay.cut();
+    let lost = next().await.unwrap_err();
+    assert!(!lost.is_refusal(), "{lost}");
+    let second = waits(&stack, asked("[2]")).await;
+    assert!(next().await.unwrap().starts_with(&second), "and the first is not told of again");
+    watching.abort();
+}
+
+#[tokio::test]
+async fn who_may_not_watch_is_told_so_at_once() {
+    let stack = Stack::start().await;
+    let client = Client::new(&format!("http://{}", stack.admin), &format!("tga_{}", "x".repeat(43))).unwrap();
+    let refused = patiently("an answer", client.watch_approvals(|_| true)).await.unwrap_err();
+    assert!(refused.is_refusal(), "{refused}");
 }

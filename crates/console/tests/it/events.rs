@@ -30,10 +30,13 @@ async fn decisions_and_changes_come_as_they_happen() {
         let told = (name.as_str(), &act["action"], &act["id"], &act["outcome"]);
         assert_eq!(told, ("act", &json!("agent.create"), &json!("a"), &json!(outcome)));
     }
+    let (name, change) = next(&mut stream).await;
+    assert_eq!((name.as_str(), &change["what"], &change["id"]), ("change", &json!("agent"), &json!("a")), "{change}");
     let token =
         stack.api().post("/api/v1/agents/a/tokens", &json!({})).await.json()["token"].as_str().unwrap().to_owned();
     assert_eq!(next(&mut stream).await.1["action"], "token.create");
     assert_eq!(next(&mut stream).await.1["outcome"], "done");
+    assert_eq!(next(&mut stream).await.1["what"], "agent", "its tokens are part of what it is");
     stack.call("s", &token, "other_tool").await;
     let (name, decision) = next(&mut stream).await;
     assert_eq!(

@@ -43,7 +43,10 @@ async fn a_grant_approves_the_call_and_lets_more_like_it_pass_until_it_is_revoke
     let now = console::system_clock()() + 1_000;
     let live = || stack.store.matching_grants("bot", "s", "tools/call", "send", now);
     let scope: Value = serde_json::from_str(&live().await.unwrap()[0].scope).unwrap();
-    assert_eq!(scope, json!({ "version": "1", "default": "deny", "tools": { "send": { "require": made["require"] } } }));
+    assert_eq!(
+        scope,
+        json!({ "version": "1", "default": "deny", "tools": { "send": { "require": made["require"] } } })
+    );
     let viewer = stack.as_token(&stack.token("v", Role::Viewer).await);
     assert_eq!(viewer.get("/api/v1/grants?agent=bot").await.json()["items"], json!([made]));
     assert_eq!(viewer.get(&location).await.json(), made);
@@ -117,5 +120,4 @@ async fn a_name_that_is_no_plain_key_grants_itself_and_nothing_else() {
     problem(&stack.api().post(&format!("/api/v1/approvals/{id}/grant"), &grant(&[])).await, 422, "invalid");
     let other = waits(&stack, Asked { method: "completion/complete".into(), ..asked("[10]") }).await;
     problem(&stack.api().post(&format!("/api/v1/approvals/{other}/grant"), &grant(&[])).await, 409, "not_available");
-
 }

@@ -22,6 +22,7 @@ mod idempotency;
 mod login;
 mod pages;
 mod policies;
+mod relay;
 mod routes;
 mod servers;
 mod sessions;

@@ -60,9 +60,13 @@ fn page(response: &RawResponse, status: u16) -> String {
 async fn who_is_not_signed_in_is_told_how_and_nothing_of_the_call() {
     let stack = Stack::start().await;
     let id = waits(&stack, asked(r#"{"a":"canary"}"#)).await;
-    let (there, not) = (stack.nobody().get(&format!("/approvals/{id}")).await, stack.nobody().get("/approvals/0a0b").await);
+    let (there, not) =
+        (stack.nobody().get(&format!("/approvals/{id}")).await, stack.nobody().get("/approvals/0a0b").await);
     let shown = page(&there, 200);
-    assert!(!shown.contains("canary") && !shown.contains("bot") && shown.contains("toolgate approvals show"), "{shown}");
+    assert!(
+        !shown.contains("canary") && !shown.contains("bot") && shown.contains("toolgate approvals show"),
+        "{shown}"
+    );
     assert_eq!(shown.replace(&id, "ID"), page(&not, 200).replace("0a0b", "ID"), "not even whether it is there");
     assert!(there.header("content-security-policy").unwrap().contains("script-src 'self'"));
     page(&stack.nobody().get("/approvals/%3Cscript%3E").await, 404);
@@ -145,7 +149,8 @@ async fn a_key_shows_the_call_as_often_as_one_likes_and_decides_once() {
     let stack = Stack::start().await;
     stack.token("ann", Role::Approver).await;
     let id = waits(&stack, Asked { quorum: 2, ..asked(r#"{"a":"canary"}"#) }).await;
-    let (path, look, key) = (format!("/approvals/{id}"), format!("/approvals/{id}/look"), key(&stack, &id, "ann").await);
+    let (path, look, key) =
+        (format!("/approvals/{id}"), format!("/approvals/{id}/look"), key(&stack, &id, "ann").await);
     for _ in 0..3 {
         let shown = page(&sends(&browser(&stack), &look, &[("key", &key)]).await, 200);
         assert!(shown.contains("canary") && shown.contains("<b>ann</b>, by a link"), "{shown}");
@@ -187,7 +192,8 @@ async fn of_many_who_use_a_key_at_once_one_decides() {
 #[tokio::test]
 async fn a_key_is_for_one_call_and_for_somebody_who_still_may() {
     let stack = Stack::start().await;
-    for (name, role) in [("ann", Role::Approver), ("bob", Role::Approver), ("vic", Role::Viewer), ("olga", Role::Admin)] {
+    for (name, role) in [("ann", Role::Approver), ("bob", Role::Approver), ("vic", Role::Viewer), ("olga", Role::Admin)]
+    {
         stack.token(name, role).await;
     }
     let (id, other) = (waits(&stack, asked("[1]")).await, waits(&stack, asked("[2]")).await);
@@ -210,7 +216,10 @@ async fn a_key_is_for_one_call_and_for_somebody_who_still_may() {
     }
     assert_eq!(decides(&id, KEY).await, 401, "made up");
     assert_eq!(decides(&id, &"x".repeat(200)).await, 401, "made up");
-    assert_eq!((state(&stack, &id).await, state(&stack, &other).await), (ApprovalState::Pending, ApprovalState::Pending));
+    assert_eq!(
+        (state(&stack, &id).await, state(&stack, &other).await),
+        (ApprovalState::Pending, ApprovalState::Pending)
+    );
     // Of what was refused, nothing was used up.
     assert_eq!(decides(&other, &of_other).await, 200);
 }

@@ -63,7 +63,11 @@ impl Stack {
         let clock: console::Clock = Arc::new(move || real() + shift.load(Ordering::SeqCst));
         let mut console = None;
         let running = Gateway::start_with(config, |control| {
-            let made = Arc::new(Console::new(control, Options { approvals: Some(Arc::clone(&clock)), clock, secure: false }).unwrap().unwrap());
+            let made = Arc::new(
+                Console::new(control, Options { approvals: Some(Arc::clone(&clock)), clock, secure: false })
+                    .unwrap()
+                    .unwrap(),
+            );
             console = Some(Arc::clone(&made));
             Some(made as Arc<dyn AdminService>)
         })

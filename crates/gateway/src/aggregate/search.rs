@@ -73,8 +73,8 @@ pub(super) async fn call(
     match params.name() {
         Some(SEARCH) => {
             // It finds what lists show anyway: no rule is asked, and it owes nothing.
-            let agent = &asker.agent().key;
-            let about = About { server: NAME, agent, method: "tools/call", subject: Some(SEARCH), policy: "" };
+            let (agent, proof) = (&asker.agent().key, &asker.agent().proof);
+            let about = About { server: NAME, agent, proof, method: "tools/call", subject: Some(SEARCH), policy: "" };
             about.allowed("(gateway)", None);
             asker.pipeline.shared.audit.own(&about, &to);
             search(asker, request, &to).await

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Approval as Rule, Call, Denial};
+use serde_json::value::RawValue;
 use store::{Approval, ApprovalState, AskBounds, Asked, Asking, Store, StoreError, TooMany};
 
 use super::binding::hash;
@@ -13,6 +14,16 @@ use crate::policies::chain;
 use crate::ruling::{Lack, Ticket, Why};
 
 impl Approvals {
+    /// Could anybody be asked about such arguments?
+    pub(super) fn could_ask(&self, arguments: Option<&RawValue>) -> Result<(), Why> {
+        let size = arguments.map_or(0, |arguments| arguments.get().len());
+        match &self.store {
+            None => Err(no_store()),
+            Some(_) if size > self.settings.arguments => Err(Why::Unavailable(Lack::TooLarge(self.settings.arguments))),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// The consent that there is for the call, not yet taken. If there is none, somebody is asked, unless somebody is being asked already.
     ///
     /// `call` is what a grant's words are held against; `owner` is whose the agent is.
@@ -24,10 +35,6 @@ impl Approvals {
         denial: &Denial,
     ) -> Result<Consent, Why> {
         let store = self.store.as_ref().ok_or_else(no_store)?;
-        let size = wanted.arguments.map_or(0, |arguments| arguments.get().len());
-        if size > self.settings.arguments {
-            return Err(Why::Unavailable(Lack::TooLarge(self.settings.arguments)));
-        }
         let meant = wanted.meant();
         let binding = wanted.binding(&meant);
         let failed = |error: StoreError| {
@@ -68,11 +75,6 @@ impl Approvals {
         };
         let now = self.clock.now_ms();
         store.ask_approval(&id, asked, now.saturating_add(millis(rule.timeout)), &bounds, &self.targets(), now).await
-    }
-
-    /// Whom to tell that somebody is asked.
-    fn targets(&self) -> Vec<&str> {
-        Vec::new()
     }
 
     /// What a record of the store's says about the call now; none where it says nothing any more.

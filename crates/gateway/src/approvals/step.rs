@@ -54,6 +54,8 @@ impl Pipeline {
     ) -> Result<Consented<'a>, Refused> {
         let arrived = Instant::now();
         let (approvals, refuse) = (&self.shared.approvals, |why| lacking.refuse(why));
+        // What nobody can be asked about, no server is asked about.
+        approvals.could_ask(lacking.lawful.arguments).and(lacking.subject().map(drop)).map_err(refuse)?;
         let mut definition = lacking.definition(&listing, None).await?;
         for _ in 0..TRIES {
             let agent = approvals.whose(&lacking.lawful.agent);
@@ -113,14 +115,19 @@ impl<'a> Lacking<'a> {
         }
     }
 
-    /// What a person is asked about. Not everything can wait for one.
-    fn wanted<'w>(&'w self, agent: &'w str, definition: Option<&'w str>) -> Result<Wanted<'w>, Why> {
-        let subject = match self.asked {
-            Asked::Tool(name) | Asked::Resource(name) | Asked::Prompt(name) => *name,
+    /// What is called. Not everything can wait for a person.
+    fn subject(&self) -> Result<&str, Why> {
+        match self.asked {
+            Asked::Tool(name) | Asked::Resource(name) | Asked::Prompt(name) => Ok(name),
             Asked::Nothing | Asked::Resources(_) | Asked::NamesPrompt(_) | Asked::NamesResource(_) => {
-                return Err(Why::Unavailable(Lack::CannotWait));
+                Err(Why::Unavailable(Lack::CannotWait))
             }
-        };
+        }
+    }
+
+    /// What a person is asked about.
+    fn wanted<'w>(&'w self, agent: &'w str, definition: Option<&'w str>) -> Result<Wanted<'w>, Why> {
+        let subject = self.subject()?;
         Ok(Wanted {
             agent,
             server: &self.entry.server.id,

@@ -42,11 +42,6 @@ impl Wire {
     }
 }
 
-/// A key of this process: what is given out here is taken back here, until the gateway has a key that its nodes share.
-pub(super) fn own_vault() -> Result<Arc<Vault>, getrandom::Error> {
-    Vault::fresh().map(Arc::new).map_err(|_| getrandom::Error::UNSUPPORTED)
-}
-
 /// The client of a request, as far as its way depends on it.
 struct Client {
     shows: Shows,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::layers::Layers;
+use super::notify::{self, Notify};
 use super::settings::Settings;
 use super::{DAY, HOUR, KIB, MIB, value};
 
@@ -23,10 +25,12 @@ pub struct Approvals {
     pub keep: Duration,
     /// Rounds that one approved call may take.
     pub rounds: NonZeroUsize,
+    /// Who is told that a call waits.
+    pub notify: Vec<Notify>,
 }
 
 impl Approvals {
-    pub(super) fn read(settings: &mut Settings) -> Self {
+    pub(super) fn read(settings: &mut Settings, layers: &Layers) -> Self {
         Self {
             url: settings.read("approvals.url", None, "a URL such as \"https://toolgate.example.com\", or \"\"", base),
             pending_per_agent: settings.count("approvals.pending_per_agent", 10_000),
@@ -35,6 +39,7 @@ impl Approvals {
             arguments: settings.bytes("approvals.arguments", KIB..=MIB),
             keep: settings.span("approvals.keep", HOUR..=3_660 * DAY),
             rounds: settings.count("approvals.rounds", 1_000),
+            notify: notify::read_all(settings, layers),
         }
     }
 }

@@ -104,9 +104,9 @@ pub enum ClientSecretIn {
 }
 
 /// One table's reader: where it stands, and what it reads from.
-struct Reader<'a> {
-    at: Vec<&'a str>,
-    layers: &'a Layers,
+pub(super) struct Reader<'a> {
+    pub(super) at: Vec<&'a str>,
+    pub(super) layers: &'a Layers,
 }
 
 pub(super) fn read(server: &str, headers: &UpstreamHeaders, settings: &mut Settings, layers: &Layers) -> Credentials {
@@ -158,7 +158,7 @@ impl Reader<'_> {
             }
         });
         let client_id = self.required("client_id", "the gateway's client id", settings).map(|(id, _)| id);
-        let client_secret = self.secret(&origin, settings);
+        let client_secret = self.secret("client_secret", &origin, settings);
         let scope = self.optional("scope", "scopes with spaces between", settings);
         let resource = self.optional("resource", "the address of the server that the token is for", settings);
         let audience = self.optional("audience", "the audience that the token is for", settings);
@@ -183,8 +183,8 @@ impl Reader<'_> {
     }
 
     /// A string, or a table that says where it is.
-    fn secret(&self, table: &Origin, settings: &mut Settings) -> Option<SecretString> {
-        let path = self.below("client_secret");
+    pub(super) fn secret(&self, key: &str, table: &Origin, settings: &mut Settings) -> Option<SecretString> {
+        let path = self.below(key);
         let mut found: Vec<_> = settings.take_below(&path);
         let Some((rest, entry)) = found.pop() else {
             problem(settings, &path, "is missing: a string, `{ file = \"…\" }` or `{ env = \"…\" }`", table.clone());
@@ -209,7 +209,7 @@ impl Reader<'_> {
         }
     }
 
-    fn required(&self, key: &str, what: &str, settings: &mut Settings) -> Option<(String, Origin)> {
+    pub(super) fn required(&self, key: &str, what: &str, settings: &mut Settings) -> Option<(String, Origin)> {
         let origin = settings.origin(&self.at);
         let path = self.below(key);
         match settings.take(&path) {
@@ -225,7 +225,7 @@ impl Reader<'_> {
         }
     }
 
-    fn optional(&self, key: &str, what: &str, settings: &mut Settings) -> Option<String> {
+    pub(super) fn optional(&self, key: &str, what: &str, settings: &mut Settings) -> Option<String> {
         let path = self.below(key);
         let entry = settings.take(&path)?;
         match value::text(&entry.value) {
@@ -247,11 +247,11 @@ impl Reader<'_> {
     }
 }
 
-fn problem(settings: &mut Settings, path: &[&str], reason: &str, origin: Origin) {
+pub(super) fn problem(settings: &mut Settings, path: &[&str], reason: &str, origin: Origin) {
     settings.problem(Problem::Unusable { key: path.join("."), reason: reason.to_owned(), origin });
 }
 
-fn is_loopback(url: &Uri) -> bool {
+pub(super) fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())

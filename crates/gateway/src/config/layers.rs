@@ -120,6 +120,16 @@ impl Layers {
         }
     }
 
+    /// Where the file lies.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        match &self.file {
+            ConfigFile::Required(file) | ConfigFile::IfPresent(file) => {
+                std::path::absolute(file).ok()?.parent().map(Path::to_owned)
+            }
+            ConfigFile::None | ConfigFile::Given(_) => None,
+        }
+    }
+
     /// The variable that `{ env = "NAME" }` asks for.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         let (_, value) = self.env.iter().find(|(key, _)| key == name)?;

@@ -1,4 +1,4 @@
-//! TLS on the data listener: our certificate, whose clients' certificates are believed, and what these say of who calls. The files
+//! TLS on the listeners: our certificate, whose clients' certificates are believed, and what these say of who calls. The files
 //! are read here, so that a bad one is found before anything starts, and again when they change.
 
 use std::num::NonZeroUsize;
@@ -80,6 +80,28 @@ pub(super) fn read(settings: &mut Settings) -> Option<ListenTls> {
     tls::identity(&cert, &key, settings);
     let clients = ca.map(|ca| authority(ca, required == Some(true), settings));
     Some(ListenTls { cert: cert.path, key: key.path, clients, handshake_timeout, handshakes })
+}
+
+/// Handshakes under way at the admin listener: as many as there may be connections.
+const ADMIN_HANDSHAKES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+
+/// The certificate of the admin listener. Who asks there is told by tokens and sessions, never by certificates.
+pub(super) fn admin(settings: &mut Settings) -> Option<ListenTls> {
+    let handshake_timeout = settings.span("admin.tls.handshake_timeout", MILLISECOND..=60 * SECOND);
+    let origin = settings.origin(&["admin", "tls"]);
+    let [cert, key] = ["cert", "key"].map(|last| tls::file(&["admin", "tls", last], PEM, settings));
+    let missing = match (&cert, &key) {
+        (Some(_), None) => Some(("admin.tls.cert", "needs `key` beside it")),
+        (None, Some(_)) => Some(("admin.tls.key", "needs `cert` beside it")),
+        (None, None) | (Some(_), Some(_)) => None,
+    };
+    if let Some((key, reason)) = missing {
+        settings.problem(Problem::Unusable { key: key.to_owned(), reason: reason.to_owned(), origin });
+    }
+    let (cert, key) = (cert?, key?);
+    tls::identity(&cert, &key, settings);
+    let (cert, key) = (cert.path, key.path);
+    Some(ListenTls { cert, key, clients: None, handshake_timeout, handshakes: ADMIN_HANDSHAKES })
 }
 
 fn authority(ca: Named, required: bool, settings: &mut Settings) -> ClientCertificates {

@@ -516,6 +516,17 @@ fn without_authentication_only_this_machine_may_connect() {
             assert!(error.starts_with(&format!("`{key}` is {address}, which other machines may reach")), "{error}");
         }
     }
+    // With a certificate the API is reached by those who can say who they are.
+    let pair = rcgen::generate_simple_self_signed(["gate.example".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, pair.cert.pem()).unwrap();
+    std::fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
+    let (cert, key) = (cert.display().to_string(), key.display().to_string());
+    let both = [("admin.tls.cert", &*cert), ("admin.tls.key", &*key), ("listen.admin", "0.0.0.0:4481")];
+    assert!(accepted("", &[], &both).listen.admin_tls.is_some());
+    let error = load("", &[], &[both[0], both[2]]).unwrap_err();
+    assert!(error.contains("`admin.tls.cert` needs `key` beside it") && error.contains("other machines"), "{error}");
     refused(
         "[listen]\ndata = \"127.0.0.1:1\"\nadmin = \"127.0.0.1:1\"",
         &[],

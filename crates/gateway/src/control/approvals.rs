@@ -6,6 +6,7 @@ use store::Asked;
 use super::Control;
 use crate::agent::Agent;
 use crate::approvals::{self, ScopeFault};
+use crate::identity::Proof;
 use crate::pipeline::Shared;
 use crate::server::Server;
 
@@ -55,7 +56,7 @@ fn redeemable(shared: &Shared, server: &Server, asked: &Asked) -> Redeemable {
     let policy = match directory.known(&asked.agent) {
         Some((_, false)) => return Redeemable::NoAgent,
         Some((identity, true)) => {
-            let agent = Agent::known(identity);
+            let agent = Agent::known(identity, Proof::None);
             if !agent.may_use(&server.id) {
                 return Redeemable::NoServer;
             }

@@ -63,7 +63,7 @@ pub async fn wrap(
         fronts: super::sse::Fronts::default(),
         aggregate,
         events: Events::new(&config.audit.node, None, true),
-        approvals: Approvals::new(&config.approvals, None, nowhere)?, // there is no store to keep any in
+        approvals: Approvals::new(&config.approvals, None, "", Arc::clone(&vault))?, // there is no store to keep any in
         audit,
         to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
         vault,

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use subtle::ConstantTimeEq as _;
 
 use super::Identity;
+use super::proof::Proof;
 use super::token::Hash;
 use super::unauthorized::Unauthorized;
 use crate::config::{self, AgentId};
@@ -34,6 +35,8 @@ pub(crate) struct Member {
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) sha256: Hash,
+    /// What records call it: its id in the store, or its label in a file.
+    pub(crate) id: Arc<str>,
     /// What people call it.
     pub(crate) label: Box<str>,
     pub(crate) expires: Option<SystemTime>,
@@ -65,6 +68,7 @@ impl Member {
         let servers = agent.servers.as_ref().map(|servers| servers.iter().map(|id| id.as_str().into()).collect());
         let tokens = agent.tokens.iter().map(|token| Token {
             sha256: token.sha256,
+            id: token.label.as_str().into(),
             label: boxed(&token.label),
             expires: token.expires,
             revoked: false,
@@ -144,6 +148,10 @@ impl Grant {
         }
     }
 
+    pub(super) fn proof(&self) -> Proof {
+        Proof::Token(Arc::clone(&self.token.id))
+    }
+
     pub(super) fn expires(&self) -> Option<SystemTime> {
         self.token.expires
     }
@@ -169,7 +177,8 @@ mod tests {
     }
 
     fn token(byte: u8) -> Token {
-        Token { sha256: [byte; 32], label: format!("t{byte}").into(), expires: None, revoked: false }
+        let label = format!("t{byte}");
+        Token { sha256: [byte; 32], id: label.as_str().into(), label: label.into(), expires: None, revoked: false }
     }
 
     #[test]

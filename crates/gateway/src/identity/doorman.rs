@@ -15,6 +15,7 @@ use super::directory::Directory;
 use super::foreign::Foreign;
 use super::metadata::Resources;
 use super::pass::{By, Pass};
+use super::proof::Proof;
 use super::token;
 use super::unauthorized::Unauthorized;
 use super::vouched::Vouched;
@@ -122,7 +123,7 @@ impl Doorman {
         let grant = directory.find(&hash).ok_or(Unauthorized::Unknown)?;
         let identity = grant.identity(SystemTime::now())?;
         Ok(Admitted {
-            agent: Agent::known(Arc::clone(identity)),
+            agent: Agent::known(Arc::clone(identity), grant.proof()),
             pass: Pass { by: By::Token(hash), until: grant.expires() },
         })
     }
@@ -147,5 +148,6 @@ fn certified(peer: &Peer) -> Result<Option<Vouched>, Unauthorized> {
         labels: Box::default(),
         lacks: BTreeSet::new(),
         until: certificate.until,
+        proof: Proof::certificate(&certificate.sha256),
     }))
 }

@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::jwt::{Bearer, Now, Verifier};
 use super::metadata::{Mount, Resources};
+use super::proof::Proof;
 use super::unauthorized::Unauthorized;
 use super::vouched::Vouched;
 use crate::config::Config;
@@ -52,7 +53,8 @@ impl Foreign {
 }
 
 fn vouched(bearer: Bearer, lacks: BTreeSet<Box<str>>) -> Vouched {
-    Vouched { agent: bearer.agent, labels: bearer.labels, lacks, until: bearer.until }
+    let Bearer { agent, labels, until, issuer, scopes: _, certificate: _ } = bearer;
+    Vouched { agent, labels, lacks, until, proof: Proof::Jwt(issuer) }
 }
 
 /// RFC 8705, section 3.

@@ -36,6 +36,8 @@ pub(super) struct Verifier {
 pub(super) struct Bearer {
     /// The agent's id, with the issuer's prefix.
     pub(crate) agent: Box<str>,
+    /// What the operator calls who signed it.
+    pub(crate) issuer: Arc<str>,
     pub(crate) labels: Labels,
     pub(crate) scopes: BTreeSet<Box<str>>,
     /// Until then it is good, with leeway.

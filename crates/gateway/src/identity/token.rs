@@ -70,7 +70,7 @@ impl NewToken {
 
     /// As configurations have it.
     pub fn sha256_hex(&self) -> String {
-        self.sha256().iter().map(|byte| format!("{byte:02x}")).collect()
+        journal::hex(&self.sha256())
     }
 }
 

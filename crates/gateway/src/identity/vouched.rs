@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use super::directory::Directory;
 use super::doorman::Admitted;
 use super::pass::{By, Pass};
+use super::proof::Proof;
 use super::unauthorized::Unauthorized;
 use super::{Identity, Labels};
 use crate::agent::Agent;
@@ -18,6 +19,7 @@ pub(super) struct Vouched {
     /// Servers that ask for more than was granted.
     pub(super) lacks: BTreeSet<Box<str>>,
     pub(super) until: SystemTime,
+    pub(super) proof: Proof,
 }
 
 impl Vouched {
@@ -33,7 +35,7 @@ impl Vouched {
         };
         let identity = Identity { id: self.agent.into(), labels, servers, policies, lacks: self.lacks };
         let pass = Pass { by: By::Voucher(ours), until: Some(self.until) };
-        Ok(Admitted { agent: Agent::known(Arc::new(identity)), pass })
+        Ok(Admitted { agent: Agent::known(Arc::new(identity), self.proof), pass })
     }
 }
 

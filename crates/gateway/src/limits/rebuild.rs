@@ -49,7 +49,7 @@ struct Record<'r> {
     sent: Option<bool>,
 }
 
-/// The policies in force, by the name under which they count.
+/// The policies in force, by the names under which they count, and have counted.
 pub(crate) type Policies = HashMap<Arc<str>, Arc<Bound>>;
 
 impl Limits {
@@ -111,14 +111,17 @@ impl<C: Clock> Counts<C> {
 
     /// How many found no room.
     fn restore(&self, counts: Vec<(LimitKey, u64)>, policies: &Policies, age: Duration) -> u64 {
-        let known = counts.into_iter().filter_map(|(key, cost)| Some((meter(policies, &key)?, key, cost)));
+        let known = counts.into_iter().filter_map(|(key, cost)| {
+            let bound = policies.get(&key.policy)?;
+            let meter = meter(bound, &key)?;
+            Some((meter, LimitKey { policy: Arc::clone(&bound.name), ..key }, cost))
+        });
         let restored = known.map(|(meter, key, cost)| self.0.restore(&key, meter, cost, age));
         restored.filter(|has_room| !has_room).count() as u64
     }
 }
 
-fn meter<'p>(policies: &'p Policies, key: &LimitKey) -> Option<&'p Arc<Meter>> {
-    let bound = policies.get(&key.policy)?;
+fn meter<'p>(bound: &'p Bound, key: &LimitKey) -> Option<&'p Arc<Meter>> {
     let is_it = |counter: &policy::Counter| counter.name.as_str() == &*key.counter && key.per.is(counter.per);
     bound.meters.get(bound.policy.counters().iter().position(is_it)?)
 }

@@ -93,9 +93,10 @@ pub(super) fn versions(snapshot: &Snapshot) -> BTreeMap<String, String> {
 /// By agent.
 fn tokens(snapshot: Option<&Snapshot>) -> Tokens<'_> {
     let mut tokens = Tokens::new();
-    for Kept { value, .. } in snapshot.iter().flat_map(|snapshot| &snapshot.tokens) {
+    for Kept { id, value, .. } in snapshot.iter().flat_map(|snapshot| &snapshot.tokens) {
         tokens.entry(&value.agent).or_default().push(Token {
             sha256: value.sha256,
+            id: id.as_str().into(),
             label: value.label.as_str().into(),
             // INVARIANT: what no clock can say has expired already
             expires: value.expires_ms.map(|at| {

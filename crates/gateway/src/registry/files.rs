@@ -1,6 +1,7 @@
 //! What the configuration file describes, made once: its servers, and the policy files that they name.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -120,10 +121,11 @@ impl Files {
     pub(crate) fn load(config: &Config, here: &Here) -> Result<Self, StartError> {
         let mut sources: BTreeMap<PolicySource, Arc<PolicyFile>> = BTreeMap::new();
         let (mut members, mut builtins) = (Vec::new(), Vec::new());
+        let folder = config.folder.as_deref();
         for (id, described) in &config.servers {
             let source = &described.policy;
             let unguarded = |source| StartError::Policy { server: id.as_str().into(), source: Box::new(source) };
-            let policy = shared(&mut sources, source).map_err(unguarded)?;
+            let policy = shared(&mut sources, source, folder).map_err(unguarded)?;
             let server = Arc::new(here.server(id.as_str(), described, &policy, &mut builtins)?);
             let about = About {
                 managed: Managed::File { path: described.place.as_ref().to_owned() },
@@ -135,7 +137,8 @@ impl Files {
         let agents = config.agents.iter().map(|(id, agent)| {
             let unguarded = |source| StartError::AgentPolicy { agent: id.as_str().into(), source: Box::new(source) };
             let policies = agent.policies.iter();
-            let policies = policies.map(|(server, source)| Ok((server.as_str().into(), shared(&mut sources, source)?)));
+            let policies =
+                policies.map(|(server, source)| Ok((server.as_str().into(), shared(&mut sources, source, folder)?)));
             Ok(identity::Member::of_file(id, agent, policies.collect::<Result<_, _>>().map_err(unguarded)?))
         });
         let agents = agents.collect::<Result<Vec<_>, StartError>>()?;
@@ -171,11 +174,12 @@ fn description(id: &str, described: &config::Server) -> Arc<str> {
 fn shared(
     sources: &mut BTreeMap<PolicySource, Arc<PolicyFile>>,
     source: &PolicySource,
+    folder: Option<&Path>,
 ) -> Result<Arc<PolicyFile>, PolicyTrouble> {
     if let Some(policy) = sources.get(source) {
         return Ok(Arc::clone(policy));
     }
-    let policy = Arc::new(policy(source)?);
+    let policy = Arc::new(policy(source, folder)?);
     if matches!(source, PolicySource::File(_) | PolicySource::BuiltIn { .. }) {
         sources.insert(source.clone(), Arc::clone(&policy));
     }
@@ -183,9 +187,9 @@ fn shared(
 }
 
 /// One that is found by its name comes later.
-fn policy(source: &PolicySource) -> Result<PolicyFile, PolicyTrouble> {
+fn policy(source: &PolicySource, folder: Option<&Path>) -> Result<PolicyFile, PolicyTrouble> {
     match source {
-        PolicySource::File(path) => PolicyFile::load(path),
+        PolicySource::File(path) => PolicyFile::load(path, folder),
         PolicySource::BuiltIn { name, text } => PolicyFile::built_in(name, text),
         PolicySource::Named(_) | PolicySource::Missing => PolicyFile::absent(),
     }

@@ -95,6 +95,11 @@ fn old(members: &Members<'_>) -> Read<Option<Option<Side>>> {
     let code = members.text("code", "`code` is not text")?;
     let outcome = match (&*outcome, code.as_deref()) {
         ("refused", _) => return Ok(None),
+        // Alone, the policy asks for approval, whatever was said then.
+        ("allowed", _) if ["approval", "grant"].iter().any(|key| members.holder(key).get(key).is_some()) => {
+            Outcome::Approve
+        }
+        ("held", _) => Outcome::Approve,
         ("allowed" | "permit" | "permitted", _) => Outcome::Permit,
         ("denied" | "deny", Some(code)) if code == DenyCode::Hidden.as_str() => Outcome::Hide,
         ("denied" | "deny", Some(code)) if code.starts_with("approval.") => Outcome::Approve,
@@ -104,7 +109,11 @@ fn old(members: &Members<'_>) -> Read<Option<Option<Side>>> {
         _ => return Err("an unknown `outcome`"),
     };
     let rule = members.text("rule", "`rule` is not text")?.unwrap_or_default();
-    let code = code.unwrap_or_else(|| if outcome == Outcome::Permit { "allowed" } else { outcome.as_str() }.into());
+    let code = match outcome {
+        Outcome::Approve => DenyCode::ApprovalRequired.as_str().into(),
+        Outcome::Permit => code.unwrap_or_else(|| "allowed".into()),
+        Outcome::Hide | Outcome::Deny => code.unwrap_or_else(|| outcome.as_str().into()),
+    };
     Ok(Some(Some(Side { outcome, code: code.into(), rule: rule.into() })))
 }
 

@@ -2,6 +2,7 @@
 
 mod binding;
 mod bounds;
+mod eras;
 mod grants;
 mod hold;
 mod life;
@@ -14,8 +15,12 @@ use testkit::{Answer, HttpClient, Recorded, Recorder, Reply, patiently};
 
 use crate::gate::{Gate, Plan, modern_call, modern_headers, tool};
 
-/// `pay` needs a person, `free` nobody.
+/// `pay` needs a person, `free` nobody. Who asks has a ticket as soon as can be.
 pub(crate) const ASK: &str = r#"{ "version": "1", "tools": {
+    "pay": { "action": "require_approval", "reason": "Money.", "approval": { "hold": "1s", "timeout": "10m" } }, "free": {} } }"#;
+
+/// The same, and who asks waits.
+pub(crate) const WAIT: &str = r#"{ "version": "1", "tools": {
     "pay": { "action": "require_approval", "reason": "Money.", "approval": { "hold": "1m", "timeout": "10m" } }, "free": {} } }"#;
 
 /// A gateway whose store a test can read, and decide in as the admin API does.
@@ -77,14 +82,14 @@ impl Office {
         self.store.approval(id).await.unwrap().unwrap().state
     }
 
-    /// A call that is answered at once, since its client reads no stream: its decision, or what the tool said.
-    pub(crate) async fn at_once(&self, message: &Value) -> Value {
-        at_once(&self.gate.http(), message).await
+    /// What a call is answered with, after its hold at the latest.
+    pub(crate) async fn answer(&self, message: &Value) -> Value {
+        answer(&self.gate.http(), message).await
     }
 
     /// The same, of a call of `pay`.
     pub(crate) async fn pay(&self, arguments: Value) -> Value {
-        self.at_once(&modern_call(1, "pay", arguments)).await
+        self.answer(&modern_call(1, "pay", arguments)).await
     }
 
     /// A ticket for a call of `pay`, which is approved then.
@@ -104,13 +109,12 @@ pub(crate) async fn upstream() -> Recorder {
     Recorder::mcp(["pay", "free"].map(tool)).await
 }
 
-pub(crate) async fn at_once(http: &HttpClient, message: &Value) -> Value {
+pub(crate) async fn answer(http: &HttpClient, message: &Value) -> Value {
     let http = match message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"].is_null() {
         true => http.clone(),
         false => modern_headers(http.clone(), message["method"].as_str().unwrap(), message["params"]["name"].as_str()),
     };
-    let headers = [("Content-Type", "application/json"), ("Accept", "application/json")];
-    http.send("POST", &headers, message.to_string().as_bytes()).await.whole().await.json()
+    http.post_streamed(message).await.answer_to(&message["id"]).await
 }
 
 /// A modern call that may wait.

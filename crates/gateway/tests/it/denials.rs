@@ -64,9 +64,9 @@ async fn a_visible_tool_is_denied_by_a_result_that_a_model_can_read() {
         ),
         (
             "approval",
-            "toolgate: `approval` needs a person's approval, which this gateway cannot ask for yet. Costs money. Rule: /tools/approval. \
-             Repeating the call will not help.",
-            "approval.required",
+            "toolgate: `approval` needs a person's approval, and nobody can be asked: this gateway has no store to keep approvals in. \
+             It was not run. Costs money. Rule: /tools/approval. Repeating the call will not help.",
+            "approval.unavailable",
             "/tools/approval",
             Some("Costs money."),
         ),

@@ -49,6 +49,25 @@ async fn gateways_share_one_count() {
     assert!(gates[0].ready().await.contains("ready\n"));
 }
 
+/// Nodes have the same configuration, and not always in a folder of the same name.
+#[tokio::test]
+async fn what_a_policy_is_called_in_the_configuration_is_what_its_limits_are_shared_by() {
+    let Some(redis) = Redis::start("limits_redis: names", &[]).await else { return };
+    let upstream = Recorder::mcp(["a"].map(tool)).await;
+    let once = r#"{ "version": "1", "tools": { "a": { "rate_limit": "2/hour" } } }"#;
+    let node = |policy: &str| {
+        let plan = Plan::default().server("s", upstream.url("/mcp"), policy).policy(policy, once);
+        plan.set("limits.store", &redis.url()).start()
+    };
+    let (one, two, other) = (node("p.json"), node("p.json"), node("q.json"));
+    first(&one.modern(), "a").await;
+    assert!(decision(&two.modern().call("a", json!({})).await).is_null());
+    for gate in [&one, &two] {
+        assert_eq!(decision(&gate.modern().call("a", json!({})).await)["code"], "limited");
+    }
+    first(&other.modern(), "a").await;
+}
+
 const POLICY: &str = r#"{ "version": "1", "tools": {
     "strict": { "rate_limit": "5/hour" },
     "open": { "rate_limit": "5/hour", "on_store_failure": "allow" },

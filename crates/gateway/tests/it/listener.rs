@@ -163,6 +163,52 @@ async fn a_new_certificate_is_shown_and_a_bad_one_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_admin_listener_speaks_tls_too_with_a_certificate_of_its_own_that_may_change() {
+    let (files, upstream) = (Files::new(), upstream().await);
+    let tls = format!("[admin.tls]\ncert = \"{}\"\nkey = \"{}\"", files.path("cert.pem"), files.path("key.pem"));
+    let plan = Plan::default().server("s", upstream.url("/mcp"), "p.json").policy("p.json", OPEN).toml(&tls);
+    let gate = plan.start();
+    let healthy = async |stream: &mut TlsStream<TcpStream>| {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = [0; 4096];
+        let read = patiently("an answer", stream.read(&mut answer)).await.unwrap();
+        String::from_utf8_lossy(&answer[..read]).starts_with("HTTP/1.1 200")
+    };
+    let mut old = files.connect(gate.admin, None, &[]).await.unwrap();
+    assert!(healthy(&mut old).await);
+    let mut plain = TcpStream::connect(gate.admin).await.unwrap();
+    plain.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    _ = patiently("the end", plain.read_to_end(&mut answer)).await;
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+
+    let next = files.ca.issue("localhost", |_| {});
+    files.write(&next);
+    patiently("the new certificate", async {
+        while shown(&files.connect(gate.admin, None, &[]).await.unwrap()) != *next.0.der() {}
+    })
+    .await;
+    assert!(healthy(&mut old).await, "who was connected stays so");
+    let call = modern_call(1, "a", json!({}));
+    let http = crate::gate::modern_headers(gate.http(), "tools/call", Some("a"));
+    assert_eq!(http.post(&call).await.status, 200, "the data listener is as it was");
+}
+
+/// Many who begin a handshake and do not go on with it keep nobody out for ever.
+#[tokio::test]
+async fn a_handshake_at_the_admin_listener_ends_in_time() {
+    let (files, upstream) = (Files::new(), upstream().await);
+    let tls = format!("[admin.tls]\ncert = \"{}\"\nkey = \"{}\"", files.path("cert.pem"), files.path("key.pem"));
+    let plan = Plan::default().server("s", upstream.url("/mcp"), "p.json").policy("p.json", OPEN).toml(&tls);
+    let gate = plan.set("admin.tls.handshake_timeout", "300ms").start();
+    let mut idle = Vec::new();
+    for _ in 0..64 {
+        idle.push(TcpStream::connect(gate.admin).await.unwrap());
+    }
+    patiently("a place", async { while files.connect(gate.admin, None, &[]).await.is_err() {} }).await;
+}
+
+#[tokio::test]
 async fn without_a_certificate_that_is_required_nobody_gets_in() {
     let (files, upstream, clients) = (Files::new(), upstream().await, Authority::new());
     let gate = files.asking_clients(&upstream, &clients, "required");
@@ -254,6 +300,9 @@ async fn a_certificate_can_be_all_that_an_agent_shows() {
         assert_eq!(call(&mut stream).await, Some(200), "a denial is an answer too");
         assert_eq!(called(&upstream).len() - before, expected, "{name}");
     }
+    let journal = gate.journal();
+    let came = journal.iter().find(|record| record["agent"] == "cert:alice").unwrap();
+    assert_eq!((&came["by"], came["by_id"].as_str().unwrap().len()), (&json!("certificate"), 16), "{came}");
     let nameless = clients.issue("x", |params| params.distinguished_name = rcgen::DistinguishedName::new());
     for own in [None, Some(&nameless)] {
         let mut stream = files.connect(gate.data, own, &[]).await.unwrap();

@@ -11,6 +11,7 @@
 
 mod aggregate;
 mod approvals;
+mod approvals_wire;
 mod audit;
 mod canary;
 mod credentials;

@@ -269,9 +269,9 @@ fn what_is_recorded_is_what_any_matching_rule_wants() {
 #[test]
 fn a_consented_call_is_judged_by_everything_but_approval() {
     let policy = parse(
-        r#"{ "version": "1", "hide": ["h"], "all_tools": { "deny_if": [{ "path": "args.n", "op": "gt", "value": 9 }] }, "tools": {
+        r#"{ "version": "1", "hide": ["h"], "all_tools": { "deny_if": [{ "conditions": [{ "path": "args.n", "op": "gt", "value": 9 }] }] }, "tools": {
         "ask": "require_approval", "no": "deny", "free": {}, "h": {},
-        "some": { "approve_if": [{ "path": "args.n", "op": "gt", "value": 1 }], "rate_limit": "2/minute" },
+        "some": { "approve_if": [{ "conditions": [{ "path": "args.n", "op": "gt", "value": 1 }] }], "rate_limit": "2/minute" },
         "pay": { "action": "require_approval", "limits": [{ "max": 5, "window": "1h", "cost": "args.n" }] } } }"#,
     );
     let check = |tool: &str, n: u8, expected: &str| {

@@ -67,13 +67,17 @@ async fn a_call_waits_is_seen_as_it_is_and_passes_once_it_is_approved() {
     let arguments = json!({ "to": "a\u{202e}b\u{9b}2J\u{1b}]0;x\u{7}\r", "amount": 7 });
     let call = desk.call(arguments.clone()).await;
     let id = desk.waiting();
-    for args in [&["approvals", "list"][..], &["approvals", "show", &id], &["approvals", "show", &id, "--format", "json"]] {
+    for args in
+        [&["approvals", "list"][..], &["approvals", "show", &id], &["approvals", "show", &id, "--format", "json"]]
+    {
         let shown = desk.managed.says(args);
         assert!(shown.chars().all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')), "{shown:?}");
         assert!(shown.contains("202e") && shown.contains("7"), "{shown}");
     }
     let shown = desk.managed.says(&["approvals", "show", &id]);
-    for part in ["invisible or direction-changing", "control characters", "Money.", "\"amount\": 7", "/tools/pay", "0 of 1"] {
+    for part in
+        ["invisible or direction-changing", "control characters", "Money.", "\"amount\": 7", "/tools/pay", "0 of 1"]
+    {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert_eq!(desk.made(), Vec::<Value>::new(), "it waits");
@@ -106,7 +110,9 @@ async fn a_grant_lets_more_like_it_pass_until_it_is_revoked() {
     let id = desk.waiting();
     let small = r#"[{ "conditions": [{ "path": "args.amount", "op": "lte", "value": 10 }] }]"#;
     let large = small.replace("10 }", "5 }");
-    let allow = |require: &str| desk.managed.run(&["approvals", "grant", &id, "--require", require, "--uses", "5", "--for", "1h"]);
+    let allow = |require: &str| {
+        desk.managed.run(&["approvals", "grant", &id, "--require", require, "--uses", "5", "--for", "1h"])
+    };
     let (code, _, stderr) = allow(&large);
     assert_eq!((code, stderr.contains("/require/0")), (1, true), "{stderr}");
     assert_eq!(allow("[").0, 2, "no JSON");

@@ -54,7 +54,7 @@ CREATE TABLE tg_approval_notices (
     error    TEXT,
     PRIMARY KEY (approval, target)
 ) STRICT;
-CREATE INDEX tg_approval_notices_due ON tg_approval_notices (due_ms);
+CREATE INDEX tg_approval_notices_due ON tg_approval_notices (target, due_ms);
 
 CREATE TABLE tg_approval_links (
     hash       TEXT    NOT NULL PRIMARY KEY,

@@ -16,20 +16,32 @@ pub struct Notice {
 }
 
 const SQLITE: &str = "UPDATE tg_approval_notices SET due_ms = $1, attempt = attempt + 1 WHERE (approval, target) IN \
-    (SELECT approval, target FROM tg_approval_notices WHERE due_ms <= $2 ORDER BY due_ms LIMIT $3) RETURNING approval, target, attempt";
+    (SELECT approval, target FROM tg_approval_notices WHERE target = $2 AND due_ms <= $3 ORDER BY due_ms LIMIT $4) \
+    RETURNING approval, target, attempt";
 
-const POSTGRES: &str = "WITH due AS (SELECT approval, target FROM tg_approval_notices WHERE due_ms <= $2 ORDER BY due_ms LIMIT $3 \
-    FOR UPDATE SKIP LOCKED) UPDATE tg_approval_notices AS n SET due_ms = $1, attempt = n.attempt + 1 FROM due \
+const POSTGRES: &str = "WITH due AS (SELECT approval, target FROM tg_approval_notices WHERE target = $2 AND due_ms <= $3 \
+    ORDER BY due_ms LIMIT $4 FOR UPDATE SKIP LOCKED) UPDATE tg_approval_notices AS n SET due_ms = $1, attempt = n.attempt + 1 FROM due \
     WHERE n.approval = due.approval AND n.target = due.target RETURNING n.approval, n.target, n.attempt";
 
 impl Store {
-    /// Claims what is due: it is nobody else's for `lease_ms`. Some may be of approvals that are decided already.
-    pub async fn due_notices(&self, now_ms: i64, lease_ms: i64, limit: u32) -> Result<Vec<Notice>, StoreError> {
+    /// Claims what is due to be told to this target: it is nobody else's for `lease_ms`. Some may be of approvals that are decided already.
+    pub async fn due_notices(
+        &self,
+        target: &str,
+        now_ms: i64,
+        lease_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<Notice>, StoreError> {
+        const ANY: &str = "SELECT 1 AS due FROM tg_approval_notices WHERE target = $1 AND due_ms <= $2 LIMIT 1";
+        // Mostly there is none, and who looks hinders nobody.
+        if self.ask_one("look for notices", ANY, args![target, now_ms]).await?.is_none() {
+            return Ok(Vec::new());
+        }
         let limit = i64::from(limit.clamp(1, MAX_NOTICES));
         self.within("claim notices", async {
             let mut tx = self.write().await?;
             let sql = tx.either(SQLITE, POSTGRES);
-            let claimed = tx.rows(sql, args![now_ms.saturating_add(lease_ms), now_ms, limit]).await?;
+            let claimed = tx.rows(sql, args![now_ms.saturating_add(lease_ms), target, now_ms, limit]).await?;
             let mut notices = Vec::with_capacity(claimed.len());
             for row in &claimed {
                 notices.push(notice(&mut tx, row).await?);

@@ -159,6 +159,11 @@ async fn what_expired_stays_expired_whatever_a_clock_says(home: Home) {
     let store = home.open().await;
     ask(&store, "a1", 1, 10).await;
     assert!(matches!(store.vote("a1", &vote("root", true, 1000)).await.unwrap(), Voted::Decided(_)), "too late");
+    let two = store::Asked { quorum: 2, ..asked("alice", 2) };
+    store.ask_approval("b1", &two, 1000, &WIDE, &[], 10).await.unwrap();
+    approve(&store, "b1").await;
+    let again = store.vote("b1", &vote("root", true, 1000)).await.unwrap();
+    assert!(matches!(again, Voted::Decided(_)), "too late, though it is the same: {again:?}");
     store.expire_approvals(1000).await.unwrap();
     let Voted::Decided(late) = store.vote("a1", &vote("root", true, 20)).await.unwrap() else { panic!("it is over") };
     assert_eq!((late.state, late.votes), (ApprovalState::Expired, Vec::<Vote>::new()));
@@ -272,7 +277,8 @@ async fn what_is_decided_and_old_is_forgotten(home: Home) {
         assert_eq!(store.approval(id).await.unwrap().is_some(), there, "{id}");
         assert_eq!(store.approval_link(&[number; 32], 30).await.unwrap().is_some(), there, "{id}");
     }
-    let mut owed: Vec<_> = store.due_notices(30, 10, 9).await.unwrap().into_iter().map(|due| due.approval.id).collect();
+    let mut owed: Vec<_> =
+        store.due_notices("slack", 30, 10, 9).await.unwrap().into_iter().map(|due| due.approval.id).collect();
     owed.sort();
     assert_eq!(owed, ["late", "pending"]);
 }

@@ -44,7 +44,10 @@ struct Watch<'c, F> {
 impl Client {
     /// Tells of every call that waits, now and as they come, and of what becomes of it; and of a gateway that does not answer, which is asked
     /// again. Until `told` says no.
-    pub async fn watch_approvals(&self, told: impl FnMut(Result<Told, ClientError>) -> bool) -> Result<(), ClientError> {
+    pub async fn watch_approvals(
+        &self,
+        told: impl FnMut(Result<Told, ClientError>) -> bool,
+    ) -> Result<(), ClientError> {
         let mut watch = Watch { client: self, known: BTreeSet::new(), told };
         let (mut ever, mut wait) = (false, FIRST_WAIT);
         loop {
@@ -152,7 +155,8 @@ fn go_on(on: bool) -> Then {
 
 fn line(found: &Value) -> String {
     let arguments = found.get("arguments").and_then(Value::as_str).unwrap_or_default();
-    let warnings: String = legible::warnings(arguments).iter().map(|warning| format!("\n  warning: {warning}")).collect();
+    let warnings: String =
+        legible::warnings(arguments).iter().map(|warning| format!("\n  warning: {warning}")).collect();
     format!(
         "{} {} wants {} {} at {}, until {}\n  {}{warnings}",
         text(found, "id"),

@@ -1,6 +1,7 @@
 //! What a token claims: read as the operator says, believed by nobody here. Claims of the wrong type are no claims.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -72,6 +73,7 @@ impl Claims {
         });
         Ok(Bearer {
             agent: agent.into(),
+            issuer: Arc::clone(&rules.name),
             labels: labels.collect(),
             scopes: self.scopes(),
             until: until(self.date("exp")?.ok_or(Invalid::NoExpiry)? + leeway.as_secs_f64()),

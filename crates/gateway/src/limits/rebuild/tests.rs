@@ -55,8 +55,11 @@ impl World {
 
     /// How many more calls of an agent pass.
     fn left(&self, agent: &str) -> usize {
-        let (name, server, agent) =
-            ("p".into(), "v".into(), Agent { key: agent.into(), session: None, identity: None });
+        let (name, server, agent) = (
+            "p".into(),
+            "v".into(),
+            Agent { key: agent.into(), session: None, identity: None, proof: Default::default() },
+        );
         let place = Place { policy: &name, server: &server, agent: &agent };
         let bound = &self.policies["p"];
         let context = Context { agent: None, labels: &[], server: "v", time: SystemTime::UNIX_EPOCH };

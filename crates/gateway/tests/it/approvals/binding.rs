@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use store::ApprovalState;
 
-use super::{ASK, Office, at_once, code, describing, plan, runs, ticket, upstream};
+use super::{ASK, Office, answer, code, describing, plan, runs, ticket, upstream};
 use crate::gate::{Plan, modern_call, modern_request, tool};
 use crate::identity::{Known, known};
 
 /// Two agents, two servers, two tools, all behind one policy: what of them is approved is said by `office.paid_for`.
-const BOTH: &str = r#"{ "version": "1", "prompts": { "pay": "require_approval" }, "tools": { "pay": "require_approval", "buy": "require_approval" } }"#;
+const BOTH: &str = r#"{ "version": "1", "prompts": { "pay": { "action": "require_approval", "approval": { "hold": "1s" } } }, "tools": { "pay": { "action": "require_approval", "approval": { "hold": "1s" } }, "buy": { "action": "require_approval", "approval": { "hold": "1s" } } } }"#;
 
 #[tokio::test]
 async fn how_a_call_is_written_does_not_matter_and_what_it_says_does() {
@@ -24,10 +24,7 @@ async fn how_a_call_is_written_does_not_matter_and_what_it_says_does() {
         )
     };
     let http = crate::gate::modern_headers(office.gate.http(), "tools/call", Some("pay"));
-    let post = async |arguments: &str| {
-        let headers = [("Content-Type", "application/json"), ("Accept", "application/json")];
-        http.send("POST", &headers, call(arguments).as_bytes()).await.whole().await.json()
-    };
+    let post = async |arguments: &str| http.post_text(&call(arguments)).await.answer_to(&json!(1)).await;
     for changed in [
         r#"{"sum":[1,{"a":1.0,"b":null}],"to":{"iban":"z","name":"x"}}"#,
         r#"{"sum":[1,{"a":1,"b":null}],"to":{"iban":"y","name":"x"}}"#,
@@ -58,7 +55,7 @@ async fn another_agent_tool_server_or_method_needs_its_own() {
     let office = Office::of(known(plan, &[&ann, &bob]));
     let at = |server: &str, whose: &Known| whose.shows(testkit::HttpClient::new(office.gate.url(server)));
     let (arguments, pay) = (json!({ "n": "1" }), modern_call(1, "pay", json!({ "n": "1" })));
-    let id = ticket(&at_once(&at("s", &ann), &pay).await);
+    let id = ticket(&answer(&at("s", &ann), &pay).await);
     office.approve(&id).await;
     let buy = modern_call(1, "buy", arguments.clone());
     let prompt = modern_request(1, "prompts/get", json!({ "name": "pay", "arguments": arguments }));
@@ -68,17 +65,17 @@ async fn another_agent_tool_server_or_method_needs_its_own() {
         ("another tool", at("s", &ann), &buy),
         ("another method", at("s", &ann), &prompt),
     ] {
-        assert_ne!(ticket(&at_once(&http, call).await), id, "{what}");
+        assert_ne!(ticket(&answer(&http, call).await), id, "{what}");
     }
     assert_eq!(office.pending().await.len(), 4);
     assert_eq!((crate::gate::called(&one).len(), crate::gate::called(&two).len()), (0, 0));
-    assert_eq!(code(&at_once(&at("s", &ann), &pay).await), "ran");
+    assert_eq!(code(&answer(&at("s", &ann), &pay).await), "ran");
     // The same agent in the other era: the same call.
-    let id = ticket(&at_once(&at("s", &ann), &pay).await);
+    let id = ticket(&answer(&at("s", &ann), &pay).await);
     office.approve(&id).await;
     let session = ann.legacy(&office.gate).await;
     let legacy = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": { "n": "1" } } });
-    assert_eq!(code(&at_once(session.http(), &legacy).await), "ran");
+    assert_eq!(code(&answer(session.http(), &legacy).await), "ran");
     assert_eq!(runs(&one, "pay"), 2);
 }
 
@@ -96,14 +93,12 @@ async fn a_changed_definition_needs_a_new_approval() {
     let other = ticket(&office.pay(json!({})).await);
     assert_ne!(other, id);
     assert_eq!(runs(&upstream, "pay"), 0);
-    // As it was: that is what was approved.
-    *described.lock().unwrap() = tool("pay");
-    office.store.use_approval(&other, &[0; 32], i64::MAX).await.unwrap();
-    assert_eq!(office.state(&id).await, ApprovalState::Approved);
+    // Approved as it is now; and gone since.
+    office.approve(&other).await;
     *described.lock().unwrap() = tool("other");
     let gone = office.pay(json!({})).await;
     assert_eq!(gone["error"]["message"], "Unknown tool: pay", "{gone}");
-    assert_eq!(runs(&upstream, "pay"), 0);
+    assert_eq!((runs(&upstream, "pay"), office.state(&id).await), (0, ApprovalState::Approved));
 }
 
 /// Nobody can approve what the server does not have; and where the server does not say, nobody is asked.
@@ -112,9 +107,9 @@ async fn what_is_not_known_cannot_be_approved() {
     let upstream = upstream().await;
     let office = Office::before(
         &upstream,
-        r#"{ "version": "1", "tools": { "pay": "require_approval", "gone": "require_approval" } }"#,
+        r#"{ "version": "1", "tools": { "pay": { "action": "require_approval", "approval": { "hold": "1s" } }, "gone": { "action": "require_approval", "approval": { "hold": "1s" } } } }"#,
     );
-    let answer = office.at_once(&modern_call(1, "gone", json!({}))).await;
+    let answer = office.answer(&modern_call(1, "gone", json!({}))).await;
     assert_eq!((&answer["error"]["code"], &answer["error"]["message"]), (&json!(-32602), &json!("Unknown tool: gone")));
     ticket(&office.pay(json!({ "n": 1 })).await);
     assert_eq!(office.pending().await.len(), 1);
@@ -161,8 +156,8 @@ async fn a_changed_policy_needs_a_new_approval() {
 #[tokio::test]
 async fn what_is_denied_otherwise_no_approval_lets_through() {
     let upstream = upstream().await;
-    let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval",
-        "deny_if": [{ "path": "args.n", "op": "gt", "value": 5 }] } } }"#;
+    let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval", "approval": { "hold": "1s" },
+        "deny_if": [{ "conditions": [{ "path": "args.n", "op": "gt", "value": 5 }] }] } } }"#;
     let office = Office::of(plan(&upstream, policy));
     assert_eq!(code(&office.pay(json!({ "n": 6 })).await), "denied.condition");
     assert!(office.pending().await.is_empty(), "nobody is asked for what cannot be");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use store::ApprovalState;
 
-use super::{ASK, Office, at_once, code, decision, plan, runs, ticket, upstream};
+use super::{ASK, Office, answer, code, decision, plan, runs, ticket, upstream};
 use crate::gate::{Plan, modern_call, modern_request};
 use crate::identity::{Known, known};
 
@@ -34,20 +34,20 @@ async fn so_many_wait_of_an_agent_and_to_a_server() {
         .set("approvals.pending_per_server", "3");
     let office = Office::of(known(plan, &[&ann, &bob, &cid]));
     let at = |server: &str, whose: &Known| whose.shows(testkit::HttpClient::new(office.gate.url(server)));
-    let first = ticket(&at_once(&at("s", &ann), &call(1)).await);
-    ticket(&at_once(&at("s", &ann), &call(2)).await);
+    let first = ticket(&answer(&at("s", &ann), &call(1)).await);
+    ticket(&answer(&at("s", &ann), &call(2)).await);
     for server in ["s", "t"] {
-        let answer = at_once(&at(server, &ann), &call(3)).await;
+        let answer = answer(&at(server, &ann), &call(3)).await;
         assert_eq!(code(&answer), "approval.overflow", "the agent's");
         assert!(decision(&answer)["retry_after_ms"].is_null());
     }
-    assert_eq!(ticket(&at_once(&at("s", &ann), &call(1)).await), first, "who asked before is not turned away");
-    ticket(&at_once(&at("s", &bob), &call(1)).await);
-    assert_eq!(code(&at_once(&at("s", &cid), &call(1)).await), "approval.overflow", "the server's");
-    ticket(&at_once(&at("t", &cid), &call(1)).await);
-    assert_eq!(code(&at_once(&at("s", &ann), &modern_call(1, "free", json!({}))).await), "ran");
+    assert_eq!(ticket(&answer(&at("s", &ann), &call(1)).await), first, "who asked before is not turned away");
+    ticket(&answer(&at("s", &bob), &call(1)).await);
+    assert_eq!(code(&answer(&at("s", &cid), &call(1)).await), "approval.overflow", "the server's");
+    ticket(&answer(&at("t", &cid), &call(1)).await);
+    assert_eq!(code(&answer(&at("s", &ann), &modern_call(1, "free", json!({}))).await), "ran");
     office.vote(&first, false, None).await;
-    ticket(&at_once(&at("s", &cid), &call(1)).await);
+    ticket(&answer(&at("s", &cid), &call(1)).await);
     assert_eq!(runs(&upstream, "pay"), 0);
 }
 
@@ -56,14 +56,14 @@ async fn an_agent_asks_so_often_within_an_hour() {
     let upstream = upstream().await;
     let office = Office::of(plan(&upstream, ASK).set("approvals.asks_per_hour", "3"));
     for n in 0..3 {
-        let id = ticket(&office.at_once(&call(n)).await);
+        let id = ticket(&office.answer(&call(n)).await);
         office.vote(&id, false, None).await;
     }
-    let answer = office.at_once(&call(4)).await;
+    let answer = office.answer(&call(4)).await;
     assert_eq!(code(&answer), "approval.overflow");
     let wait = decision(&answer)["retry_after_ms"].as_u64().unwrap();
     assert!((3_000_000..=3_600_000).contains(&wait), "{wait}");
-    assert_eq!(code(&office.at_once(&call(0)).await), "approval.denied", "that was asked already");
+    assert_eq!(code(&office.answer(&call(0)).await), "approval.denied", "that was asked already");
 }
 
 #[tokio::test]
@@ -82,29 +82,29 @@ async fn what_nobody_could_read_is_shown_to_nobody() {
 #[tokio::test]
 async fn what_cannot_wait_is_refused() {
     let upstream = upstream().await;
-    let policy = r#"{ "version": "1", "prompts": { "p": "require_approval" }, "resources": { "docs://*": "require_approval" } }"#;
+    let policy = r#"{ "version": "1", "prompts": { "p": { "action": "require_approval", "approval": { "hold": "1s" } } }, "resources": { "docs://*": { "action": "require_approval", "approval": { "hold": "1s" } } } }"#;
     let office = Office::before(&upstream, policy);
     let complete = json!({ "ref": { "type": "ref/prompt", "name": "p" }, "argument": { "name": "a", "value": "" } });
     let listen = json!({ "notifications": { "resourceSubscriptions": ["docs://a"] } });
     for (method, params) in [("completion/complete", complete), ("subscriptions/listen", listen)] {
-        let answer = office.at_once(&modern_request(1, method, params)).await;
+        let answer = office.answer(&modern_request(1, method, params)).await;
         assert_eq!(code(&answer), "approval.unavailable", "{method}: {answer}");
     }
     assert!(office.pending().await.is_empty());
     let prompt = modern_request(1, "prompts/get", json!({ "name": "p" }));
-    let answer = office.at_once(&prompt).await;
+    let answer = office.answer(&prompt).await;
     office.approve(&ticket(&answer)).await;
-    assert!(decision(&office.at_once(&prompt).await).is_null(), "a prompt can be approved as a tool can");
+    assert!(decision(&office.answer(&prompt).await).is_null(), "a prompt can be approved as a tool can");
 }
 
 #[tokio::test]
 async fn a_limit_refuses_without_using_up_the_approval() {
     let upstream = upstream().await;
     let policy = r#"{ "version": "1", "tools": { "free": { "limits": [{ "counter": "c", "max": 1, "window": "2s" }] },
-        "pay": { "action": "require_approval", "limits": [{ "counter": "c", "max": 1, "window": "2s" }] } } }"#;
+        "pay": { "action": "require_approval", "approval": { "hold": "1s" }, "limits": [{ "counter": "c", "max": 1, "window": "2s" }] } } }"#;
     let office = Office::before(&upstream, policy);
     let id = office.paid_for(json!({})).await;
-    assert_eq!(code(&office.at_once(&modern_call(1, "free", json!({}))).await), "ran");
+    assert_eq!(code(&office.answer(&modern_call(1, "free", json!({}))).await), "ran");
     assert_eq!(code(&office.pay(json!({})).await), "limited");
     assert_eq!((office.state(&id).await, runs(&upstream, "pay")), (ApprovalState::Approved, 0));
     testkit::patiently("the window to open", async {
@@ -120,7 +120,7 @@ async fn a_limit_refuses_without_using_up_the_approval() {
 #[tokio::test]
 async fn asking_costs_nothing() {
     let upstream = upstream().await;
-    let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval", "rate_limit": "1/hour" } } }"#;
+    let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval", "approval": { "hold": "1s" }, "rate_limit": "1/hour" } } }"#;
     let office = Office::before(&upstream, policy);
     for _ in 0..3 {
         ticket(&office.pay(json!({})).await);

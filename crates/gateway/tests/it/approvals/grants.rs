@@ -39,7 +39,7 @@ async fn used(store: &Store, id: &str) -> i64 {
 const HOUR: i64 = 3_600_000;
 
 fn small() -> Option<Value> {
-    Some(json!([{ "path": "args.n", "op": "lte", "value": 10 }]))
+    Some(json!([{ "conditions": [{ "path": "args.n", "op": "lte", "value": 10 }] }]))
 }
 
 #[tokio::test]
@@ -107,13 +107,17 @@ async fn a_grant_is_for_one_definition_and_one_policy() {
 #[tokio::test]
 async fn a_grant_is_for_a_name_and_never_for_a_pattern() {
     let upstream = testkit::Recorder::mcp(["pay*", "pa?", "plain"].map(tool)).await;
-    let office = Office::before(&upstream, r#"{ "version": "1", "tools": { "*": { "action": "require_approval" } } }"#);
+    let office = Office::before(
+        &upstream,
+        r#"{ "version": "1", "default": "allow", "tools": { "*": { "action": "require_approval", "approval": { "hold": "1s" } } } }"#,
+    );
     for (name, fits) in [("pay*", false), ("pa?", false), ("plain", true)] {
-        let answer = office.at_once(&crate::gate::modern_call(1, name, json!({}))).await;
+        let answer = office.answer(&crate::gate::modern_call(1, name, json!({}))).await;
         let asked = office.store.approval(&ticket(&answer)).await.unwrap().unwrap().asked;
         assert_eq!(office.control.grant_scope(&asked, None).is_ok(), fits, "{name}");
-        let nonsense =
-            office.control.grant_scope(&asked, Some(&json!([{ "path": "nowhere", "op": "eq", "value": 1 }])));
+        let nonsense = office
+            .control
+            .grant_scope(&asked, Some(&json!([{ "conditions": [{ "path": "nowhere", "op": "eq", "value": 1 }] }])));
         assert!(nonsense.is_err(), "{nonsense:?}");
     }
 }

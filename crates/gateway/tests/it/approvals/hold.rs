@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use store::ApprovalState;
 use testkit::{HttpClient, McpClient, Recorder, Reply, patiently};
 
-use super::{ASK, Office, code, decision, plan, runs, ticket, upstream, waiting};
+use super::{Office, WAIT, code, decision, plan, runs, ticket, upstream, waiting};
 use crate::aggregate::stack;
 use crate::duplex::sse::{Old, old_hello};
 use crate::duplex::{announced, bridged, cancelled, legacy_call};
@@ -26,7 +26,7 @@ fn call(id: &str) -> Value {
 async fn the_answer_comes_on_the_stream_that_waited() {
     for modern in [true, false] {
         let upstream = upstream().await;
-        let office = Office::of(plan(&upstream, ASK).set("bounds.keepalive", "1s"));
+        let office = Office::of(plan(&upstream, WAIT).set("bounds.keepalive", "1s"));
         let mut reply = match modern {
             false => office.gate.legacy().await.http().post_streamed(&call("x")).await,
             true => {
@@ -60,7 +60,7 @@ async fn the_answer_comes_on_the_stream_that_waited() {
 #[tokio::test]
 async fn a_denial_comes_on_the_stream_that_waited() {
     let upstream = upstream().await;
-    let office = Office::before(&upstream, ASK);
+    let office = Office::before(&upstream, WAIT);
     let reply = waiting(&office.gate, &modern_call(1, "pay", json!({}))).await;
     office.vote(&office.asked().await.id, false, Some("No.")).await;
     let answer = reply.answer_to(&json!(1)).await;
@@ -121,7 +121,7 @@ fn code_or_busy(answer: &Value) -> &str {
 #[tokio::test]
 async fn who_hangs_up_takes_the_call_away() {
     let upstream = upstream().await;
-    let office = Office::of(plan(&upstream, ASK).set("bounds.in_flight_per_session", "1"));
+    let office = Office::of(plan(&upstream, WAIT).set("bounds.in_flight_per_session", "1"));
     let client = narrow(&office).await;
     let reply = client.http().post_streamed(&call("x")).await;
     let id = office.asked().await.id;
@@ -138,7 +138,7 @@ async fn who_hangs_up_takes_the_call_away() {
 #[tokio::test]
 async fn what_is_cancelled_is_not_run_and_the_server_hears_nothing() {
     let upstream = upstream().await;
-    let office = Office::of(plan(&upstream, ASK).set("bounds.in_flight_per_session", "1"));
+    let office = Office::of(plan(&upstream, WAIT).set("bounds.in_flight_per_session", "1"));
     let client = narrow(&office).await;
     let mut reply = client.http().post_streamed(&call("x")).await;
     assert_eq!(hear(&mut reply).await["method"], "notifications/progress");
@@ -156,7 +156,7 @@ async fn what_is_cancelled_is_not_run_and_the_server_hears_nothing() {
 #[tokio::test]
 async fn an_approved_call_is_not_refused_for_want_of_room() {
     let upstream = upstream().await;
-    let office = Office::of(plan(&upstream, ASK).set("bounds.in_flight_per_session", "1"));
+    let office = Office::of(plan(&upstream, WAIT).set("bounds.in_flight_per_session", "1"));
     let client = narrow(&office).await;
     for n in 0..3 {
         let mut call = call("x");
@@ -171,7 +171,7 @@ async fn an_approved_call_is_not_refused_for_want_of_room() {
 #[tokio::test]
 async fn who_drains_hands_out_tickets() {
     let upstream = upstream().await;
-    let mut office = Office::of(plan(&upstream, ASK).set("bounds.drain", "1m"));
+    let mut office = Office::of(plan(&upstream, WAIT).set("bounds.drain", "1m"));
     let reply = waiting(&office.gate, &modern_call(1, "pay", json!({}))).await;
     let id = office.asked().await.id;
     let ended = office.gate.shut_down();
@@ -185,7 +185,7 @@ async fn who_drains_hands_out_tickets() {
 async fn who_is_shut_out_meanwhile_runs_nothing() {
     let upstream = upstream().await;
     let (ann, other) = (Known::new("ann"), Known::new("other"));
-    let office = Office::of(known(plan(&upstream, ASK), &[&other]));
+    let office = Office::of(known(plan(&upstream, WAIT), &[&other]));
     let agent =
         |enabled| store::Agent { labels: Default::default(), servers: None, policies: Default::default(), enabled };
     office.store.create("ann", agent(true)).await.unwrap();
@@ -218,7 +218,7 @@ async fn who_is_shut_out_meanwhile_runs_nothing() {
 #[tokio::test]
 async fn an_old_client_waits_as_well() {
     let upstream = upstream().await;
-    let office = Office::before(&upstream, ASK);
+    let office = Office::before(&upstream, WAIT);
     let mut client = Old::open_at(&office.gate, "/sse/s").await;
     client.ask(&old_hello()).await;
     assert_eq!(client.post(&announced()).await, 202);
@@ -240,7 +240,7 @@ async fn an_old_client_waits_as_well() {
 #[tokio::test]
 async fn a_client_on_stdio_waits_as_well() {
     let upstream = upstream().await;
-    let office = Office::before(&upstream, ASK);
+    let office = Office::before(&upstream, WAIT);
     let mut client = bridged(office.gate.url("s"));
     client.introduce().await;
     client.say(&call("x")).await;
@@ -263,7 +263,7 @@ async fn a_client_on_stdio_waits_as_well() {
 #[tokio::test]
 async fn a_wrapped_server_asks_nobody() {
     let upstream = upstream().await;
-    let mut client = crate::duplex::wrapped(&upstream, ASK);
+    let mut client = crate::duplex::wrapped(&upstream, WAIT);
     client.introduce().await;
     for call in [legacy_call(1, "pay", json!({})), modern_call(2, "pay", json!({}))] {
         assert_eq!(code(&client.ask(&call).await), "approval.unavailable");
@@ -275,7 +275,7 @@ async fn a_wrapped_server_asks_nobody() {
 async fn a_client_of_all_servers_waits_as_well() {
     let upstream = upstream().await;
     let other = Recorder::mcp([tool("other")]).await;
-    let plan = plan(&upstream, ASK).server("t", other.url("/mcp"), "policy.json");
+    let plan = plan(&upstream, WAIT).server("t", other.url("/mcp"), "policy.json");
     let office = Office::of(plan);
     let http = HttpClient::new(stack::url(&office.gate));
     let session = stack::legacy(&office.gate).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use store::ApprovalState;
 
-use super::{ASK, Office, at_once, code, decision, plan, runs, ticket, upstream, waiting};
+use super::{ASK, Office, WAIT, answer, code, decision, plan, runs, ticket, upstream, waiting};
 use crate::gate::modern_call;
 
 #[tokio::test]
@@ -35,13 +35,12 @@ async fn an_approved_call_runs_exactly_once() {
 async fn what_a_person_is_shown_is_what_was_asked_for() {
     let upstream = upstream().await;
     let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval", "reason": "Money.",
-        "approval": { "approvers": ["leads", "boss"], "quorum": 2, "self_approval": true, "timeout": "10m" } } } }"#;
+        "approval": { "approvers": ["leads", "boss"], "quorum": 2, "self_approval": true, "hold": "1s", "timeout": "10m" } } } }"#;
     let office = Office::before(&upstream, policy);
     let body = r#"{ "jsonrpc":"2.0", "id":1, "method":"tools/call", "params": { "name":"pay", "arguments": { "b": 1.0,  "a":"x" },
         "_meta": { "io.modelcontextprotocol/protocolVersion":"2026-07-28", "io.modelcontextprotocol/clientCapabilities":{} } } }"#;
     let http = crate::gate::modern_headers(office.gate.http(), "tools/call", Some("pay"));
-    let headers = [("Content-Type", "application/json"), ("Accept", "application/json")];
-    let answer = http.send("POST", &headers, body.as_bytes()).await.whole().await.json();
+    let answer = http.post_text(body).await.answer_to(&json!(1)).await;
     let approval = office.store.approval(&ticket(&answer)).await.unwrap().unwrap();
     let asked = &approval.asked;
     assert_eq!(asked.arguments, r#"{ "b": 1.0,  "a":"x" }"#, "as it came");
@@ -74,21 +73,25 @@ async fn a_denied_call_stays_denied_until_its_time_is_over() {
     assert_eq!(runs(&upstream, "pay"), 0);
 }
 
-const SHORT: &str = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval",
-    "approval": { "hold": "1m", "timeout": "1s" } }, "free": {} } }"#;
+/// Of so short a time.
+fn short(hold: &str, timeout: &str) -> String {
+    let approval = json!({ "hold": hold, "timeout": timeout });
+    json!({ "version": "1", "tools": { "pay": { "action": "require_approval", "approval": approval } } }).to_string()
+}
+
+#[tokio::test]
+async fn a_call_that_waits_is_told_as_soon_as_its_time_is_over() {
+    let upstream = upstream().await;
+    let office = Office::before(&upstream, &short("1m", "1s"));
+    assert_eq!(code(&office.pay(json!({})).await), "approval.expired");
+    assert_eq!(runs(&upstream, "pay"), 0);
+}
 
 #[tokio::test]
 async fn what_expired_is_told_once_and_then_asked_anew() {
     let upstream = upstream().await;
-    let office = Office::before(&upstream, SHORT);
-    // Held: it is told as soon as its time is over.
-    let reply = waiting(&office.gate, &modern_call(1, "pay", json!({}))).await;
-    let answer = reply.answer_to(&json!(1)).await;
-    assert_eq!(code(&answer), "approval.expired", "{answer}");
-    assert_eq!(code(&office.pay(json!({})).await), "approval.required");
-    // Approved, and not used in time.
-    let id = office.asked().await.id;
-    office.approve(&id).await;
+    let office = Office::before(&upstream, &short("1s", "2s"));
+    let id = office.paid_for(json!({})).await;
     testkit::patiently("it to expire", async {
         let expires = office.store.approval(&id).await.unwrap().unwrap().expires_ms;
         while office.control.approvals_now_ms().unwrap() < expires {
@@ -126,13 +129,13 @@ async fn a_session_without_a_name_is_not_taken_for_one_of_another_process() {
     let call =
         json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": {} } });
     let session = office.gate.legacy().await;
-    let id = ticket(&at_once(session.http(), &call).await);
+    let id = ticket(&answer(session.http(), &call).await);
     office.approve(&id).await;
     office.gate.shut_down().await;
     let url = format!("sqlite:{}", office.gate.store_file().display());
     let next = Office::of(plan(&upstream, ASK).set("store.url", &url));
     let other = next.gate.legacy().await;
-    assert_ne!(ticket(&at_once(other.http(), &call).await), id);
+    assert_ne!(ticket(&answer(other.http(), &call).await), id);
     assert_eq!(runs(&upstream, "pay"), 0);
 }
 
@@ -208,7 +211,7 @@ async fn a_store_that_does_not_answer_approves_nothing() {
 #[tokio::test]
 async fn a_decision_is_acted_on_at_once() {
     let upstream = upstream().await;
-    let office = Office::before(&upstream, ASK);
+    let office = Office::before(&upstream, WAIT);
     let mut took = Vec::new();
     for n in 0..20 {
         let reply = waiting(&office.gate, &modern_call(n, "pay", json!({ "n": n }))).await;

@@ -7,13 +7,13 @@ use store::{ApprovalFilter, ApprovalState};
 use testkit::HttpClient;
 use tokio::task::JoinSet;
 
-use super::{ASK, Office, at_once, code, decision, plan, runs, ticket, upstream};
+use super::{ASK, Office, WAIT, answer, code, decision, plan, runs, ticket, upstream};
 use crate::gate::{called, modern_call, modern_headers};
 
-async fn office(upstream: &testkit::Recorder) -> Office {
+async fn office(upstream: &testkit::Recorder, policy: &str) -> Office {
     let settings =
         [("listen.workers", "4"), ("approvals.asks_per_hour", "100000"), ("bounds.connections_per_peer", "2000")];
-    Office::of(settings.iter().fold(plan(upstream, ASK), |plan, (key, value)| plan.set(key, value)))
+    Office::of(settings.iter().fold(plan(upstream, policy), |plan, (key, value)| plan.set(key, value)))
 }
 
 /// So many equal calls at once, each answered at once.
@@ -21,7 +21,7 @@ async fn racers(http: &HttpClient, racers: u64, call: &Value) -> Vec<Value> {
     let mut calls = JoinSet::new();
     for _ in 0..racers {
         let (http, call) = (http.clone(), call.clone());
-        calls.spawn(async move { at_once(&http, &call).await });
+        calls.spawn(async move { answer(&http, &call).await });
     }
     calls.join_all().await
 }
@@ -29,7 +29,7 @@ async fn racers(http: &HttpClient, racers: u64, call: &Value) -> Vec<Value> {
 /// Rounds of so many racers on one approval. The proof of a thousand rounds is `xtask`'s.
 async fn race(count: u64, rounds: u64) {
     let upstream = upstream().await;
-    let office = office(&upstream).await;
+    let office = office(&upstream, ASK).await;
     for round in 1..=rounds {
         let call = modern_call(1, "pay", json!({ "round": round }));
         let id = office.paid_for(json!({ "round": round })).await;
@@ -58,7 +58,7 @@ async fn round_after_round_one_runs() {
 async fn of_those_that_wait_one_runs_for_each_approval() {
     const WAITING: usize = 40;
     let upstream = upstream().await;
-    let office = office(&upstream).await;
+    let office = office(&upstream, WAIT).await;
     let mut calls = JoinSet::new();
     for n in 0..WAITING {
         let http = modern_headers(office.gate.http(), "tools/call", Some("pay"));
@@ -86,7 +86,7 @@ async fn of_those_that_wait_one_runs_for_each_approval() {
 #[tokio::test]
 async fn who_loses_the_race_gets_back_what_it_owed() {
     let upstream = upstream().await;
-    let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval", "rate_limit": "2/hour" } } }"#;
+    let policy = r#"{ "version": "1", "tools": { "pay": { "action": "require_approval", "approval": { "hold": "1s" }, "rate_limit": "2/hour" } } }"#;
     let office = Office::of(plan(&upstream, policy).set("listen.workers", "4"));
     office.paid_for(json!({})).await;
     racers(&office.gate.http(), 20, &modern_call(1, "pay", json!({}))).await;
@@ -101,7 +101,7 @@ async fn who_loses_the_race_gets_back_what_it_owed() {
 #[tokio::test]
 async fn of_many_racers_on_a_grant_as_many_run_as_it_has_uses() {
     let upstream = upstream().await;
-    let office = office(&upstream).await;
+    let office = office(&upstream, ASK).await;
     let id = ticket(&office.pay(json!({})).await);
     super::grants::grant(&office, "g", &id, None, 7, 3_600_000).await;
     racers(&office.gate.http(), 100, &modern_call(1, "pay", json!({ "n": 1 }))).await;
