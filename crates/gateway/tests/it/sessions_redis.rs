@@ -111,6 +111,82 @@ async fn the_id_of_a_session_is_in_redis_nowhere() {
     assert!(called(&upstream).is_empty());
 }
 
+/// With a key that nodes share, what is said of a session can be neither read nor made up.
+#[tokio::test]
+async fn what_redis_has_is_sealed_where_nodes_share_a_key() {
+    let Some(redis) = Redis::start("sessions_redis: sealed", &[]).await else { return };
+    let upstream = Recorder::mcp(["a"].map(tool)).await;
+    let (key, other) = (gateway::Vault::new_key().unwrap(), gateway::Vault::new_key().unwrap());
+    let with = |key: &str, node| plan(&redis, &upstream, node).env("KEY", key).toml("[store.key]\nenv = \"KEY\"");
+    let (a, b, stranger) =
+        (started(with(&key, "a")).await, started(with(&key, "b")).await, started(with(&other, "c")).await);
+    let plain = started(plan(&redis, &upstream, "d")).await;
+    let id = opened(a.http()).await;
+    let keys = redis.ask(&["KEYS", "toolgate:session:*"]).await;
+    let name = keys.lines().find(|line| line.starts_with("toolgate:session:")).unwrap().to_owned();
+    let said = redis.ask(&["HGETALL", &name]).await;
+    assert!(!said.contains("2025-11-25") && !said.contains("upstream-session"), "{said}");
+    assert_eq!(within(b.http(), &id).post(&call("a")).await.status, 200);
+    for gate in [&stranger, &plain] {
+        assert_eq!(within(gate.http(), &id).post(&call("a")).await.status, 404);
+    }
+    // One session's words are no other's, and words that nobody sealed are none.
+    let second = opened(a.http()).await;
+    let keys = redis.ask(&["KEYS", "toolgate:session:*"]).await;
+    let moved = keys.lines().find(|line| line.starts_with("toolgate:session:") && *line != name).unwrap();
+    let copy = "redis.call('HSET', KEYS[2], 's', redis.call('HGET', KEYS[1], 's'))";
+    redis.ask(&["EVAL", copy, "2", &name, moved]).await;
+    assert_eq!(within(b.http(), &second).post(&call("a")).await.status, 404);
+    let open = opened(plain.http()).await;
+    assert_eq!(within(b.http(), &open).post(&call("a")).await.status, 404);
+    assert_eq!(called(&upstream).len(), 1);
+}
+
+/// What lives on one node is not found on another, and needs Redis no more once it is open.
+#[tokio::test]
+async fn a_translated_session_stays_where_it_began() {
+    let Some(redis) = Redis::start("sessions_redis: translated", &[]).await else { return };
+    let upstream = Recorder::mcp_modern(["a"].map(tool)).await;
+    let (a, b) = two(&redis, &upstream).await;
+    let id = opened(a.http()).await;
+    let (at_a, at_b) = (within(a.http(), &id), within(b.http(), &id));
+    assert_eq!((at_b.post(&call("a")).await.status, at_a.post(&call("a")).await.status), (404, 200));
+    assert_eq!(called(&upstream).len(), 1);
+    redis.freeze();
+    b.until(|ready| ready.starts_with("sessions cannot be looked up: ")).await;
+    assert_eq!((at_b.post(&call("a")).await.status, at_a.post(&call("a")).await.status), (503, 200));
+}
+
+/// A limit of a session is one, wherever the session is served.
+#[tokio::test]
+async fn a_limit_of_a_session_holds_on_all_nodes() {
+    let Some(redis) = Redis::start("sessions_redis: limits", &[]).await else { return };
+    let upstream = Recorder::mcp(["a"].map(tool)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.json");
+    let limit =
+        r#"{ "version": "1", "tools": { "a": { "limits": [{ "max": 5, "window": "1h", "per": "session" }] } } }"#;
+    std::fs::write(&policy, limit).unwrap();
+    let gate = async |node| {
+        let plan = Plan::default().server("s", upstream.url("/mcp"), policy.to_str().unwrap());
+        let plan = plan.set("sessions.store", &redis.url()).set("limits.store", &redis.url());
+        started(plan.set("audit.node", node)).await
+    };
+    let (a, b) = (gate("a").await, gate("b").await);
+    let (first, other) = (opened(a.http()).await, opened(a.http()).await);
+    patiently("the store of limits to be known", async {
+        while within(a.http(), &other).post(&call("a")).await.json()["result"]["isError"] == true {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let before = called(&upstream).len();
+    for n in 0..12 {
+        within(if n % 2 == 0 { a.http() } else { b.http() }, &first).post(&call("a")).await;
+    }
+    assert_eq!(called(&upstream).len() - before, 5);
+}
+
 #[tokio::test]
 async fn a_session_that_ends_on_one_node_ends_on_all() {
     let Some(redis) = Redis::start("sessions_redis: ended", &[]).await else { return };
