@@ -655,7 +655,7 @@ impl Pipeline {
         if status == StatusCode::NOT_FOUND
             && let Some(session) = exchange.session.as_ref().filter(|session| session.upstream.is_some())
         {
-            self.lose(session).await;
+            Box::pin(self.lose(session)).await;
             return Err(self.undone_by(exchange, Refusal::SessionGone));
         }
         if status.is_success() && is_type(&response, "text/event-stream") {

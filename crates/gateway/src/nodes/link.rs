@@ -56,9 +56,9 @@ impl Link {
         })
     }
 
-    /// The answers to some commands, in time or not at all.
+    /// The answers to some commands, in time or not at all. Boxed, so that what most calls wait in does not grow with what few wait for.
     pub(super) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Away> {
-        self.asked(commands).await.inspect_err(|_| _ = self.refused.fetch_add(1, Ordering::Relaxed))
+        Box::pin(self.asked(commands)).await.inspect_err(|_| _ = self.refused.fetch_add(1, Ordering::Relaxed))
     }
 
     async fn asked<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Away> {
