@@ -62,3 +62,46 @@ impl Binding {
 pub(super) fn hash(text: &str) -> String {
     journal::hex(digest(&SHA256, text.as_bytes()).as_ref())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: Wanted<'static> = Wanted {
+        agent: "ann",
+        server: "s",
+        method: Method::ToolsCall,
+        subject: "pay",
+        arguments: None,
+        definition: Some("d"),
+        policy: "p",
+    };
+
+    fn binding(call: Wanted<'_>) -> Binding {
+        call.binding(&call.meant())
+    }
+
+    /// Also where one part ends as the next begins.
+    #[test]
+    fn every_part_of_a_call_is_bound() {
+        let (some, other): (Box<RawValue>, Box<RawValue>) =
+            (serde_json::from_str("{}").unwrap(), serde_json::from_str(r#"{"a":1}"#).unwrap());
+        let calls = [
+            CALL,
+            Wanted { agent: "bob", ..CALL },
+            Wanted { agent: "anns", server: "", ..CALL },
+            Wanted { server: "t", ..CALL },
+            Wanted { method: Method::PromptsGet, ..CALL },
+            Wanted { subject: "pay2", ..CALL },
+            Wanted { arguments: Some(&some), ..CALL },
+            Wanted { arguments: Some(&other), ..CALL },
+            Wanted { definition: None, ..CALL },
+            Wanted { definition: Some("dp"), policy: "", ..CALL },
+            Wanted { policy: "q", ..CALL },
+        ];
+        for (at, call) in calls.iter().enumerate() {
+            assert_eq!(binding(*call), binding(*call));
+            assert!(calls.iter().skip(at + 1).all(|other| binding(*call) != binding(*other)), "{at}");
+        }
+    }
+}

@@ -83,3 +83,22 @@ fn space(method: &str) -> Option<&'static str> {
         | Method::TasksUpdate => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_can_be_made_for_whatever_can_wait() {
+        let require = json!([{ "conditions": [{ "path": "args.n", "op": "lte", "value": 10 }] }]);
+        for (method, subject) in [("tools/call", "pay"), ("prompts/get", "p"), ("resources/read", "docs://a")] {
+            for require in [None, Some(&require)] {
+                let made = scope(method, subject, require);
+                assert!(made.is_ok(), "{method}: {made:?}");
+            }
+        }
+        for (method, subject) in [("completion/complete", "p"), ("nonsense", "p"), ("tools/call", "p*"), ("tools/call", "")] {
+            assert!(scope(method, subject, None).is_err(), "{method} {subject}");
+        }
+    }
+}

@@ -26,3 +26,49 @@ pub fn may_decide(asked: &Asked, admin: &str, groups: &[String]) -> Result<(), M
         false => Err(MayNot::NotNamed),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(approvers: &[&str], owner: Option<&str>, self_approval: bool) -> Asked {
+        let text = |text: &str| text.to_owned();
+        Asked {
+            binding: [0; 32],
+            agent: text("ci"),
+            owner: owner.map(text),
+            server: text("s"),
+            method: text("tools/call"),
+            subject: text("pay"),
+            arguments: String::new(),
+            digest: String::new(),
+            definition: None,
+            policy: String::new(),
+            rule: String::new(),
+            reason: None,
+            approvers: approvers.iter().map(|name| text(name)).collect(),
+            quorum: 1,
+            self_approval,
+        }
+    }
+
+    #[test]
+    fn who_is_named_and_does_not_ask_may_decide() {
+        let check = |asked: &Asked, admin: &str, groups: &[&str], expected: Result<(), MayNot>| {
+            let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
+            assert_eq!(may_decide(asked, admin, &groups), expected, "{admin} {groups:?} {:?}", asked.approvers);
+        };
+        let anybody = asked(&[], Some("ann"), false);
+        check(&anybody, "bob", &[], Ok(()));
+        check(&anybody, "ann", &[], Err(MayNot::Own));
+        check(&anybody, "ci", &[], Err(MayNot::Own));
+        let named = asked(&["leads", "bob", "ann"], Some("ann"), false);
+        check(&named, "bob", &[], Ok(()));
+        check(&named, "cid", &["leads"], Ok(()));
+        check(&named, "cid", &["lead", "staff"], Err(MayNot::NotNamed));
+        check(&named, "ann", &["leads"], Err(MayNot::Own));
+        let own = asked(&["leads"], Some("ann"), true);
+        check(&own, "ann", &["leads"], Ok(()));
+        check(&own, "ann", &[], Err(MayNot::NotNamed));
+    }
+}

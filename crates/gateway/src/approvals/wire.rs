@@ -77,7 +77,6 @@ impl Pipeline {
         );
         match way {
             Way::Ticket => refused.reply(),
-            Way::Held if ticket.hold.is_zero() => self.waited(body, refused).await,
             Way::Held => self.hold(entry, body, refused, None).await,
             Way::Task => match self.parked(entry, body, &refused, &approval) {
                 Some(reply) => reply,

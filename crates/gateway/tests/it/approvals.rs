@@ -6,6 +6,7 @@ mod eras;
 mod grants;
 mod hold;
 mod life;
+mod notice;
 mod race;
 
 use gateway::Control;

@@ -17,7 +17,7 @@ use crate::gate::{modern_headers, modern_request, tool};
 pub(crate) const WIRE: &str = r#"{ "version": "1", "tools": {
     "pay": { "action": "require_approval", "reason": "Money.", "approval": { "hold": "1m", "timeout": "10m" } },
     "own": { "action": "require_approval", "approval": { "hold": "1m", "self_approval": true } },
-    "brief": { "action": "require_approval", "approval": { "hold": "0s", "timeout": "1s" } },
+    "brief": { "action": "require_approval", "approval": { "hold": "1s", "timeout": "1s" } },
     "free": {}, "mark": {} },
     "prompts": { "greet": "require_approval" }, "resources": { "file:///a": "require_approval" } }"#;
 

@@ -27,14 +27,10 @@ impl Store {
             let found = locked(&mut tx, id).await?.ok_or_else(|| StoreError::missing("approval", id))?;
             let found = found.at(vote.at_ms);
             let same = found.votes.iter().any(|before| before.by == vote.by && before.approve == vote.approve);
-            if found.state == ApprovalState::Expired {
-                return Ok(Voted::Decided(found));
-            }
-            if same {
-                return Ok(Voted::Again(found));
-            }
-            if found.state != ApprovalState::Pending {
-                return Ok(Voted::Decided(found));
+            let is_over = found.state == ApprovalState::Expired;
+            if is_over || same || found.state != ApprovalState::Pending {
+                tx.commit().await?; // it changed nothing, but the row is locked until then
+                return Ok(if same && !is_over { Voted::Again(found) } else { Voted::Decided(found) });
             }
             let counted = count(&mut tx, found, vote).await?;
             self.tell(tx, std::slice::from_ref(&counted.id)).await?;

@@ -1,7 +1,6 @@
 //! What arrives where it was sent to, over loopback; what is tried again, and what is not.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
@@ -18,6 +17,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::config::{Config, ConfigFile, Layers};
+use crate::vault::Vault;
 
 const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const LONG: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ impl Desk {
         let settings = config.unwrap_or_else(|error| panic!("{error}")).approvals;
         let store = Store::open(&format!("sqlite:{}", folder.path().join("toolgate.db").display())).await.unwrap();
         let notifier = Notifier::new(&settings.notify, &Tls::of_system().unwrap()).unwrap();
-        let approvals = Approvals::new(&settings, Some(store.clone()), SocketAddr::from(([127, 0, 0, 1], 1))).unwrap();
+        let approvals = Approvals::new(&settings, Some(store.clone()), "http://127.0.0.1:1", Arc::new(Vault::fresh().unwrap())).unwrap();
         Self { approvals, store, notifier, _folder: folder }
     }
 

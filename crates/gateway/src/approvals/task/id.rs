@@ -57,5 +57,5 @@ impl Id {
 }
 
 fn about<'a>(server: &'a Server, agent: &'a Agent) -> [&'a str; 3] {
-    ["approval.task", &server.key, &agent.key]
+    ["approval.task", &server.id, &agent.key]
 }

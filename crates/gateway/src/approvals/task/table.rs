@@ -362,3 +362,62 @@ pub(crate) fn hung_up() -> String {
 fn kib(bytes: usize) -> u32 {
     u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use policy::RulePointer;
+
+    use super::*;
+    use crate::ruling::Why;
+
+    fn insert(table: &Table, agent: &str, n: usize, size: usize) -> Option<Arc<Task>> {
+        let id = Id { approval: "a".into(), created_ms: 0, ttl_ms: 100, nonce: 0 };
+        let told = Told { to: Addressee::default(), unapproved: Unapproved::by(RulePointer::NO_POLICY, Why::Used) };
+        let name = format!("{agent}{n}").into();
+        table.insert((name, id), &agent.into(), (&Arc::default(), vec![b' '; size].into()), told, 0)
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_and_so_much() {
+        let table = Table::default();
+        for n in 0..MAX_OF_AGENT {
+            assert!(insert(&table, "ann", n, 1).is_some());
+        }
+        assert!(insert(&table, "ann", MAX_OF_AGENT, 1).is_none());
+        assert!(insert(&table, "bob", 0, (ROOM << 10) + 1).is_none(), "more than all of it");
+        assert!(insert(&table, "bob", 0, 1).is_some(), "another has its own");
+        table.expire(99);
+        assert!(table.find("ann0").is_some());
+        table.expire(100);
+        assert!(table.find("ann0").is_none());
+        assert!(insert(&table, "ann", 0, 1).is_some());
+        assert_eq!(table.room.available_permits(), ROOM - 1, "what is gone takes no room");
+    }
+
+    #[test]
+    fn a_result_that_has_no_room_is_not_kept_and_is_not_taken_for_one() {
+        let table = Table::default();
+        let task = insert(&table, "ann", 0, 1).unwrap();
+        let _full = Arc::clone(&table.room).try_acquire_many_owned(kib(ROOM << 10) - 2).unwrap();
+        let (run, _) = task.begin(0).unwrap();
+        run.ends(End::Completed("{}".into()), 1);
+        let Stage::Over(over) = task.stage().0 else { panic!("{task:?}") };
+        assert!(matches!(&over.end, End::Failed(error) if error.contains("no room")), "{over:?}");
+    }
+
+    #[test]
+    fn it_is_run_by_one_at_a_time_and_what_was_begun_is_not_begun_again() {
+        let task = insert(&Table::default(), "ann", 0, 1).unwrap();
+        let (run, _) = task.begin(0).unwrap();
+        assert!(task.begin(0).is_none(), "while it runs");
+        drop(run);
+        assert!(matches!(task.stage().0, Stage::Waits { begun: true, .. }));
+        assert!(task.begin(0).is_none(), "nobody knows yet whether it left");
+        task.waits("a", 0);
+        let (run, _) = task.begin(0).unwrap();
+        task.ends(End::Cancelled, 0);
+        run.ends(End::Completed("{}".into()), 1);
+        let Stage::Over(over) = task.stage().0 else { panic!("{task:?}") };
+        assert!(matches!(over.end, End::Cancelled), "the first end is the end");
+    }
+}

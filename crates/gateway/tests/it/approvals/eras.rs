@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use store::{ApprovalFilter, ApprovalState};
 use testkit::{Answer, McpClient, Recorded, Recorder};
 
-use super::{ASK, Office, WAIT, answer, code, plan, runs, ticket};
+use super::{ASK, Office, WAIT, answer, code, runs, ticket};
 use crate::gate::tool;
 use crate::to_modern::{discovered, failure};
 

@@ -126,5 +126,5 @@ async fn a_legacy_servers_question_goes_on_with_the_approved_call() {
     });
     assert_eq!((&told["id"], &told["result"]), (&json!("q"), &named("ann")));
     assert_eq!(code(&answer), "ran");
-    assert_eq!(code(&office.say(&retry).await), "approval.used");
+    assert_eq!(office.say(&retry).await["error"]["code"], -32602, "the bridge's own state is good once, too");
 }

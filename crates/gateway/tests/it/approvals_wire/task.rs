@@ -314,3 +314,22 @@ async fn what_was_approved_under_another_policy_is_not_run() {
     assert_eq!(office.get(&task).await["status"], "completed");
     assert_eq!(code(&office.say(&call(&tasks(), "free", json!({}))).await), "ran");
 }
+
+/// Another node, or this one after a restart: it knows what the task was, and runs nothing.
+#[tokio::test]
+async fn a_node_that_does_not_have_the_task_says_so_and_runs_nothing() {
+    let upstream = server().await;
+    let key = gateway::Vault::new_key().unwrap();
+    let node = || Office::of(plan(&upstream, WIRE).env("KEY", &key).toml("[store.key]\nenv = \"KEY\""));
+    let (here, there) = (node(), node());
+    let (task, id) = here.task("pay").await;
+    here.approve(&id).await;
+    let told = there.get(&task).await;
+    assert_eq!(told["status"], "failed", "{told}");
+    assert!(told["error"]["message"].as_str().unwrap().contains("repeat the identical call"), "{told}");
+    for method in ["tasks/cancel", "tasks/update"] {
+        assert_eq!(there.say(&about(&task, method)).await["result"]["resultType"], "complete");
+    }
+    assert_eq!((runs(&upstream, "pay"), here.state(&id).await), (0, ApprovalState::Approved));
+    assert_eq!(here.get(&task).await["status"], "completed");
+}

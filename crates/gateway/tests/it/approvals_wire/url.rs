@@ -80,7 +80,6 @@ async fn a_denial_and_an_end_of_time_are_told_to_who_comes_back() {
     assert_eq!((runs(&upstream, "pay"), runs(&upstream, "brief")), (0, 0));
 }
 
-/// It may be held for no time at all: then it is told again at once where the page is.
 #[tokio::test]
 async fn who_waited_in_vain_is_sent_to_the_page_again() {
     let upstream = server().await;
