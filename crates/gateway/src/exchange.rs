@@ -212,6 +212,8 @@ impl Exchange {
                 Err(Refusal::ForbiddenInput)
             }
             Method::Ping => Ok(Some("{}".to_owned())),
+            // A call that waits for a person may be a task, whatever the server itself can do.
+            Method::Discover if self.bound.policy.asks() => Ok(approvals::announced(result.get())),
             Method::Discover
             | Method::Complete
             | Method::SetLevel

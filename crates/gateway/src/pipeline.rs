@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::agent::Agent;
 use crate::aggregate::{self, Aggregate};
 use crate::answering::Answering;
-use crate::approvals::{Approvals, Back, Consent, Lacking, Listing, Place as Kept, Shows, is_own_task};
+use crate::approvals::{Approvals, Back, Consent, Lacking, Listing, Place as Kept, Shows, is_own_task, unheard};
 use crate::audit::{Audit, Recorded, Told};
 use crate::catalogue::Asking;
 use crate::clients::Clients;
@@ -370,6 +370,9 @@ impl Pipeline {
             (to.era, to.as_task) = (Some(Era::Modern), entry.as_task);
             let method = modern::check(&claim, &entry.headers, request, &to)?;
             let mut params = Params::of(method, Revision::MODERN, &request.params).map_err(|kind| to.params(kind))?;
+            if method == Method::Listen {
+                unheard(&mut params);
+            }
             modern::check_name(&entry.headers, &params).map_err(|why| to.refuse(why))?;
             to.trace = TraceId::of(&entry.headers, &params);
             let agent = entry.agent.clone();

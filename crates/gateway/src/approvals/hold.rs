@@ -165,10 +165,18 @@ async fn wait(pipeline: Pipeline, entry: Entry, body: Bytes, refused: Refused, d
             End::Over => return pipeline.waited(&body, refused).await,
             End::Decided => match again(&pipeline, &entry, &body).await {
                 Ok(reply) => return reply,
-                Err(why) => refused = why,
+                Err(why) => refused = answering(&refused, why),
             },
         }
     }
+}
+
+/// A refusal by whatever is looked at before the message is read still answers the one that waited.
+fn answering(waited: &Refused, mut refused: Refused) -> Refused {
+    if refused.to.id.is_none() {
+        refused.to.id.clone_from(&waited.to.id);
+    }
+    refused
 }
 
 /// Boxed: reading leads to waiting, and waiting to reading.

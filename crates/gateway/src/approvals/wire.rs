@@ -64,7 +64,9 @@ impl Pipeline {
 
     async fn told(&self, entry: &Entry, body: &[u8], refused: Refused) -> Reply {
         let Some(ticket) = refused.ticket().cloned() else { return refused.reply() };
-        let Some(client) = self.client(entry, body, &refused, &ticket).await else { return refused.reply() };
+        let Some(client) = self.client(entry, body, &refused, &ticket).await else {
+            return self.hold(entry, body, refused, None).await;
+        };
         // Who was asked a moment ago is found; if the store says nothing now, the client waits and is asked nothing.
         let Ok(Some(approval)) = self.shared.approvals.find(&ticket.id).await else {
             return self.hold(entry, body, refused, None).await;
