@@ -304,10 +304,11 @@ impl Pipeline {
         match mcp::parse(body)? {
             Body::One(message) => self.message(entry, message).await,
             Body::Batch(elements) => {
-                let session = self.session(entry).await.map_err(|why| match why {
-                    Refusal::NoSessions => why,
-                    _ => Refusal::Batch,
-                })?;
+                let session = match self.session(entry).await {
+                    Ok(session) => session,
+                    Err(Refusal::NoSessions) => return Err(Refusal::NoSessions.into()),
+                    Err(_) => return Err(Refusal::Batch.into()),
+                };
                 if !session.revision().has_batches() {
                     return Err(Refusal::Batch.into());
                 }

@@ -368,7 +368,8 @@ async fn a_question_that_came_by_one_node_is_answered_at_another_once() {
     assert_eq!((&withdrawn["method"], &withdrawn["params"]["requestId"]), (&json!("notifications/cancelled"), &ours));
     assert_eq!(at_a.post(&answering(&ours, "late")).await.status, 400);
     // Nothing overtakes a question, not even what comes with it.
-    let notice = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": 1 } });
+    let notice =
+        json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": 1 } });
     stream.send(format!("data: {}\n\ndata: {notice}\n\n", asking(json!("first"))));
     let order = [reply.next_event().await.unwrap().json(), reply.next_event().await.unwrap().json()];
     assert_eq!(
