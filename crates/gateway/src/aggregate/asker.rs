@@ -1,5 +1,6 @@
 //! The aggregate as a client of the mounts: what it sends to one, that mount judges, limits, records and relays as any request.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
@@ -10,7 +11,7 @@ use super::session::Joint;
 use super::{Aggregate, SERVER_INFO};
 use crate::agent::Agent;
 use crate::pipeline::{Entry, Pipeline};
-use crate::refusal::{Addressee, Refusal};
+use crate::refusal::{Addressee, Refusal, Refused};
 use crate::registry::Registry;
 use crate::reply::Reply;
 use crate::server::Server;
@@ -130,7 +131,7 @@ impl Asker {
 
     /// What the mount answers. `Err` only where the session is gone; other refusals are answers, and are recorded as the mount's own.
     pub(super) async fn answered(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refusal> {
-        match self.pipeline.read(entry, body).await {
+        match at_mount(&self.pipeline, entry, body).await {
             Ok(reply) => Ok(reply),
             Err(refused) if matches!(refused.why, Refusal::SessionGone) => Err(Refusal::SessionGone),
             Err(refused) => {
@@ -139,6 +140,15 @@ impl Asker {
             }
         }
     }
+}
+
+/// Boxed: whoever asks many servers at a time would hold as many of these, each as large as all that a mount does.
+fn at_mount<'a>(
+    pipeline: &'a Pipeline,
+    entry: &'a Entry,
+    body: &'a [u8],
+) -> Pin<Box<dyn Future<Output = Result<Reply, Refused>> + Send + 'a>> {
+    Box::pin(pipeline.read(entry, body))
 }
 
 fn modern_headers(out: &Outgoing) -> Result<HeaderMap, Refusal> {

@@ -291,3 +291,24 @@ fn a_consented_call_is_judged_by_everything_but_approval() {
     check("pay", 5, "permit /tools/pay | ");
     check("pay", 6, "limited /tools/pay/limits/0");
 }
+
+/// What a gateway must be ready for: that any call at all can need a person.
+#[test]
+fn a_policy_says_whether_it_ever_asks() {
+    let asks = |members: &str| parse(&format!("{{ \"version\": \"1\", {members} }}")).asks();
+    for members in [
+        r#""tools": { "a": "require_approval" }"#,
+        r#""tools": { "a": {}, "b*": { "approve_if": [{ "path": "args.n", "op": "gt", "value": 1 }] } }"#,
+        r#""all_tools": { "action": "require_approval" }"#,
+        r#""prompts": { "a": "require_approval" }"#,
+    ] {
+        assert!(asks(members), "{members}");
+    }
+    for members in [
+        r#""tools": { "a": {}, "b": "deny" }"#,
+        r#""tools": { "a": { "action": "require_approval", "shadow": true } }"#,
+        r#""shadow": true, "tools": { "a": "require_approval" }"#,
+    ] {
+        assert!(!asks(members), "{members}");
+    }
+}
