@@ -37,7 +37,7 @@ pub struct Notify {
 
 #[derive(Clone)]
 pub enum Channel {
-    Webhook { key: hmac::Key, arguments: bool },
+    Webhook { key: Box<hmac::Key>, arguments: bool },
     Slack,
     Mail(Box<Mail>),
 }
@@ -93,7 +93,7 @@ fn read(name: &str, settings: &mut Settings, layers: &Layers) -> Option<Notify> 
                 }
                 parsed
             });
-            parsed.map(|key| Channel::Webhook { key, arguments })
+            parsed.map(|key| Channel::Webhook { key: key.into(), arguments })
         }
         Some("slack") => Some(Channel::Slack),
         Some("mail") => mail(name, &reader, settings).map(|mail| Channel::Mail(mail.into())),

@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::*;
+use crate::Vault;
 use crate::config::{Config, ConfigFile, Layers};
-use crate::vault::Vault;
 
 const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const LONG: Duration = Duration::from_secs(30);
@@ -44,7 +44,8 @@ impl Desk {
         let settings = config.unwrap_or_else(|error| panic!("{error}")).approvals;
         let store = Store::open(&format!("sqlite:{}", folder.path().join("toolgate.db").display())).await.unwrap();
         let notifier = Notifier::new(&settings.notify, &Tls::of_system().unwrap()).unwrap();
-        let approvals = Approvals::new(&settings, Some(store.clone()), "http://127.0.0.1:1", Arc::new(Vault::fresh().unwrap())).unwrap();
+        let vault = Arc::new(Vault::fresh().unwrap());
+        let approvals = Approvals::new(&settings, Some(store.clone()), "http://127.0.0.1:1", vault).unwrap();
         Self { approvals, store, notifier, _folder: folder }
     }
 
