@@ -291,10 +291,12 @@ impl Refused {
 
     /// The denial, if only a person's consent is missing; else itself.
     pub(crate) fn lacks_consent(self) -> Result<Denial, Self> {
-        match self.why {
-            Refusal::Ruled(Ruling::Denied(denial)) if denial.code == DenyCode::ApprovalRequired => Ok(denial),
-            why => Err(Self { why, ..self }),
+        if let Refusal::Ruled(Ruling::Denied(denial)) = &self.why
+            && denial.code == DenyCode::ApprovalRequired
+        {
+            return Ok(denial.clone());
         }
+        Err(self)
     }
 
     /// What became of the request, in a word.
