@@ -41,7 +41,7 @@ pub(crate) use self::notify::Notifier;
 pub(crate) use self::rounds::{Round, passed, wrapped};
 pub(crate) use self::step::{Lacking, Listing};
 pub(crate) use self::sweep::keep;
-pub(crate) use self::task::is_ours as is_own_task;
+pub(crate) use self::task::{announced, is_ours as is_own_task, unheard};
 pub(crate) use self::way::Shows;
 pub use self::who::{MayNot, may_decide};
 use self::wire::Wire;

@@ -19,6 +19,7 @@ pub struct Policy {
     compiled: Compiled,
     reverse: ReverseEntry,
     hides: bool,
+    asks: bool,
     /// Whether any rule wants values recorded.
     records: bool,
     classes: Classes,
@@ -56,6 +57,7 @@ impl Policy {
             classes,
             reverse: document.reverse,
             hides: document.hides(),
+            asks: document.asks(),
             records: document.rules().any(|rule| !rule.record.is_empty()),
             warnings: findings.into_warnings(),
         })
@@ -68,6 +70,11 @@ impl Policy {
     /// Whether any name can be hidden, by `hide` or by a rule.
     pub fn hides(&self) -> bool {
         self.hides
+    }
+
+    /// Whether any call can need a person's approval.
+    pub fn asks(&self) -> bool {
+        self.asks
     }
 
     /// Whether a call of this is answered as if it did not exist.

@@ -138,6 +138,11 @@ impl Document {
         self.all_tools.iter().map(|rule| &rule.value).chain(classified).chain(keyed)
     }
 
+    pub(crate) fn asks(&self) -> bool {
+        let asks = |rule: &RuleEntry| rule.action == Action::RequireApproval || !rule.approve_if.is_empty();
+        !self.shadow && self.rules().any(|rule| asks(rule) && !rule.shadow)
+    }
+
     pub(crate) fn hides(&self) -> bool {
         !self.shadow && (!self.hide.is_empty() || self.rules().any(|rule| rule.action == Action::Hide && !rule.shadow))
     }

@@ -38,23 +38,28 @@ const LIFE: Duration = Duration::from_millis(400);
 
 pub(super) fn play(stage: &Stage) -> Played<'_> {
     Box::pin(async {
-        let (alone, together) = (alone(stage).await?, together(stage).await?);
-        Ok(format!("{alone}; {together}; {}", kills(stage).await?))
+        let (alone, took) = alone(stage).await?;
+        let (together, killed) = (together(stage).await?, kills(stage).await?);
+        promised(took <= PROMPT, || {
+            format!("from the decision to the call's arrival p99 {took:?}, and not {PROMPT:?}")
+        })?;
+        Ok(format!("{alone}, left {} ms (p99) after its decision; {together}; {killed}", took.as_millis()))
     })
 }
 
 /// On one node, whose store is a file.
-async fn alone(stage: &Stage) -> anyhow::Result<String> {
+async fn alone(stage: &Stage) -> anyhow::Result<(String, Duration)> {
     let upstream = Upstream::start(Duration::ZERO).await?;
     let node = stage.node("alone", &Setup { upstream: upstream.address, policy: POLICY, more: SETTINGS })?;
     let gateway = stage.start(&node).await?;
-    let approver = Approver::sign_in(&gateway).await?;
+    let mut approver = Approver::sign_in(&gateway).await?;
     let (rounds, racers) = (stage.rounds(10, 1_000), stage.of(200, 1_000));
-    let took = races(stage, &upstream, &[&gateway], approver, (rounds, racers)).await?;
+    races(stage, &upstream, &[&gateway], &mut approver, (0, rounds, racers)).await?;
+    // As it is nearly always: one waits.
+    let took = races(stage, &upstream, &[&gateway], &mut approver, (rounds, stage.rounds(100, 2_000), 1)).await?;
     gateway.stop().await?;
     trail::verify(stage, &node).await?;
-    promised(took <= PROMPT, || format!("from the decision to the call's arrival p99 {took:?}, and not {PROMPT:?}"))?;
-    Ok(format!("{rounds} rounds of {racers} racers, one call each, {} ms (p99) after the decision", took.as_millis()))
+    Ok((format!("{rounds} rounds of {racers} racers, one call each"), took))
 }
 
 /// On several nodes, with one PostgreSQL.
@@ -68,10 +73,10 @@ async fn together(stage: &Stage) -> anyhow::Result<String> {
             .node(&format!("node-{number}"), &Setup { upstream: upstream.address, policy: POLICY, more: &more })?;
         gateways.push(stage.start(&node).await?);
     }
-    let approver = Approver::sign_in(gateways.first().context("there are some")?).await?;
+    let mut approver = Approver::sign_in(gateways.first().context("there are some")?).await?;
     let (rounds, racers) = (stage.rounds(5, 200), stage.of(100, 500));
     let nodes: Vec<&Gateway> = gateways.iter().collect();
-    let took = races(stage, &upstream, &nodes, approver, (rounds, racers)).await?;
+    let took = races(stage, &upstream, &nodes, &mut approver, (0, rounds, racers)).await?;
     for gateway in gateways {
         gateway.stop().await?;
     }
@@ -83,11 +88,11 @@ async fn races(
     stage: &Stage,
     upstream: &Upstream,
     gateways: &[&Gateway],
-    mut approver: Approver,
-    (rounds, racers): (usize, u32),
+    approver: &mut Approver,
+    (first, rounds, racers): (usize, usize, u32),
 ) -> anyhow::Result<Duration> {
     let mut took = Vec::new();
-    for round in 0..rounds as u64 {
+    for round in (first..first + rounds).map(|round| round as u64) {
         let (mut race, held) = (JoinSet::new(), Arc::new(Semaphore::new(0)));
         for gateway in gateways.iter().cycle().take(racers as usize) {
             race.spawn(pay(gateway.data, round, Arc::clone(&held)));
@@ -103,8 +108,10 @@ async fn races(
         upstream.reaches(upstream_count(round, stage.planted)).await;
         took.push(decided.elapsed());
         // The others ask anew, and are told no.
-        let again = approver.waiting(&ticket).await?;
-        approver.deny(&again).await?;
+        if racers > 1 {
+            let again = approver.waiting(&ticket).await?;
+            approver.deny(&again).await?;
+        }
         let mut passed = 0;
         while let Some(said) = race.join_next().await {
             passed += usize::from(said? == Said::Result);

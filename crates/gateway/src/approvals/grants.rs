@@ -97,7 +97,9 @@ mod tests {
                 assert!(made.is_ok(), "{method}: {made:?}");
             }
         }
-        for (method, subject) in [("completion/complete", "p"), ("nonsense", "p"), ("tools/call", "p*"), ("tools/call", "")] {
+        for (method, subject) in
+            [("completion/complete", "p"), ("nonsense", "p"), ("tools/call", "p*"), ("tools/call", "")]
+        {
             assert!(scope(method, subject, None).is_err(), "{method} {subject}");
         }
     }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::head;
 use crate::pipeline::{Entry, Pipeline, usable};
-use crate::refusal::Refused;
+use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Out, Reply};
 use crate::ruling::Ticket;
 use crate::session::{OpenCall, Session};
@@ -86,12 +86,15 @@ enum End {
 impl Pipeline {
     /// Keeps open a request that waits for a person; answers with the ticket at once where the client reads no stream, or may not wait.
     /// `first` is what it is told before anything else, as an event.
-    pub(crate) fn hold(&self, entry: &Entry, body: &[u8], refused: Refused, first: Option<Vec<u8>>) -> Reply {
+    pub(crate) async fn hold(&self, entry: &Entry, body: &[u8], refused: Refused, first: Option<Vec<u8>>) -> Reply {
         let Some(ticket) = refused.ticket().cloned() else { return refused.reply() };
         if ticket.hold.is_zero() || !head::accepts(&entry.headers, "text/event-stream") {
             return refused.reply();
         }
-        let session = self.session(entry).ok();
+        let session = match self.session(entry).await {
+            Err(why @ Refusal::NoSessions) => return refused.to.refuse(why).reply(),
+            session => session.ok(),
+        };
         let (mut entry, body) = (entry.clone(), Bytes::copy_from_slice(body));
         let mut cancelled = None;
         if let Some(session) = &session {
@@ -162,10 +165,18 @@ async fn wait(pipeline: Pipeline, entry: Entry, body: Bytes, refused: Refused, d
             End::Over => return pipeline.waited(&body, refused).await,
             End::Decided => match again(&pipeline, &entry, &body).await {
                 Ok(reply) => return reply,
-                Err(why) => refused = why,
+                Err(why) => refused = answering(&refused, why),
             },
         }
     }
+}
+
+/// A refusal by whatever is looked at before the message is read still answers the one that waited.
+fn answering(waited: &Refused, mut refused: Refused) -> Refused {
+    if refused.to.id.is_none() {
+        refused.to.id.clone_from(&waited.to.id);
+    }
+    refused
 }
 
 /// Boxed: reading leads to waiting, and waiting to reading.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use mcp::{Method, Object, Params, Revision, ServerMessage, Verdict, Writer};
+use mcp::{Method, Object, Params, Revision, ServerMessage, Verdict, Writer, meta};
 use store::{Approval, ApprovalState};
 
 use self::id::Id;
@@ -31,6 +31,30 @@ use crate::server::Server;
 /// What is said while nobody decided.
 pub(crate) fn waits(page: &str) -> String {
     format!("A person must approve this call, at {page}. It has not been run.")
+}
+
+/// What a server says of itself, with the tasks that the gateway makes.
+pub(crate) fn announced(discovered: &str) -> Option<String> {
+    let discovered = Object::read(discovered)?;
+    let capabilities = discovered.object("capabilities")?;
+    let extensions = capabilities.object("extensions").unwrap_or_default();
+    if extensions.get(meta::TASKS).is_some() {
+        return None;
+    }
+    let extensions = extensions.amended(&[], &[(meta::TASKS, "{}")]);
+    let capabilities = capabilities.amended(&[], &[("extensions", &extensions)]);
+    Some(discovered.amended(&[], &[("capabilities", &capabilities)]))
+}
+
+/// Tasks of ours are polled: no server has anything to tell of them, and so none is asked to.
+pub(crate) fn unheard(params: &mut Params<'_>) {
+    let wanted = params.get("notifications").and_then(Object::read);
+    let Some(wanted) = wanted.filter(|wanted| wanted.get("taskIds").is_some()) else { return };
+    let ids = wanted.get("taskIds").and_then(|ids| serde_json::from_str::<Vec<String>>(ids.get()).ok());
+    let Some(ids) = ids.filter(|ids| ids.iter().any(|id| is_ours(id))) else { return };
+    let kept: Vec<String> = ids.into_iter().filter(|id| !is_ours(id)).collect();
+    let wanted = wanted.amended(&[], &[("taskIds", &serde_json::json!(kept).to_string())]);
+    params.replace("notifications", wanted);
 }
 
 impl Approvals {

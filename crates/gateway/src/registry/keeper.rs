@@ -134,14 +134,15 @@ impl Keeper {
         let before = shared.registry.load();
         record(shared, &before, &registry, &binds, revision);
         record_owned(shared, said, &memory, revision);
+        // INVARIANT: whoever asks a server anything shows what the store says, the first question of all included
+        dresses.into_iter().for_each(put_on);
+        shared.standing.unusable(troubles(&memory.worn));
         let born = registry.members().filter(|(server, _)| !before.has(server));
         born.for_each(|(server, about)| self.probe(shared, server, about));
         // INVARIANT: a server that is new has its policy before anybody can find it, and one that leaves keeps the one it had
         for (server, policy) in binds {
             server.policy.rebind(policy);
         }
-        dresses.into_iter().for_each(put_on);
-        shared.standing.unusable(troubles(&memory.worn));
         // First: a right that was taken away is gone before anything else changes.
         shared.doorman.replace(agents);
         shared.registry.swap(registry);

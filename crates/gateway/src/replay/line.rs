@@ -93,12 +93,11 @@ fn subject<'t>(members: &Members<'t>) -> Read<Option<(Kind, Cow<'t, str>)>> {
 fn old(members: &Members<'_>) -> Read<Option<Option<Side>>> {
     let Some(outcome) = members.text("outcome", "`outcome` is not text")? else { return Ok(Some(None)) };
     let code = members.text("code", "`code` is not text")?;
+    let consented = ["approval", "grant"].iter().any(|key| members.holder(key).get(key).is_some());
     let outcome = match (&*outcome, code.as_deref()) {
         ("refused", _) => return Ok(None),
-        // Alone, the policy asks for approval, whatever was said then.
-        ("allowed", _) if ["approval", "grant"].iter().any(|key| members.holder(key).get(key).is_some()) => {
-            Outcome::Approve
-        }
+        // The policy asked for approval, and somebody gave it.
+        ("allowed", _) if consented => Outcome::Approve,
         ("held", _) => Outcome::Approve,
         ("allowed" | "permit" | "permitted", _) => Outcome::Permit,
         ("denied" | "deny", Some(code)) if code == DenyCode::Hidden.as_str() => Outcome::Hide,
@@ -109,10 +108,11 @@ fn old(members: &Members<'_>) -> Read<Option<Option<Side>>> {
         _ => return Err("an unknown `outcome`"),
     };
     let rule = members.text("rule", "`rule` is not text")?.unwrap_or_default();
-    let code = match outcome {
-        Outcome::Approve => DenyCode::ApprovalRequired.as_str().into(),
-        Outcome::Permit => code.unwrap_or_else(|| "allowed".into()),
-        Outcome::Hide | Outcome::Deny => code.unwrap_or_else(|| outcome.as_str().into()),
+    let code = match (outcome, code) {
+        (Outcome::Approve, Some(code)) if code == "allowed" => DenyCode::ApprovalRequired.as_str().into(),
+        (_, Some(code)) => code,
+        (Outcome::Permit, None) => "allowed".into(),
+        (Outcome::Approve | Outcome::Hide | Outcome::Deny, None) => outcome.as_str().into(),
     };
     Ok(Some(Some(Side { outcome, code: code.into(), rule: rule.into() })))
 }

@@ -64,6 +64,11 @@ fn a_call_changes_or_not() {
         &tool("get", r#", "outcome": "denied", "code": "approval.expired""#),
         "newly_permitted: approval.expired -> allowed by /tools/get",
     );
+    let approved = r#", "outcome": "allowed", "code": "allowed", "approval": "a1", "approved_by": ["boss"]"#;
+    check(&tool("pay", approved), "unchanged");
+    check(&tool("pay", &approved.replace("approval", "grant")), "unchanged");
+    check(&tool("pay", r#", "outcome": "held", "code": "approval.required", "approval": "a1""#), "unchanged");
+    check(&tool("get", approved), "newly_permitted: approval.required -> allowed by /tools/get");
     check(&tool("secret", DENIED), "disguise: denied.default -> hidden by (hidden)");
     check(&tool("secret", r#", "outcome": "denied", "code": "hidden""#), "unchanged");
     check(&tool("none", ALLOWED), "newly_denied: allowed -> denied.default by (default deny)");

@@ -80,11 +80,12 @@ async fn its_own_user_is_asked_on_the_stream_of_the_call() {
         assert_eq!(question["params"]["mode"].is_string(), revision == "2025-11-25", "{question}");
         assert_eq!(question["params"]["requestedSchema"]["required"], json!(["approve"]));
         assert_eq!(runs(&upstream, "own"), 0);
-        let before = upstream.requests().len();
         assert_eq!(client.http().post(&answers(&question, yes())).await.status, 202);
         let answer = reply.answer_to(&json!("x")).await;
         assert_eq!((code(&answer), runs(&upstream, "own")), ("ran", 1));
-        assert_eq!(upstream.requests().len(), before + 1, "the server hears nothing of it");
+        let heard = upstream.requests();
+        let asked = |request: &Recorded| request.body.is_empty() || request.json()["method"].is_string();
+        assert!(heard.iter().all(asked), "the server hears nothing of the answer");
         assert_eq!(client.http().post(&answers(&question, yes())).await.status, 400, "once");
     }
 }

@@ -333,3 +333,38 @@ async fn a_node_that_does_not_have_the_task_says_so_and_runs_nothing() {
     assert_eq!((runs(&upstream, "pay"), here.state(&id).await), (0, ApprovalState::Approved));
     assert_eq!(here.get(&task).await["status"], "completed");
 }
+
+/// A client may take for a task only what it was told that there are.
+#[tokio::test]
+async fn a_gateway_that_makes_tasks_says_so_where_it_may() {
+    let upstream = server().await;
+    for (policy, expected) in [(WIRE, json!({})), (r#"{ "version": "1", "tools": { "free": {} } }"#, Value::Null)] {
+        let office = Office::before(&upstream, policy);
+        for http in [office.gate.http(), HttpClient::new(format!("http://{}/mcp", office.gate.data))] {
+            let told = say(&http, &request(&tasks(), "server/discover", json!({}))).await;
+            let extensions = &told["result"]["capabilities"]["extensions"];
+            assert_eq!(extensions["io.modelcontextprotocol/tasks"], expected, "{told}");
+        }
+    }
+}
+
+/// Whoever wants to hear of it hears of everything else; the task itself is polled.
+#[tokio::test]
+async fn who_listens_to_a_task_that_waits_listens_to_the_rest() {
+    let upstream = Recorder::by_hand().await;
+    let office = Office::before(&upstream, WIRE);
+    let (task, _) = by_hand(&upstream, &office).await;
+    let listen = request(
+        &tasks(),
+        "subscriptions/listen",
+        json!({ "notifications": { "toolsListChanged": true, "taskIds": [task] } }),
+    );
+    let http = office.gate.http();
+    let listening = start(&http, &listen);
+    tokio::pin!(listening);
+    let exchange = tokio::select! {
+        reply = &mut listening => panic!("{}", reply.status),
+        exchange = next_call(&upstream) => exchange,
+    };
+    assert_eq!(exchange.request.json()["params"]["notifications"], json!({ "toolsListChanged": true, "taskIds": [] }));
+}
