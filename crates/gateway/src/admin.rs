@@ -133,13 +133,23 @@ impl Admin {
             (false, None) => (StatusCode::OK, "ready\n".to_owned()),
         };
         let limits = self.shared.limits.status();
-        let (status, mut said) = match limits.as_ref().and_then(|limits| limits.trouble.as_deref()) {
+        let (status, said) = match limits.as_ref().and_then(|limits| limits.trouble.as_deref()) {
             Some(why) if status == StatusCode::OK => {
                 (StatusCode::SERVICE_UNAVAILABLE, format!("limits cannot be counted: {why}\n"))
             }
             Some(_) | None => (status, said),
         };
+        let nodes = self.shared.nodes.as_ref().map(|nodes| nodes.status());
+        let (status, mut said) = match nodes.as_ref().and_then(|nodes| nodes.trouble.as_deref()) {
+            Some(why) if status == StatusCode::OK => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("sessions cannot be looked up: {why}\n"))
+            }
+            Some(_) | None => (status, said),
+        };
         if verbose {
+            if let Some(nodes) = &nodes {
+                said.push_str(&format!("sessions refused {}\n", nodes.refused));
+            }
             if let Some(limits) = &limits {
                 said.push_str(&format!("limits refused {} untold {}\n", limits.refused, limits.untold));
             }

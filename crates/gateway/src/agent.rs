@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::identity::{Identity, Proof};
+use crate::nodes::Key;
 use crate::policies::PolicyFile;
 use crate::process;
 use crate::server::Server;
@@ -28,6 +29,12 @@ impl Agent {
 
     pub(crate) fn session(ordinal: u64) -> Self {
         let key: Arc<str> = format!("anonymous#{ordinal}").into();
+        Self { session: Some(Arc::clone(&key)), key, identity: None, proof: Proof::None }
+    }
+
+    /// Nobody known, in a session that is every node's: the same on all of them.
+    pub(crate) fn of_all_nodes(session: &Key) -> Self {
+        let key: Arc<str> = format!("anonymous:{}", session.hex().get(..16).unwrap_or_default()).into();
         Self { session: Some(Arc::clone(&key)), key, identity: None, proof: Proof::None }
     }
 

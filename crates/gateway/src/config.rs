@@ -17,6 +17,7 @@ mod notify;
 mod origin;
 mod reach;
 mod server;
+mod sessions;
 mod settings;
 mod store;
 mod tls;
@@ -50,6 +51,7 @@ pub use self::origin::Origin;
 pub use self::reach::{Reach, Transport};
 pub(crate) use self::server::upstream_url as server_url;
 pub use self::server::{InvalidServerId, PolicySource, Server, ServerId, Target};
+pub use self::sessions::Sessions;
 use self::settings::Settings;
 pub use self::store::{Store, StoreUrl};
 pub use self::tls::TlsOptions;
@@ -81,6 +83,7 @@ pub struct Config {
     pub certificates: Option<Certificates>,
     pub audit: Audit,
     pub limits: Limits,
+    pub sessions: Sessions,
     pub store: Store,
     pub bounds: Bounds,
     pub aggregate: Aggregate,
@@ -223,6 +226,7 @@ impl Config {
             approvals: Approvals::read(&mut settings, layers),
             audit: Audit::read(&mut settings, layers),
             limits: Limits::read(&mut settings),
+            sessions: Sessions::read(&mut settings),
             store: Store::read(&mut settings, layers),
             bounds: Bounds::read(&mut settings),
             log: Log::read(&mut settings),
@@ -413,20 +417,27 @@ fn keep(settings: &mut Settings) -> journal::Keep {
 
 impl Limits {
     fn read(settings: &mut Settings) -> Self {
-        let expected = "\"memory\", or a URL such as \"redis://user:password@host:6379/0\" or \"rediss://host\"";
-        let store = settings.read("limits.store", LimitStore::Memory, expected, |found| match value::text(found)? {
-            "memory" => Some(LimitStore::Memory),
-            url => url.parse().ok().map(LimitStore::Redis),
-        });
-        let prefix = "1 to 64 of `a` to `z`, `A` to `Z`, `0` to `9`, `.`, `_` and `-`";
         Self {
-            store,
+            store: redis(settings, "limits.store").map_or(LimitStore::Memory, LimitStore::Redis),
             keys: settings.count("limits.keys", 100_000_000),
             timeout: settings.span("limits.timeout", MILLISECOND..=10 * SECOND),
-            prefix: settings
-                .read("limits.prefix", ratelimit::Prefix::default(), prefix, |found| value::text(found)?.parse().ok()),
+            prefix: prefix(settings, "limits.prefix"),
         }
     }
+}
+
+/// None: in memory.
+fn redis(settings: &mut Settings, key: &str) -> Option<ratelimit::Address> {
+    let expected = "\"memory\", or a URL such as \"redis://user:password@host:6379/0\" or \"rediss://host\"";
+    settings.read(key, None, expected, |found| match value::text(found)? {
+        "memory" => Some(None),
+        url => url.parse().ok().map(Some),
+    })
+}
+
+fn prefix(settings: &mut Settings, key: &str) -> ratelimit::Prefix {
+    let expected = "1 to 64 of `a` to `z`, `A` to `Z`, `0` to `9`, `.`, `_` and `-`";
+    settings.read(key, ratelimit::Prefix::default(), expected, |found| value::text(found)?.parse().ok())
 }
 
 impl Bounds {

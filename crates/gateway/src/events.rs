@@ -1,6 +1,7 @@
 //! Decisions and changes as they happen, for those who listen. Who decides waits for nobody: a listener that falls behind misses the
 //! oldest, and is told how many.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,16 +11,20 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::act::Act;
 use crate::audit::Change;
+use crate::nodes::Afar;
 use crate::record::{About, visible};
 use crate::refusal::Refused;
 
 /// Events that wait for the slowest listener.
 const QUEUE: usize = 1_024;
 
+/// Of an event's name.
+const MAX_NAME: usize = 32;
+
 /// Something that happened, without arguments and without secrets.
 #[derive(Debug)]
 pub struct Event {
-    name: &'static str,
+    name: Cow<'static, str>,
     json: String,
 }
 
@@ -34,20 +39,41 @@ pub enum Heard {
 /// Somebody who listens.
 #[derive(Debug)]
 pub struct Ear {
-    heard: broadcast::Receiver<Arc<Event>>,
+    heard: broadcast::Receiver<Said>,
     ears: Arc<AtomicUsize>,
 }
 
+/// What all ears hear.
+#[derive(Clone, Debug)]
+enum Said {
+    Event(Arc<Event>),
+    /// So many of another node's did not come here.
+    Missed(u64),
+}
+
 pub(crate) struct Events {
-    sender: broadcast::Sender<Arc<Event>>,
+    sender: broadcast::Sender<Said>,
     /// Beside the sender's own count, which is behind a lock: nearly always nobody listens, and then a decision pays one load.
     ears: Arc<AtomicUsize>,
+    /// What each of our events says where it happened.
+    node: Box<str>,
+    /// Where there are other nodes that may want to hear.
+    afar: Option<Arc<Afar>>,
+    /// Are approvals this node's alone?
+    own_approvals: bool,
 }
 
 impl Event {
     /// `decision`, `change` (of what calls are judged by), `act` (of an admin), `approval` (one that is not as it was).
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Of another node, if it is an event.
+    pub(crate) fn of_another(name: &str, json: &str) -> Option<Arc<Self>> {
+        let is_name = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase());
+        let is_line = json.starts_with('{') && !json.contains(['\n', '\r']);
+        (is_name && is_line).then(|| Arc::new(Self { name: name.to_owned().into(), json: json.to_owned() }))
     }
 
     /// On one line.
@@ -60,7 +86,8 @@ impl Ear {
     /// None when the gateway has ended.
     pub async fn next(&mut self) -> Option<Heard> {
         match self.heard.recv().await {
-            Ok(event) => Some(Heard::Event(event)),
+            Ok(Said::Event(event)) => Some(Heard::Event(event)),
+            Ok(Said::Missed(missed)) => Some(Heard::Missed(missed)),
             Err(RecvError::Lagged(missed)) => Some(Heard::Missed(missed)),
             Err(RecvError::Closed) => None,
         }
@@ -73,15 +100,25 @@ impl Drop for Ear {
     }
 }
 
-impl Default for Events {
-    fn default() -> Self {
-        Self { sender: broadcast::Sender::new(QUEUE), ears: Arc::default() }
-    }
-}
-
 impl Events {
+    pub(crate) fn new(node: &str, afar: Option<Arc<Afar>>, own_approvals: bool) -> Self {
+        Self { sender: broadcast::Sender::new(QUEUE), ears: Arc::default(), node: node.into(), afar, own_approvals }
+    }
+
+    /// What happened at another node.
+    pub(crate) fn heard(&self, event: Arc<Event>) {
+        _ = self.sender.send(Said::Event(event));
+    }
+
+    pub(crate) fn missed(&self, missed: u64) {
+        _ = self.sender.send(Said::Missed(missed));
+    }
+
     pub(crate) fn listen(&self) -> Ear {
         self.ears.fetch_add(1, Ordering::Relaxed);
+        if let Some(afar) = &self.afar {
+            afar.listened();
+        }
         Ear { heard: self.sender.subscribe(), ears: Arc::clone(&self.ears) }
     }
 
@@ -95,9 +132,11 @@ impl Events {
 
     /// An approval that was asked for, decided, used or that expired: as it is now.
     pub(crate) fn approval(&self, approval: &Approval) {
+        if !self.is_told_approvals() {
+            return;
+        }
         let asked = &approval.asked;
-        self.tell("approval", || {
-            json!({
+        let said = json!({
                 "id": approval.id,
                 "state": approval.state.as_str(),
                 "agent": visible(&asked.agent),
@@ -108,11 +147,21 @@ impl Events {
                 "created_ms": approval.created_ms,
                 "expires_ms": approval.expires_ms,
                 "votes": approval.votes.len(),
-            })
         });
+        self.say("approval", said, self.afar_of_approvals());
     }
 
-    /// Does anybody listen?
+    /// Does anybody listen to approvals?
+    pub(crate) fn is_told_approvals(&self) -> bool {
+        self.has_ears() || self.afar_of_approvals().is_some()
+    }
+
+    /// Where the store is every node's, so are approvals, and each node tells those who listen there.
+    fn afar_of_approvals(&self) -> Option<&Arc<Afar>> {
+        self.afar.as_ref().filter(|afar| self.own_approvals && afar.is_listening())
+    }
+
+    /// Does anybody listen here?
     pub(crate) fn has_ears(&self) -> bool {
         self.ears.load(Ordering::Relaxed) > 0
     }
@@ -131,10 +180,22 @@ impl Events {
     }
 
     fn tell(&self, name: &'static str, said: impl FnOnce() -> Value) {
-        if self.has_ears() {
-            // Nobody left to hear it: no loss.
-            _ = self.sender.send(Arc::new(Event { name, json: said().to_string() }));
+        let afar = self.afar.as_ref().filter(|afar| afar.is_listening());
+        if self.has_ears() || afar.is_some() {
+            self.say(name, said(), afar);
         }
+    }
+
+    fn say(&self, name: &'static str, mut said: Value, afar: Option<&Arc<Afar>>) {
+        if let Some(said) = said.as_object_mut() {
+            said.insert("node".to_owned(), (*self.node).into());
+        }
+        let event = Arc::new(Event { name: name.into(), json: said.to_string() });
+        if let Some(afar) = afar {
+            afar.tell(&event);
+        }
+        // Nobody left to hear it: no loss.
+        _ = self.sender.send(Said::Event(event));
     }
 }
 
@@ -158,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_slow_is_told_how_many_were_missed_and_goes_on() {
-        let events = Events::default();
+        let events = Events::new("a", None, true);
         let told = |n: usize| {
             let id = n.to_string();
             events.changed(&Change { who: "file", what: "policy", id: &id, from: None, to: None });

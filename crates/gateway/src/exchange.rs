@@ -1,5 +1,6 @@
 //! What a server may say to a client: each message checked, its ids put back, its lists filtered. Fails closed.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
@@ -53,23 +54,52 @@ pub(crate) enum Passed {
     /// The answer to the request: nothing more is owed.
     Answer(Vec<u8>),
     Message(Vec<u8>),
+    /// What is known only when other nodes know of it: within the time that they are given.
+    Later(Later),
 }
+
+pub(crate) type Later = Pin<Box<dyn Future<Output = Option<Passed>> + Send>>;
 
 impl Exchange {
     /// Takes one message of the server's. None for what stops here.
     pub(crate) fn message(&self, bytes: &[u8], resumable: bool) -> Option<Passed> {
         let passed = match ServerMessage::read(bytes) {
             None => None,
-            Some(ServerMessage::Answer(answer)) => self.answer(&answer, resumable).map(Passed::Answer),
-            Some(ServerMessage::Request { id, method, params }) => {
-                self.request(id, &method, params).map(Passed::Message)
+            Some(ServerMessage::Answer(answer)) => self.answer(&answer, resumable).map(|answer| self.agreed(answer)),
+            Some(ServerMessage::Request { id, method, params }) => self.request(id, &method, params),
+            Some(ServerMessage::Notification { method, params }) => {
+                self.withdrawn_later(&method, params).or_else(|| self.notice(&method, params).map(Passed::Message))
             }
-            Some(ServerMessage::Notification { method, params }) => self.notice(&method, params).map(Passed::Message),
         };
         if passed.is_none() {
             tracing::debug!(server = %self.upstream.server.id, "a message of the server's was dropped");
         }
         passed
+    }
+
+    /// The one message that is the answer.
+    pub(crate) async fn whole(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut passed = self.message(bytes, false);
+        while let Some(Passed::Later(later)) = passed {
+            passed = later.await;
+        }
+        match passed {
+            Some(Passed::Answer(answer)) => Some(answer),
+            Some(Passed::Message(_) | Passed::Later(_)) | None => None,
+        }
+    }
+
+    /// An answer; if it is the one that opens a session, other nodes know the session before the client does.
+    fn agreed(&self, answer: Vec<u8>) -> Passed {
+        let saving = self.opening.as_ref().and_then(Opening::saving);
+        let (Some(saving), Some(call)) = (saving, &self.call) else { return Passed::Answer(answer) };
+        let to = call.to.clone();
+        Passed::Later(Box::pin(async move {
+            Some(Passed::Answer(match saving.await {
+                Ok(()) => answer,
+                Err(why) => to.refuse(why).message().1,
+            }))
+        }))
     }
 
     /// The error that ends the request when the server's answer cannot be had.
@@ -244,7 +274,7 @@ impl Exchange {
     }
 
     /// A request of a legacy server's to the client.
-    fn request(&self, id: Id<'_>, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
+    fn request(&self, id: Id<'_>, method: &str, params: Option<&RawValue>) -> Option<Passed> {
         let session = self.session.as_ref()?;
         let known = ServerMethod::named(method);
         let now = self.upstream.policy().current(); // a request of its own, however old the stream is
@@ -253,31 +283,54 @@ impl Exchange {
         let server = &self.upstream.server.id;
         tracing::info!(server = %server, agent = %self.agent.key, method = known.map_or("(unknown)", ServerMethod::as_str),
             outcome = if allowed { "allowed" } else { "denied" }, "reverse");
-        if allowed {
-            let ours = session.ask(id.as_json());
-            return Some(Writer::server_message(Some(ours), method, params.map(RawValue::get)));
+        let params = params.map(RawValue::get);
+        match (allowed, &session.kept) {
+            (true, Some(_)) => Some(self.asked_later(session, id.as_json(), method, params)),
+            (true, None) => {
+                let ours = session.ask(id.as_json());
+                Some(Passed::Message(Writer::server_message(Some(ours), method, params)))
+            }
+            (false, _) => {
+                self.decline(session, id.as_json());
+                None
+            }
         }
-        self.decline(session, id.as_json());
-        None
+    }
+
+    /// Every node can take the answer before the client is asked. If that cannot be, the server is told no.
+    fn asked_later(&self, session: &Arc<Session>, theirs: &str, method: &str, params: Option<&str>) -> Passed {
+        let (session, upstream) = (Arc::clone(session), self.upstream.clone());
+        let (theirs, method, params) = (theirs.to_owned(), method.to_owned(), params.map(str::to_owned));
+        Passed::Later(Box::pin(async move {
+            if let Some(ours) = session.asks(&theirs).await {
+                return Some(Passed::Message(Writer::server_message(Some(ours), &method, params.as_deref())));
+            }
+            decline(upstream, &session, &theirs);
+            None
+        }))
     }
 
     /// Tells the server at once, so that nothing there waits for an answer that cannot come.
     fn decline(&self, session: &Arc<Session>, id: &str) {
-        if let Some(translated) = &session.translated {
-            return translated.declined(id);
+        match &session.translated {
+            Some(translated) => translated.declined(id),
+            None => decline(self.upstream.clone(), session, id),
         }
-        let Some(place) = session.declining() else {
-            tracing::warn!(server = %self.upstream.server.id, "a server asks faster than it can be told no");
-            return;
-        };
-        let body = Writer::error(Some(id), -32601, "denied by the gateway's policy", None);
-        let (upstream, headers) = (self.upstream.clone(), session_headers(session));
-        tokio::spawn(async move {
-            if let Err(error) = upstream.renewed().post(headers, body, None).await {
-                tracing::warn!(server = %upstream.server.id, error = %crate::policies::chain(&error), "cannot decline a server's request");
-            }
-            drop(place);
-        });
+    }
+
+    /// What the server asked may have come by another node: that one is not asked, but what is kept for all.
+    fn withdrawn_later(&self, method: &str, params: Option<&RawValue>) -> Option<Passed> {
+        let session = self.session.clone().filter(|session| session.kept.is_some())?;
+        if ServerNotice::named(method)? != ServerNotice::Cancelled {
+            return None;
+        }
+        let (method, params) = (method.to_owned(), params?.get().to_owned());
+        Some(Passed::Later(Box::pin(async move {
+            let theirs = Object::read(&params)?.get("requestId")?.get().to_owned();
+            let ours = session.kept.as_ref()?.withdrawn(&theirs).await.ok()??;
+            let params = mcp::replace(&params, &["requestId"], &ours.to_string())?;
+            Some(Passed::Message(Writer::server_message(None, &method, Some(&params))))
+        })))
     }
 
     fn notice(&self, method: &str, params: Option<&RawValue>) -> Option<Vec<u8>> {
@@ -338,6 +391,22 @@ impl Exchange {
         let call = self.call.as_ref().filter(|call| call.method == Method::Listen)?;
         mcp::replace(json, &["_meta", meta::SUBSCRIPTION_ID], call.to.id.as_deref()?)
     }
+}
+
+/// Tells a server no.
+fn decline(upstream: Upstream, session: &Session, id: &str) {
+    let Some(place) = session.declining() else {
+        tracing::warn!(server = %upstream.server.id, "a server asks faster than it can be told no");
+        return;
+    };
+    let body = Writer::error(Some(id), -32601, "denied by the gateway's policy", None);
+    let headers = session_headers(session);
+    tokio::spawn(async move {
+        if let Err(error) = upstream.renewed().post(headers, body, None).await {
+            tracing::warn!(server = %upstream.server.id, error = %crate::policies::chain(&error), "cannot decline a server's request");
+        }
+        drop(place);
+    });
 }
 
 /// An error in place of a list: its code and message, and none of its data, which no policy filters.

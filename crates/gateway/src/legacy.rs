@@ -12,6 +12,7 @@ use crate::eras::to_modern;
 use crate::exchange::{Exchange, session_headers};
 use crate::head::{self, one};
 use crate::modern::Claim;
+use crate::nodes::Stays;
 use crate::pipeline::{Entry, Pipeline, Shared};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Out, Reply, SESSION_ID};
@@ -22,12 +23,22 @@ use crate::upstream::{LAST_EVENT_ID, Upstream, UpstreamError, content_type, is_t
 pub(crate) struct Opening {
     shared: Arc<Shared>,
     session: Arc<Session>,
+    stays: Option<Stays>,
+}
+
+impl Opening {
+    /// The server has agreed to it: what is left is to tell other nodes, if there are any. If that fails, there is no session.
+    pub(crate) fn saving(&self) -> Option<impl Future<Output = Result<(), Refusal>> + Send + use<>> {
+        let nodes = self.shared.nodes.clone().filter(|_| self.session.is_established())?;
+        let (session, stays) = (Arc::clone(&self.session), self.stays);
+        Some(async move { nodes.save(&session, stays).await.inspect_err(|_| session.forsake()) })
+    }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
         if !self.session.is_established() {
-            self.shared.sessions.remove(&self.session.id);
+            self.shared.sessions.remove(&self.session);
         }
     }
 }
@@ -51,12 +62,13 @@ impl Pipeline {
         let session = sessions.prepare(&entry.server, upstream, wanted, offered, &exchange.agent);
         let mut session = session.map_err(|why| to.refuse(why))?;
         session.translated = translated;
+        let stays = self.shared.nodes.as_ref().and_then(|nodes| nodes.takes(&mut session, entry.is_own));
         let session = Arc::new(session);
         exchange.session = Some(Arc::clone(&session));
         exchange.agent = session.agent.clone();
         self.shared.sessions.insert(Arc::clone(&session)).map_err(|why| to.refuse(why))?;
         let id = HeaderValue::from_str(&session.id).map_err(|_| to.refuse(Refusal::NoRandomness))?;
-        exchange.opening = Some(Opening { shared: Arc::clone(&self.shared), session });
+        exchange.opening = Some(Opening { shared: Arc::clone(&self.shared), session, stays });
         let mut reply = self.relay(exchange, response).await?;
         reply.headers_mut().insert(SESSION_ID, id);
         Ok(reply)
@@ -64,7 +76,7 @@ impl Pipeline {
 
     /// A notification within a session.
     pub(crate) async fn notify(&self, entry: &Entry, notice: Notice, mut params: Params<'_>) -> Result<Reply, Refused> {
-        let session = self.session(entry)?;
+        let session = self.session(entry).await?;
         if !notice.is_in(session.revision()) {
             return Err(Refusal::Unknown(notice.as_str().into()).into());
         }
@@ -74,7 +86,12 @@ impl Pipeline {
         }
         if notice == Notice::Cancelled {
             // INVARIANT: only what this session opened can be cancelled (vector 66)
-            let Some(ours) = params.get("requestId").and_then(|id| session.opened_as(id)) else {
+            let theirs = params.get("requestId");
+            let Some(ours) = theirs.and_then(|id| session.opened_as(id)) else {
+                if let (Some(kept), Some(theirs)) = (&session.kept, theirs) {
+                    let reason = params.get("reason").and_then(|reason| serde_json::from_str::<String>(reason).ok());
+                    kept.cancel(theirs, reason.as_deref()).await;
+                }
                 return Ok(reply::empty(StatusCode::ACCEPTED));
             };
             if session.let_go(ours) {
@@ -101,7 +118,7 @@ impl Pipeline {
             .map_err(Refusal::from)?;
         match response.status() {
             StatusCode::NOT_FOUND if session.upstream.is_some() => {
-                self.shared.sessions.remove(&session.id);
+                self.lose(session).await;
                 Err(Refusal::SessionGone.into())
             }
             status if status.is_success() => Ok(reply::empty(StatusCode::ACCEPTED)),
@@ -114,7 +131,7 @@ impl Pipeline {
         if !head::accepts(&entry.headers, "text/event-stream") {
             return Err(Refusal::NotAcceptable.into());
         }
-        let session = self.session_or_no_stream(entry)?;
+        let session = self.session_or_no_stream(entry).await?;
         let upstream = self.upstream(&entry.server, &entry.agent.in_session_of(&session.agent));
         if let Some(translated) = session.translated.clone() {
             return Ok(self.translated_stream(entry, session, &translated, upstream));
@@ -163,8 +180,11 @@ impl Pipeline {
 
     /// DELETE: ends our session and the upstream's.
     pub(crate) async fn end(&self, entry: &Entry) -> Result<Reply, Refused> {
-        let session = self.session_or_no_stream(entry)?;
-        self.shared.sessions.remove(&session.id);
+        let session = self.session_or_no_stream(entry).await?;
+        if let Some(kept) = &session.kept {
+            kept.end().await?;
+        }
+        self.shared.sessions.remove(&session);
         if let Some(translated) = &session.translated {
             translated.end();
             if session.agent.session.is_some() {
@@ -180,8 +200,8 @@ impl Pipeline {
         Ok(reply::empty(StatusCode::NO_CONTENT))
     }
 
-    fn session_or_no_stream(&self, entry: &Entry) -> Result<Arc<Session>, Refusal> {
-        match self.session(entry) {
+    async fn session_or_no_stream(&self, entry: &Entry) -> Result<Arc<Session>, Refusal> {
+        match self.session(entry).await {
             Err(Refusal::NoSession) if Claim::of(&entry.headers, &mcp::Object::default())?.is_modern() => {
                 Err(Refusal::NoStream)
             }

@@ -31,6 +31,7 @@ mod legacy;
 mod limits;
 mod listener;
 mod modern;
+mod nodes;
 mod old_sse;
 mod patience;
 mod pipeline;

@@ -23,7 +23,7 @@ use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
 use crate::events::Events;
-use crate::exchange::{Exchange, Open, Passed, session_headers};
+use crate::exchange::{Exchange, Open, session_headers};
 use crate::head::{self, Doors, one};
 use crate::identity::metadata::Mount;
 use crate::identity::{Admitted, Doorman, Failures, Unauthorized, Work};
@@ -31,6 +31,7 @@ use crate::judge::{self, Asked, Cleared};
 use crate::limits::{Charge, Held, Limits, Place};
 use crate::listener::Certificate;
 use crate::modern::{self, Claim};
+use crate::nodes::Nodes;
 use crate::policies::Bound;
 use crate::record::{self, About};
 use crate::refusal::{Addressee, Refusal, Refused, Unbound};
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) registry: registry::Current,
     pub(crate) standing: Standing,
     pub(crate) sessions: Sessions,
+    /// Where sessions may be every node's.
+    pub(crate) nodes: Option<Arc<Nodes>>,
     pub(crate) limits: Limits,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) approvals: Approvals,
@@ -84,6 +87,8 @@ pub(crate) struct Entry {
     pub(crate) agent: Agent,
     /// Of the body that is read; 0 before.
     pub(crate) bytes: usize,
+    /// Is it somebody's in this process, who alone knows the session?
+    pub(crate) is_own: bool,
     /// What a request that waited has in its session.
     pub(crate) place: Option<Kept>,
     /// The call is a task of ours, and what comes of it is that task's.
@@ -92,7 +97,11 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(server: Arc<Server>, headers: Arc<HeaderMap>, agent: Agent) -> Self {
-        Self { server, headers, agent, bytes: 0, place: None, as_task: false }
+        Self { server, headers, agent, bytes: 0, is_own: false, place: None, as_task: false }
+    }
+
+    pub(crate) fn own(self) -> Self {
+        Self { is_own: true, ..self }
     }
 }
 
@@ -295,7 +304,11 @@ impl Pipeline {
         match mcp::parse(body)? {
             Body::One(message) => self.message(entry, message).await,
             Body::Batch(elements) => {
-                let session = self.session(entry).map_err(|_| Refusal::Batch)?;
+                let session = match self.session(entry).await {
+                    Ok(session) => session,
+                    Err(Refusal::NoSessions) => return Err(Refusal::NoSessions.into()),
+                    Err(_) => return Err(Refusal::Batch.into()),
+                };
                 if !session.revision().has_batches() {
                     return Err(Refusal::Batch.into());
                 }
@@ -327,8 +340,9 @@ impl Pipeline {
                 self.notify(entry, notice, params).await
             }
             Message::Response(response) => {
-                let session = self.session(entry)?;
-                let asked = response.id.ours().and_then(|ours| session.answered(ours)).ok_or(Refusal::UnaskedAnswer)?;
+                let session = self.session(entry).await?;
+                let ours = response.id.ours().ok_or(Refusal::UnaskedAnswer)?;
+                let asked = session.taken(ours).await?.ok_or(Refusal::UnaskedAnswer)?;
                 let agent = entry.agent.in_session_of(&session.agent);
                 if let Some(counted) = self.answered(agent, &asked, response.verdict) {
                     counted.await;
@@ -379,6 +393,9 @@ impl Pipeline {
             if self.shared.sessions.is_full() {
                 return Err(to.refuse(Refusal::SessionsFull));
             }
+            if let Some(nodes) = self.shared.nodes.as_ref().filter(|_| !entry.is_own) {
+                nodes.check().map_err(|why| to.refuse(why))?;
+            }
             let mut params =
                 Params::of(method, Revision::LATEST_LEGACY, &request.params).map_err(|kind| to.params(kind))?;
             let wanted = request.params.text("protocolVersion").as_deref().and_then(Revision::named);
@@ -388,7 +405,7 @@ impl Pipeline {
             let (session, consent, back) = (None, None, None);
             return Ok(Lawful { method, revision: wanted, params, arguments, agent, session, consent, back, to });
         }
-        let session = self.session(entry).map_err(|why| to.refuse(why))?;
+        let session = self.session(entry).await.map_err(|why| to.refuse(why))?;
         let revision = session.revision();
         if !method.is_in(revision) {
             return Err(to.refuse(Refusal::Unknown(method.as_str().into())));
@@ -642,7 +659,7 @@ impl Pipeline {
         if status == StatusCode::NOT_FOUND
             && let Some(session) = exchange.session.as_ref().filter(|session| session.upstream.is_some())
         {
-            self.shared.sessions.remove(&session.id);
+            Box::pin(self.lose(session)).await;
             return Err(self.undone_by(exchange, Refusal::SessionGone));
         }
         if status.is_success() && is_type(&response, "text/event-stream") {
@@ -672,13 +689,13 @@ impl Pipeline {
         }
         match exchange.upstream.read(response.into_body()).await {
             Err(why) => Err(self.undone(exchange, why)),
-            Ok(bytes) => match exchange.message(&bytes, false) {
-                Some(Passed::Answer(answer)) => {
+            Ok(bytes) => match exchange.whole(&bytes).await {
+                Some(answer) => {
                     // In a session, 404 would say that the session is gone; and this is an answer.
                     let in_session = exchange.session.is_some() && status == StatusCode::NOT_FOUND;
                     Ok(reply::json(if in_session { StatusCode::OK } else { status }, answer))
                 }
-                Some(Passed::Message(_)) | None => Err(self.undone(exchange, UpstreamError::NotAnAnswer)),
+                None => Err(self.undone(exchange, UpstreamError::NotAnAnswer)),
             },
         }
     }
@@ -701,14 +718,30 @@ impl Pipeline {
     }
 
     /// The session that the request names: ours, of this server, under a revision that exists.
-    pub(crate) fn session(&self, entry: &Entry) -> Result<Arc<Session>, Refusal> {
+    pub(crate) async fn session(&self, entry: &Entry) -> Result<Arc<Session>, Refusal> {
         let id = one(&entry.headers, &SESSION_ID)?.ok_or(Refusal::NoSession)?;
         let id = id.to_str().map_err(|_| Refusal::SessionGone)?;
         let claim = Claim::of(&entry.headers, &mcp::Object::default())?;
         if let Some(version) = claim.header().filter(|_| claim.is_modern()) {
             return Err(Refusal::Version { requested: version.into() });
         }
-        self.shared.sessions.find(id, &entry.server, &entry.agent).ok_or(Refusal::SessionGone)
+        let sessions = &self.shared.sessions;
+        let nodes = self.shared.nodes.as_ref().filter(|_| !entry.is_own);
+        match (sessions.find(id, &entry.server, &entry.agent), nodes) {
+            (Some(session), _) => Ok(session),
+            (None, None) => Err(Refusal::SessionGone),
+            // Boxed, so that what most calls wait in does not grow with what few wait for.
+            (None, Some(nodes)) => Box::pin(nodes.find(id, entry, sessions)).await,
+        }
+    }
+
+    /// The server has forgotten it.
+    pub(crate) async fn lose(&self, session: &Session) {
+        self.shared.sessions.remove(session);
+        if let Some(kept) = &session.kept {
+            // If it cannot be said now, whoever finds it is told the same by the server.
+            _ = kept.end().await;
+        }
     }
 
     pub(crate) fn upstream(&self, server: &Arc<Server>, agent: &Agent) -> Upstream {

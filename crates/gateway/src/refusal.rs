@@ -98,6 +98,8 @@ pub(crate) enum Refusal {
     NoSession,
     #[error("session not found: send `initialize` again")]
     SessionGone,
+    #[error("sessions cannot be looked up now: try again later")]
+    NoSessions,
     #[error("an `initialize` has no `Mcp-Session-Id`")]
     SessionChosen,
     #[error("this gateway has no room for another session: try again later")]
@@ -234,6 +236,9 @@ impl Refused {
         if matches!(self.why, Refusal::SessionsFull | Refusal::TooManyOpen) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
+        if matches!(self.why, Refusal::NoSessions) {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if matches!(self.why, Refusal::Slow(_) | Refusal::TooLarge(_) | Refusal::CutOff | Refusal::Upgrade) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -286,10 +291,12 @@ impl Refused {
 
     /// The denial, if only a person's consent is missing; else itself.
     pub(crate) fn lacks_consent(self) -> Result<Denial, Self> {
-        match self.why {
-            Refusal::Ruled(Ruling::Denied(denial)) if denial.code == DenyCode::ApprovalRequired => Ok(denial),
-            why => Err(Self { why, ..self }),
+        if let Refusal::Ruled(Ruling::Denied(denial)) = &self.why
+            && denial.code == DenyCode::ApprovalRequired
+        {
+            return Ok(denial.clone());
         }
+        Err(self)
     }
 
     /// What became of the request, in a word.
@@ -305,6 +312,7 @@ impl Refused {
             (Refusal::NoRecord(_), None) => "no_record",
             (Refusal::Unauthorized(_), None) => "unauthorized",
             (Refusal::Stale, None) => "unavailable.store",
+            (Refusal::NoSessions, None) => "unavailable.sessions",
             (_, None) => "refused",
         }
     }
@@ -371,9 +379,11 @@ impl Refused {
             Refusal::Unknown(_) if modern => say(StatusCode::NOT_FOUND, METHOD_NOT_FOUND),
             Refusal::Unknown(_) => say(StatusCode::OK, METHOD_NOT_FOUND),
             Refusal::Era(_) => say(StatusCode::BAD_REQUEST, ERA),
-            Refusal::SessionsFull | Refusal::TooManyOpen | Refusal::TooManySubscriptions | Refusal::NoRandomness => {
-                say(StatusCode::SERVICE_UNAVAILABLE, BUSY)
-            }
+            Refusal::SessionsFull
+            | Refusal::NoSessions
+            | Refusal::TooManyOpen
+            | Refusal::TooManySubscriptions
+            | Refusal::NoRandomness => say(StatusCode::SERVICE_UNAVAILABLE, BUSY),
             Refusal::Ruled(ruling) if ruling.is_hidden() => {
                 Spoken { message: unknown(&self.to), ..say(StatusCode::OK, INVALID_PARAMS) }
             }

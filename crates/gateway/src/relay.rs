@@ -3,9 +3,10 @@
 //! Nothing runs beside it: when the client hangs up, hyper drops it, and with it the upstream connection. That is what cancels a
 //! modern request; in legacy it is no cancel, since servers there go on and keep the answer for a resumed stream.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use mcp::{Era, sse};
 use tokio::time::{Instant, Sleep};
 
 use crate::answering::{Answering, Piece};
-use crate::exchange::{Exchange, Passed};
+use crate::exchange::{Exchange, Later, Passed};
 use crate::upstream::UpstreamError;
 
 pub(crate) struct Relay {
@@ -21,6 +22,9 @@ pub(crate) struct Relay {
     reader: sse::Reader,
     exchange: Exchange,
     out: Vec<u8>,
+    /// An event that is not for the client yet, and what came behind it.
+    waiting: Option<(sse::Event, Later)>,
+    behind: VecDeque<sse::Event>,
     answered: bool,
     /// Events carry ids: what breaks off here can be resumed by the client.
     resumable: bool,
@@ -56,6 +60,8 @@ impl Relay {
             reader: sse::Reader::new(exchange.upstream.bounds.event),
             exchange,
             out: Vec::new(),
+            waiting: None,
+            behind: VecDeque::new(),
             answered: false,
             resumable: false,
             last_said: now,
@@ -82,6 +88,11 @@ impl Relay {
             if !self.out.is_empty() {
                 self.last_said = Instant::now();
                 return Poll::Ready(Some(std::mem::take(&mut self.out).into()));
+            }
+            if let Some((_, later)) = &mut self.waiting {
+                let passed = ready!(later.as_mut().poll(cx));
+                self.waited(passed);
+                continue;
             }
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(None);
@@ -114,14 +125,50 @@ impl Relay {
         }
     }
 
-    fn take(&mut self, event: sse::Event) {
+    /// Nothing overtakes what waits.
+    fn waited(&mut self, passed: Option<Passed>) {
+        if let Some((event, _)) = self.waiting.take() {
+            self.put(event, passed);
+        }
+        while self.waiting.is_none()
+            && let Some(event) = self.behind.pop_front()
+        {
+            self.take(event);
+        }
+    }
+
+    fn take(&mut self, mut event: sse::Event) {
+        if self.waiting.is_some() {
+            return self.behind.push_back(event);
+        }
         self.last_heard = Instant::now();
         // 2026-07-28 has no way to resume.
         self.resumable |= self.exchange.era == Era::Legacy && event.id.as_ref().is_some_and(|id| !id.is_empty());
-        if let Some((event, is_answer)) = pass(&self.exchange, event, self.resumable, self.answered) {
-            self.answered |= is_answer;
-            sse::write(&event, &mut self.out);
+        // What has no data (a priming event) passes as it is.
+        let Some(data) = event.data.take_if(|data| !data.is_empty()) else {
+            return sse::write(&event, &mut self.out);
+        };
+        if event.event.as_deref().is_none_or(|name| name == "message") {
+            let passed = self.exchange.message(&data, self.resumable);
+            self.put(event, passed);
         }
+    }
+
+    fn put(&mut self, event: sse::Event, passed: Option<Passed>) {
+        let data = match passed {
+            None => return,
+            Some(Passed::Later(later)) => {
+                self.waiting = Some((event, later));
+                return;
+            }
+            Some(Passed::Answer(_)) if self.answered => return,
+            Some(Passed::Answer(data)) => {
+                self.answered |= self.exchange.call.is_some();
+                data
+            }
+            Some(Passed::Message(data)) => data,
+        };
+        sse::write(&sse::Event { data: Some(data), ..event }, &mut self.out);
     }
 
     fn tick(&mut self) {
@@ -145,26 +192,12 @@ impl Relay {
     /// The stream is over. A request that has no answer, and cannot get one by resuming, gets an error.
     fn end(&mut self, why: UpstreamError) {
         self.upstream = None;
+        (self.waiting, self.behind) = (None, VecDeque::new());
         if self.answered || self.resumable {
             return;
         }
         if let Some(error) = self.exchange.failed(why) {
             sse::write(&sse::Event { data: Some(error), ..sse::Event::default() }, &mut self.out);
         }
-    }
-}
-
-/// An event for the client, and whether it is the answer. What has no data (a priming event) passes as it is.
-fn pass(exchange: &Exchange, mut event: sse::Event, resumable: bool, answered: bool) -> Option<(sse::Event, bool)> {
-    let Some(data) = event.data.take_if(|data| !data.is_empty()) else {
-        return Some((event, false));
-    };
-    if event.event.as_deref().is_some_and(|name| name != "message") {
-        return None;
-    }
-    match exchange.message(&data, resumable)? {
-        Passed::Answer(_) if answered => None,
-        Passed::Answer(data) => Some((sse::Event { data: Some(data), ..event }, exchange.call.is_some())),
-        Passed::Message(data) => Some((sse::Event { data: Some(data), ..event }, false)),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -16,9 +16,11 @@ use crate::credentials::{Credentials, Dress, TokenError};
 use crate::era::EraCache;
 use crate::guard::{Guard, Pinned};
 use crate::health::Health;
+use crate::nodes;
 use crate::old_sse::{Auto, OldSse};
 use crate::policies::{Binding, PolicyFile};
 use crate::process;
+use crate::reply::SESSION_ID;
 use crate::stdio::{Doing, Stdio};
 use crate::tls::Tls;
 
@@ -33,6 +35,8 @@ pub(crate) struct Server {
     pub(crate) era: EraCache,
     pub(crate) catalogue: Catalogue,
     pub(crate) doubt: Doubt,
+    /// Is it the same server from every node, and may its sessions be every node's?
+    pub(crate) of_all_nodes: bool,
     next: AtomicU64,
     retired: watch::Sender<bool>,
 }
@@ -98,6 +102,18 @@ impl Way {
         }
     }
 
+    /// Is that session of its one of Streamable HTTP? Then its id is all that there is.
+    pub(crate) fn is_plain_http(&self, session: Option<&HeaderValue>) -> bool {
+        match self {
+            Self::Http(_) => true,
+            Self::Sse(_) | Self::Stdio(_) => false,
+            Self::Auto(auto) => {
+                let id = session.map(|id| (SESSION_ID, id.clone()));
+                !auto.is_old(&id.into_iter().collect())
+            }
+        }
+    }
+
     /// Is it a program of ours? Then its era stays what it is as long as it runs.
     pub(crate) fn is_program(&self) -> bool {
         match self {
@@ -152,6 +168,7 @@ impl Server {
             era: EraCache::default(),
             catalogue: Catalogue::default(),
             doubt: Doubt::default(),
+            of_all_nodes: false,
             next: AtomicU64::new(1),
             retired: watch::Sender::new(false),
         }
@@ -159,6 +176,11 @@ impl Server {
 
     pub(crate) fn described(self, description: Arc<str>) -> Self {
         Self { description, ..self }
+    }
+
+    /// Nodes send requests in one session of its: none has the ids of another's, nor those of a process before this one.
+    pub(crate) fn of_all_nodes(self) -> Self {
+        Self { of_all_nodes: true, next: AtomicU64::new(nodes::first_id()), ..self }
     }
 
     /// It is in no snapshot any more. What is under way goes on; what would never end by itself ends.

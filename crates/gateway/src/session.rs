@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
 use http::HeaderValue;
 use mcp::{Method, Revision};
 use policy::Reverse;
@@ -16,6 +17,7 @@ use crate::agent::Agent;
 use crate::approvals::Shows;
 use crate::catalogue::Catalogue;
 use crate::eras::to_modern::ToModern;
+use crate::nodes::{Kept, Key};
 use crate::refusal::Refusal;
 use crate::server::Server;
 
@@ -23,7 +25,7 @@ use crate::server::Server;
 const REMEMBERED: usize = 16;
 
 /// Requests of the server's that a client may leave unanswered.
-const MAX_ASKS: usize = 64;
+pub(crate) const MAX_ASKS: usize = 64;
 
 /// Requests of the server's that are being declined at a time.
 const MAX_DECLINES: usize = 8;
@@ -42,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) catalogue: Catalogue,
     /// The bridge to a server that speaks only modern.
     pub(crate) translated: Option<Arc<ToModern>>,
+    /// Where it is every node's.
+    pub(crate) kept: Option<Box<Kept>>,
     declines: Arc<Semaphore>,
     used: Mutex<Instant>,
     state: Mutex<State>,
@@ -99,6 +103,37 @@ struct Ask {
 }
 
 impl Session {
+    /// One that nobody can use yet.
+    pub(crate) fn new(
+        id: Box<str>,
+        agent: Agent,
+        server: &Arc<Server>,
+        upstream: Option<HeaderValue>,
+        revision: Revision,
+        (offered, shows): (Box<[Reverse]>, Shows),
+    ) -> Self {
+        Self {
+            id,
+            agent,
+            server: Arc::clone(server),
+            upstream,
+            offered,
+            shows,
+            catalogue: Catalogue::default(),
+            translated: None,
+            kept: None,
+            declines: Arc::new(Semaphore::new(MAX_DECLINES)),
+            used: Mutex::new(Instant::now()),
+            state: Mutex::new(State {
+                revision,
+                established: false,
+                calls: HashMap::new(),
+                held: HashMap::new(),
+                asks: Vec::new(),
+            }),
+        }
+    }
+
     pub(crate) fn revision(&self) -> Revision {
         self.state().revision
     }
@@ -108,6 +143,11 @@ impl Session {
         let mut state = self.state();
         state.revision = revision;
         state.established = true;
+    }
+
+    /// It does not exist after all.
+    pub(crate) fn forsake(&self) {
+        self.state().established = false;
     }
 
     pub(crate) fn is_established(&self) -> bool {
@@ -201,6 +241,14 @@ impl Session {
         ours
     }
 
+    /// The same, wherever the answer may come in. None where it cannot be asked now.
+    pub(crate) async fn asks(&self, theirs: &str) -> Option<u64> {
+        match &self.kept {
+            None => Some(self.ask(theirs)),
+            Some(kept) => kept.ask(theirs, next_ask()).await.ok()?,
+        }
+    }
+
     /// A place among the few requests that are being declined at a time.
     pub(crate) fn declining(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.declines).try_acquire_owned().ok()
@@ -211,6 +259,14 @@ impl Session {
         let mut state = self.state();
         let at = state.asks.iter().position(|ask| ask.ours == ours)?;
         Some(state.asks.swap_remove(at).theirs)
+    }
+
+    /// The same, wherever it was asked.
+    pub(crate) async fn taken(&self, ours: u64) -> Result<Option<Box<str>>, Refusal> {
+        match &self.kept {
+            None => Ok(self.answered(ours)),
+            Some(kept) => kept.answered(ours).await,
+        }
     }
 
     /// The id of ours of a request that the server withdraws.
@@ -226,12 +282,13 @@ impl Session {
     }
 
     /// Its server is gone, and no call is under way any more.
-    fn is_orphaned(&self) -> bool {
+    pub(crate) fn is_orphaned(&self) -> bool {
         self.server.is_retired() && self.state().calls.values().all(|call| !call.awaited)
     }
 
-    fn idle(&self) -> Duration {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    /// When somebody was there last.
+    pub(crate) fn used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -241,7 +298,10 @@ impl Session {
 
 /// All sessions of this gateway.
 pub(crate) struct Sessions {
+    /// Those that are this node's alone.
     all: DashMap<Box<str>, Arc<Session>>,
+    /// Those that are every node's, as far as they are known here. Apart, since what they are known by is no secret and opens nothing.
+    kept: DashMap<Key, Arc<Session>>,
     count: AtomicUsize,
     max: usize,
     ordinal: AtomicU64,
@@ -249,7 +309,7 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(max: usize) -> Self {
-        Self { all: DashMap::new(), count: AtomicUsize::new(0), max, ordinal: AtomicU64::new(1) }
+        Self { all: DashMap::new(), kept: DashMap::new(), count: AtomicUsize::new(0), max, ordinal: AtomicU64::new(1) }
     }
 
     /// A session that is not in the table yet: an `initialize` that is under way.
@@ -261,25 +321,8 @@ impl Sessions {
         (offered, shows): (Box<[Reverse]>, Shows),
         agent: &Agent,
     ) -> Result<Session, Refusal> {
-        Ok(Session {
-            id: random_id()?,
-            agent: self.agent(agent),
-            server: Arc::clone(server),
-            upstream,
-            offered,
-            shows,
-            catalogue: Catalogue::default(),
-            translated: None,
-            declines: Arc::new(Semaphore::new(MAX_DECLINES)),
-            used: Mutex::new(Instant::now()),
-            state: Mutex::new(State {
-                revision,
-                established: false,
-                calls: HashMap::new(),
-                held: HashMap::new(),
-                asks: Vec::new(),
-            }),
-        })
+        let agent = self.agent(agent);
+        Ok(Session::new(random_id()?, agent, server, upstream, revision, (offered, shows)))
     }
 
     /// Whoever opens a session: an agent that nobody else is, unless it is known. Who has a session already, at the aggregate, is one agent
@@ -292,12 +335,46 @@ impl Sessions {
     }
 
     pub(crate) fn insert(&self, session: Arc<Session>) -> Result<(), Refusal> {
+        self.count_in()?;
+        match &session.kept {
+            Some(kept) => drop(self.kept.insert(kept.key, session)),
+            None => drop(self.all.insert(session.id.clone(), session)),
+        }
+        Ok(())
+    }
+
+    /// One that began elsewhere; whoever comes first at a time brings it for all.
+    pub(crate) fn adopt(&self, key: &Key, session: Arc<Session>) -> Result<Arc<Session>, Refusal> {
+        match self.kept.entry(*key) {
+            Entry::Occupied(there) if Arc::ptr_eq(&there.get().server, &session.server) => Ok(Arc::clone(there.get())),
+            Entry::Occupied(mut there) => {
+                there.insert(Arc::clone(&session));
+                Ok(session)
+            }
+            Entry::Vacant(place) => {
+                self.count_in()?;
+                place.insert(Arc::clone(&session));
+                Ok(session)
+            }
+        }
+    }
+
+    fn count_in(&self) -> Result<(), Refusal> {
         if self.count.fetch_add(1, Ordering::Relaxed) >= self.max {
             self.count.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::SessionsFull);
         }
-        self.all.insert(session.id.clone(), session);
         Ok(())
+    }
+
+    /// One of every node's that is known here, whoever asks.
+    pub(crate) fn kept(&self, key: &Key) -> Option<Arc<Session>> {
+        self.kept.get(key).map(|session| Arc::clone(session.value()))
+    }
+
+    pub(crate) fn kept_where(&self, wanted: impl Fn(&Session, &Kept) -> bool) -> Vec<Arc<Session>> {
+        let wanted = |session: &Session| session.kept.as_ref().is_some_and(|kept| wanted(session, kept));
+        self.kept.iter().filter(|entry| wanted(entry.value())).map(|entry| Arc::clone(entry.value())).collect()
     }
 
     /// Only under the server that it was opened for, as another that took its id since is another; and for whom opened it.
@@ -310,17 +387,30 @@ impl Sessions {
         })
     }
 
-    pub(crate) fn remove(&self, id: &str) -> Option<Arc<Session>> {
-        let (_, session) = self.all.remove(id)?;
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        Some(session)
+    /// True for whoever took it out.
+    pub(crate) fn remove(&self, session: &Session) -> bool {
+        let is_it = |there: &Arc<Session>| std::ptr::eq(&raw const **there, &raw const *session);
+        let removed = match &session.kept {
+            Some(kept) => self.kept.remove_if(&kept.key, |_, there| is_it(there)).is_some(),
+            None => self.all.remove_if(&session.id, |_, there| is_it(there)).is_some(),
+        };
+        if removed {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        removed
     }
 
-    /// Takes out what nobody used for that long, and what nobody can use any more.
-    pub(crate) fn expire(&self, idle: Duration) -> Vec<Arc<Session>> {
-        let old = |session: &Session| session.idle() > idle || session.is_orphaned();
-        let old: Vec<Box<str>> = self.all.iter().filter(|entry| old(entry)).map(|entry| entry.id.clone()).collect();
-        old.iter().filter_map(|id| self.remove(id)).collect()
+    /// Takes out what nobody used for that long, and what nobody can use any more. `kept`: the same for those that are every node's.
+    pub(crate) fn expire(&self, idle: Duration, kept: Duration) -> Vec<Arc<Session>> {
+        let old = |session: &Session| {
+            let idle = if session.kept.is_some() { kept } else { idle };
+            session.used().elapsed() > idle || session.is_orphaned()
+        };
+        let all = self.all.iter().filter(|entry| old(entry)).map(|entry| Arc::clone(entry.value()));
+        let mut old_ones: Vec<_> = all.collect();
+        old_ones.extend(self.kept_where(|session, _| old(session)));
+        old_ones.retain(|session| self.remove(session));
+        old_ones
     }
 
     pub(crate) fn is_full(&self) -> bool {

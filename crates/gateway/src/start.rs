@@ -26,6 +26,7 @@ use crate::head::Doors;
 use crate::identity::{DirectoryError, Doorman, Failures};
 use crate::limits::Limits;
 use crate::listener::{BadTls, Secured};
+use crate::nodes::{Nodes, Outbox};
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::record;
@@ -38,7 +39,7 @@ use crate::watch::Watch;
 use crate::worker::{self, Connections};
 
 /// How often idle sessions, counts and tasks are looked for.
-const SWEEP: Duration = Duration::from_secs(10);
+pub(crate) const SWEEP: Duration = Duration::from_secs(10);
 
 /// Upstream sessions that are being ended at a time, because nobody used ours.
 const FAREWELLS: usize = 16;
@@ -99,6 +100,8 @@ pub enum StartError {
     Random(#[from] getrandom::Error),
     #[error("the store of limits cannot be used")]
     Limits(#[from] InvalidAddress),
+    #[error("the store of sessions cannot be used")]
+    Sessions(#[source] InvalidAddress),
     #[error("limits cannot be rebuilt from the audit journal")]
     Rebuild(#[source] std::io::Error),
     #[error("a thread does not start")]
@@ -142,7 +145,7 @@ impl Gateway {
                 return Err(why);
             }
         };
-        let Made { shared, secured, admin_secured, keeper, policies, builtins, nursery, notifier } = made;
+        let Made { shared, secured, admin_secured, keeper, policies, builtins, nursery, notifier, outbox } = made;
         let index = keeper.store().cloned().filter(|_| config.audit.index);
         if index.is_some() {
             shared.audit.ships();
@@ -179,6 +182,10 @@ impl Gateway {
             tokio::spawn(sweep(Pipeline { client: Clients::default(), shared: Arc::clone(&shared) }));
             let keeping = Arc::clone(&shared);
             tokio::spawn(async move { keeping.limits.keep().await });
+            if let (Some(nodes), Some(outbox)) = (shared.nodes.clone(), outbox) {
+                let keeping = Arc::clone(&shared);
+                tokio::spawn(async move { nodes.keep(outbox, keeping).await });
+            }
             tokio::spawn(approvals::keep(Arc::clone(&shared)));
             let telling = Arc::clone(&shared);
             tokio::spawn(async move { notifier.keep(&telling.approvals).await });
@@ -278,6 +285,7 @@ struct Made {
     builtins: Vec<oneshot::Sender<()>>,
     nursery: Option<Nursery>,
     notifier: Notifier,
+    outbox: Option<Outbox>,
 }
 
 impl Made {
@@ -307,6 +315,9 @@ impl Made {
         let scheme = if config.listen.admin_tls.is_some() { "https" } else { "http" };
         let page = format!("{scheme}://{admin}");
         let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), &page, Arc::clone(&vault))?;
+        let (nodes, outbox) = Nodes::new(config, config.store.key.clone()).map_err(StartError::Sessions)?.unzip();
+        let own_approvals = !config.store.url.as_ref().is_some_and(StoreUrl::is_for_many);
+        let afar = nodes.as_ref().map(|nodes| Arc::clone(nodes.afar()));
         let shared = Arc::new(Shared {
             doors: Doors::new(&config.listen, data),
             doorman: Doorman::new(config, agents, data, &tls)?,
@@ -314,9 +325,10 @@ impl Made {
             registry: registry::Current::new(registry),
             standing: Standing::new(stale),
             sessions: Sessions::new(bounds.sessions.get()),
+            events: Events::new(&config.audit.node, afar, own_approvals),
+            nodes,
             limits,
             tasks: Arc::new(Tasks::default()),
-            events: Events::default(),
             fronts: Fronts::default(),
             aggregate: Aggregate::new(&config.aggregate, bounds.sessions.get()),
             to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
@@ -327,7 +339,8 @@ impl Made {
             bounds,
         });
         let notifier = Notifier::new(&config.approvals.notify, &tls)?;
-        Ok(Self { shared, secured, admin_secured, keeper: Arc::new(keeper), policies, builtins, nursery, notifier })
+        let keeper = Arc::new(keeper);
+        Ok(Self { shared, secured, admin_secured, keeper, policies, builtins, nursery, notifier, outbox })
     }
 }
 
@@ -396,6 +409,9 @@ async fn sweep(pipeline: Pipeline) {
     let mut rounds = tokio::time::interval(SWEEP.min(session_idle));
     loop {
         rounds.tick().await;
+        if let Some(nodes) = &pipeline.shared.nodes {
+            nodes.touch(&pipeline.shared.sessions).await;
+        }
         pipeline.shared.limits.evict_idle();
         for (peer, more) in pipeline.shared.failures.sums() {
             record::unauthorized(&peer, more);
@@ -404,7 +420,13 @@ async fn sweep(pipeline: Pipeline) {
         pipeline.shared.tasks.expire();
         pipeline.shared.aggregate.expire(session_idle);
         pipeline.shared.to_legacy.expire(session_idle, |server, agent| pipeline.upstream(server, agent));
-        for session in pipeline.shared.sessions.expire(session_idle) {
+        let kept = pipeline.shared.nodes.as_ref().map_or(session_idle, |nodes| nodes.lifetime());
+        for session in pipeline.shared.sessions.expire(session_idle, kept) {
+            if let Some(kept) = &session.kept
+                && !kept.is_over(session.is_orphaned()).await
+            {
+                continue; // it goes on at another node
+            }
             let server = &session.server;
             if session.translated.is_some() && session.agent.session.is_some() {
                 pipeline.upstream(server, &session.agent).leave();

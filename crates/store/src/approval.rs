@@ -8,6 +8,7 @@ mod ask;
 mod changes;
 mod decide;
 mod grant;
+mod joined;
 mod link;
 mod list;
 mod notice;
@@ -20,6 +21,7 @@ pub use changes::{ApprovalChanges, Heard};
 pub(crate) use changes::{BACKLOG, CHANNEL};
 pub use decide::Voted;
 pub use grant::{Grant, GrantFilter};
+pub(crate) use joined::Joined;
 pub use list::ApprovalFilter;
 pub use notice::Notice;
 
@@ -84,7 +86,7 @@ pub struct Approval {
     pub expires_ms: i64,
     pub decided_ms: Option<i64>,
     pub used_ms: Option<i64>,
-    /// How often it was asked for.
+    /// How often it was asked for. Those who joined it are written down when approvals are marked as expired, some seconds later.
     pub asks: i64,
     /// How many rounds the call that used it has had after its first.
     pub round: i64,

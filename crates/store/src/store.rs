@@ -44,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) changed: watch::Sender<()>,
     /// The same for approvals: their ids.
     pub(crate) approvals: broadcast::Sender<String>,
+    pub(crate) joined: approval::Joined,
     /// What hears of other nodes' approvals, for all who wait in this process.
     pub(crate) ear: Mutex<Ear>,
     /// Tells what this store told from what others did.
@@ -74,6 +75,7 @@ impl Inner {
         Self {
             ear: Mutex::new(Ear::new(&pools, approval::CHANNEL)),
             approvals: broadcast::Sender::new(approval::BACKLOG),
+            joined: approval::Joined::default(),
             origin: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
             changed: watch::Sender::new(()),
             pools,

@@ -88,7 +88,7 @@ impl Asker {
         match &self.who {
             Who::Modern { agent, .. } => {
                 let entry = match modern_headers(out) {
-                    Ok(headers) => Entry::new(Arc::clone(server), Arc::new(headers), agent.clone()),
+                    Ok(headers) => Entry::new(Arc::clone(server), Arc::new(headers), agent.clone()).own(),
                     Err(why) => return out.to.refuse(why).reply(),
                 };
                 self.answered(&entry, &body).await.unwrap_or_else(|why| out.to.refuse(why).reply())

@@ -173,7 +173,7 @@ impl Joint {
 }
 
 fn unopened(agent: &Agent, server: &Arc<Server>, headers: HeaderMap) -> Entry {
-    Entry::new(Arc::clone(server), Arc::new(headers), agent.clone())
+    Entry::new(Arc::clone(server), Arc::new(headers), agent.clone()).own()
 }
 
 impl Slot {

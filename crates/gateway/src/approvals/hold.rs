@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::head;
 use crate::pipeline::{Entry, Pipeline, usable};
-use crate::refusal::Refused;
+use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Out, Reply};
 use crate::ruling::Ticket;
 use crate::session::{OpenCall, Session};
@@ -86,12 +86,15 @@ enum End {
 impl Pipeline {
     /// Keeps open a request that waits for a person; answers with the ticket at once where the client reads no stream, or may not wait.
     /// `first` is what it is told before anything else, as an event.
-    pub(crate) fn hold(&self, entry: &Entry, body: &[u8], refused: Refused, first: Option<Vec<u8>>) -> Reply {
+    pub(crate) async fn hold(&self, entry: &Entry, body: &[u8], refused: Refused, first: Option<Vec<u8>>) -> Reply {
         let Some(ticket) = refused.ticket().cloned() else { return refused.reply() };
         if ticket.hold.is_zero() || !head::accepts(&entry.headers, "text/event-stream") {
             return refused.reply();
         }
-        let session = self.session(entry).ok();
+        let session = match self.session(entry).await {
+            Err(why @ Refusal::NoSessions) => return refused.to.refuse(why).reply(),
+            session => session.ok(),
+        };
         let (mut entry, body) = (entry.clone(), Bytes::copy_from_slice(body));
         let mut cancelled = None;
         if let Some(session) = &session {

@@ -106,7 +106,7 @@ impl Approvals {
     }
 
     async fn heard(&self, id: &str, events: &Events) {
-        if !self.hub.is_awaited(id) && !events.has_ears() {
+        if !self.hub.is_awaited(id) && !events.is_told_approvals() {
             return;
         }
         let Some(approval) = self.read(id).await else { return };

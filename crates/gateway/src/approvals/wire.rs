@@ -64,12 +64,12 @@ impl Pipeline {
 
     async fn told(&self, entry: &Entry, body: &[u8], refused: Refused) -> Reply {
         let Some(ticket) = refused.ticket().cloned() else { return refused.reply() };
-        let Some(client) = self.client(entry, body, &refused, &ticket) else {
-            return self.hold(entry, body, refused, None);
+        let Some(client) = self.client(entry, body, &refused, &ticket).await else {
+            return self.hold(entry, body, refused, None).await;
         };
         // Who was asked a moment ago is found; if the store says nothing now, the client waits and is asked nothing.
         let Ok(Some(approval)) = self.shared.approvals.find(&ticket.id).await else {
-            return self.hold(entry, body, refused, None);
+            return self.hold(entry, body, refused, None).await;
         };
         let Some(method) = refused.to.method else { return refused.reply() };
         let consents = form::may_consent(&approval.asked);
@@ -79,10 +79,10 @@ impl Pipeline {
         );
         match way {
             Way::Ticket => refused.reply(),
-            Way::Held => self.hold(entry, body, refused, None),
+            Way::Held => self.hold(entry, body, refused, None).await,
             Way::Task => match self.parked(entry, body, &refused, &approval) {
                 Some(reply) => reply,
-                None => self.hold(entry, body, refused, None),
+                None => self.hold(entry, body, refused, None).await,
             },
             Way::Url => self.input_required(&refused, &approval, &ticket, After::Url),
             Way::Form => self.input_required(&refused, &approval, &ticket, After::Form),
@@ -93,8 +93,11 @@ impl Pipeline {
                 reply::json(StatusCode::OK, Writer::error(id, URL_ELICITATION_REQUIRED, why, Some(&data)))
             }
             Way::Asked => {
-                let first = client.session.map(|session| self.question(entry, &session, &approval));
-                self.hold(entry, body, refused, first)
+                let first = match client.session {
+                    Some(session) => self.question(entry, &session, &approval).await,
+                    None => None,
+                };
+                self.hold(entry, body, refused, first).await
             }
         }
     }
@@ -112,7 +115,7 @@ impl Pipeline {
         }
     }
 
-    fn client(&self, entry: &Entry, body: &[u8], refused: &Refused, ticket: &Ticket) -> Option<Client> {
+    async fn client(&self, entry: &Entry, body: &[u8], refused: &Refused, ticket: &Ticket) -> Option<Client> {
         if refused.to.era == Some(Era::Modern) {
             let params = params(body)?;
             let capabilities = params.object("_meta").and_then(|meta| meta.object(meta::CLIENT_CAPABILITIES));
@@ -128,7 +131,7 @@ impl Pipeline {
                 session: None,
             });
         }
-        let session = self.session(entry).ok()?;
+        let session = self.session(entry).await.ok()?;
         let knows = if ticket.is_new { Knows::Nothing } else { Knows::Waits };
         Some(Client { shows: session.shows, revision: session.revision(), knows, session: Some(session) })
     }
@@ -151,15 +154,15 @@ impl Pipeline {
         reply::json(StatusCode::OK, Writer::result(refused.to.id.as_deref().unwrap_or("null"), &result))
     }
 
-    /// The event that asks the client's user, on the stream of the call.
-    fn question(&self, entry: &Entry, session: &Session, approval: &Approval) -> Vec<u8> {
+    /// The event that asks the client's user, on the stream of the call. None where it cannot be asked now: then the call just waits.
+    async fn question(&self, entry: &Entry, session: &Session, approval: &Approval) -> Option<Vec<u8>> {
         // A question of its own each time: no two have the same id.
-        let ours = session.ask(&format!("{QUESTION}{}:{}", approval.id, entry.server.next_id()));
+        let ours = session.asks(&format!("{QUESTION}{}:{}", approval.id, entry.server.next_id())).await?;
         let params = form::elicitation(approval, session.revision() >= Revision::V2025_11_25).to_string();
         let asks = Writer::server_message(Some(ours), ServerMethod::Elicit.as_str(), Some(&params));
         let mut event = Vec::with_capacity(asks.len() + 16);
         sse::write(&sse::Event { data: Some(asks), ..sse::Event::default() }, &mut event);
-        event
+        Some(event)
     }
 
     /// The answer to such a question, to be counted. `asked` is what [`Session::answered`] gave back.

@@ -65,6 +65,7 @@ fn number(why: &Refusal) -> usize {
         Refusal::Front(_) => 44,
         Refusal::Stale => 45,
         Refusal::NoMetadata => 46,
+        Refusal::NoSessions => 47,
     }
 }
 
@@ -117,6 +118,7 @@ fn all() -> Vec<Refusal> {
         Refusal::Front(Trouble::Timeout),
         Refusal::Stale,
         Refusal::NoMetadata,
+        Refusal::NoSessions,
     ]
 }
 

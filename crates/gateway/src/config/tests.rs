@@ -364,6 +364,21 @@ fn limits_may_be_counted_elsewhere() {
 }
 
 #[test]
+fn sessions_may_be_kept_elsewhere() {
+    assert!(load("", &[], &[]).unwrap().sessions.store.is_none());
+    let toml = "[sessions]\nstore = \"redis://:CANARY@h\"\ntimeout = \"50ms\"\nprefix = \"prod.1\"";
+    let config = load(toml, &[], &[]).unwrap();
+    let sessions = &config.sessions;
+    assert_eq!(sessions.store.as_ref().unwrap().to_string(), "redis://***@h");
+    assert_eq!((sessions.timeout, sessions.prefix.as_str()), (std::time::Duration::from_millis(50), "prod.1"));
+    assert!(!format!("{config:?}").contains("CANARY") && !config.print().contains("CANARY"), "{}", config.print());
+    for (line, says) in [("timeout = \"0s\"", "sessions.timeout"), ("store = \"rdis://h\"", "sessions.store")] {
+        let error = load(&format!("[sessions]\n{line}"), &[], &[]).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn a_store_is_a_file_beside_the_configuration_a_database_or_none() {
     let url = |toml: &str| {
         let config = load(toml, &[], &[]).unwrap();

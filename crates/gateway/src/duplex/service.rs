@@ -108,7 +108,7 @@ impl Here {
     fn entry(&self, id: &str, headers: HeaderMap) -> Result<Entry, Refusal> {
         let registry = self.pipeline.shared.registry.load();
         let server = Arc::clone(usable(&registry, id, &self.agent)?);
-        Ok(Entry::new(server, Arc::new(headers), self.agent.clone()))
+        Ok(Entry::new(server, Arc::new(headers), self.agent.clone()).own())
     }
 
     fn mount(&self, headers: HeaderMap) -> Mount {

@@ -57,11 +57,12 @@ pub async fn wrap(
         registry: registry::Current::new(registry),
         standing: Standing::new(None),
         sessions: Sessions::new(bounds.sessions.get()),
+        nodes: None,
         limits,
         tasks: Arc::new(Tasks::default()),
         fronts: super::sse::Fronts::default(),
         aggregate,
-        events: Events::default(),
+        events: Events::new(&config.audit.node, None, true),
         approvals: Approvals::new(&config.approvals, None, "", Arc::clone(&vault))?, // there is no store to keep any in
         audit,
         to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),

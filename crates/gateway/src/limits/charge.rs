@@ -44,8 +44,9 @@ impl Charge {
         for (number, owed) in permitted.owed().iter().enumerate() {
             let Some(counter) = bound.policy.counters().get(owed.counter) else { continue };
             let whose = match (counter.per, &place.agent.session) {
-                (Per::Session, Some(_)) => OWN_SESSION,
-                (Per::Session, None) => NO_SESSION,
+                (Per::Session, Some(session)) if is_of_this_process(session) => OWN_SESSION,
+                // Of a session of every node's, which outlives the process, the agent has the name.
+                (Per::Session, _) => NO_SESSION,
                 (per @ (Per::Agent | Per::Server | Per::Gateway), _) => per.as_str(),
             };
             let comma = if number > 0 { "," } else { "" };

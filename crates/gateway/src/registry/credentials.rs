@@ -134,7 +134,7 @@ impl Frame {
     /// Would a server that is described so make a credential useless that is there?
     pub(super) fn check_worn(&self, member: &Member, worn: &AllWorn) -> Result<(), Fault> {
         let Some(worn) = worn.get(&*member.server.id).filter(|worn| !worn.said.is_empty()) else { return Ok(()) };
-        let fault = |why: String| Fault { what: What::Server, id: (&*member.server.id).to_owned(), why };
+        let fault = |why: String| Fault { what: What::Server, id: (*member.server.id).to_owned(), why };
         // INVARIANT: what nobody may read is not taken along to where somebody might read it
         if url(&worn.server) != url(&member.server) {
             return Err(fault(

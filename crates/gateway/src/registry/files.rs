@@ -29,6 +29,8 @@ pub(crate) struct Here {
     pub(crate) bounds: Arc<Bounds>,
     /// Where programs live, if there may be any.
     pub(crate) programs: Option<Place>,
+    /// Are there other nodes that serve the same sessions?
+    pub(crate) shares: bool,
 }
 
 /// A server, and what has been said of it.
@@ -60,7 +62,8 @@ impl Here {
         let nursery = any.then(Nursery::start).transpose()?;
         let programs = nursery.as_ref().map(Nursery::place);
         let bounds = Arc::new(config.bounds.clone());
-        Ok((Self { tls: Tls::of_system()?, runtime, bounds, programs }, nursery))
+        let shares = config.sessions.store.is_some();
+        Ok((Self { tls: Tls::of_system()?, runtime, bounds, programs, shares }, nursery))
     }
 
     /// A server as it is described, behind a policy that is not in force yet.
@@ -93,7 +96,11 @@ impl Here {
                 Way::http(builtin.url, Credentials::headers(&builtin.headers), road)
             }
         };
-        Ok(Server::new(id, way, Arc::clone(policy)).described(description(id, described)))
+        let server = Server::new(id, way, Arc::clone(policy)).described(description(id, described));
+        Ok(match &described.target {
+            Target::Url(_) if self.shares => server.of_all_nodes(),
+            Target::Url(_) | Target::Command(_) | Target::Finetuning(_) => server,
+        })
     }
 
     /// Tokens are fetched where the operator says, over connections that are guarded and secured like those to servers.

@@ -71,7 +71,7 @@ impl Office {
         let vote = Vote { by: "boss".to_owned(), approve, reason: reason.map(str::to_owned), at_ms };
         match self.store.vote(id, &vote).await.unwrap() {
             Voted::Counted(approval) => approval,
-            other => panic!("{other:?}"),
+            other @ (Voted::Again(_) | Voted::Decided(_)) => panic!("{other:?}"),
         }
     }
 

@@ -41,6 +41,7 @@ mod rebuilt;
 mod registry;
 mod reload;
 mod reverse;
+mod sessions_redis;
 mod signed;
 mod smuggling;
 mod stdio;

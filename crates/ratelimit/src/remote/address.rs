@@ -23,7 +23,8 @@ pub struct Prefix(Box<str>);
 pub struct InvalidPrefix;
 
 impl Address {
-    pub(super) fn client(&self) -> Result<redis::Client, InvalidAddress> {
+    /// What connects to it.
+    pub fn client(&self) -> Result<redis::Client, InvalidAddress> {
         redis::Client::open(&*self.url).map_err(|_| InvalidAddress)
     }
 }

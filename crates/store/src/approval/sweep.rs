@@ -38,8 +38,10 @@ const MANY: (&str, &str) = picked!(
 );
 
 impl Store {
-    /// Marks those whose time is over, some hundred at once: which they were. They stay so, whatever a clock says later.
+    /// Marks those whose time is over, some hundred at once: which they were. They stay so, whatever a clock says later. Also writes
+    /// down how many have asked meanwhile.
     pub async fn expire_approvals(&self, now_ms: i64) -> Result<Vec<String>, StoreError> {
+        self.write_joined().await?;
         self.within("expire approvals", async {
             let mut tx = self.write().await?;
             let sql = tx.either(EXPIRE.0, EXPIRE.1);

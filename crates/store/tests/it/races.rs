@@ -72,6 +72,9 @@ async fn a_hundred_who_ask_the_same_are_one_and_counted(home: Home) {
     let new = outcomes.iter().filter(|outcome| matches!(outcome, Asking::New(_))).count();
     let open = outcomes.iter().filter(|outcome| matches!(outcome, Asking::Open(_))).count();
     assert_eq!((new, open), (1, 99));
+    for node in &nodes {
+        node.expire_approvals(10).await.unwrap(); // writes down how many there were
+    }
     let all = nodes[1].approvals(&ApprovalFilter::default(), None, 100).await.unwrap().items;
     assert_eq!((all.len(), all[0].asks), (1, 100));
 }

@@ -182,7 +182,7 @@ impl Call {
         upstream.server.era.forget();
         if let (Ok(false), Some(session)) = (upstream.server.era.is_modern(upstream).await, session) {
             tracing::warn!(server = %upstream.server.id, agent = %self.out.agent.key, "the server no longer speaks 2026-07-28: a session ends");
-            pipeline.shared.sessions.remove(&session.id);
+            pipeline.shared.sessions.remove(session);
             self.translated.subscriptions.end();
         }
     }
