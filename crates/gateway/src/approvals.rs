@@ -33,8 +33,6 @@ pub(crate) use self::binding::Binding;
 use self::binding::Wanted;
 pub(crate) use self::clock::Clock;
 pub(crate) use self::consent::{By, Consent, Use};
-pub use self::grants::ScopeFault;
-pub(crate) use self::grants::scope;
 pub(crate) use self::hold::{Held, Place};
 use self::hub::Hub;
 pub(crate) use self::notify::Notifier;

@@ -1,11 +1,9 @@
 //! What the admin API needs to know of approvals.
 
-use serde_json::Value;
 use store::Asked;
 
 use super::Control;
 use crate::agent::Agent;
-use crate::approvals::{self, ScopeFault};
 use crate::identity::Proof;
 use crate::pipeline::Shared;
 use crate::server::Server;
@@ -35,11 +33,6 @@ impl Control {
     /// The time that approvals go by: milliseconds since 1970, by a clock that nobody sets.
     pub fn approvals_now_ms(&self) -> Option<i64> {
         Some(self.0.shared()?.approvals.clock.now_ms())
-    }
-
-    /// The scope of a grant for what was asked for: a policy document of its own, with `require` as a rule has it.
-    pub fn grant_scope(&self, asked: &Asked, require: Option<&Value>) -> Result<String, ScopeFault> {
-        approvals::scope(&asked.method, &asked.subject, require)
     }
 
     /// Would the call be let through, if it were approved now? As far as this node knows.

@@ -14,7 +14,10 @@ pub(super) async fn grant(office: &Office, id: &str, from: &str, require: Option
     let now = office.control.approvals_now_ms().unwrap();
     let grant = Grant {
         id: id.to_owned(),
-        scope: office.control.grant_scope(&asked, require.as_ref()).unwrap(),
+        scope: json!({ "version": "1", "default": "deny", "tools": { asked.subject.as_str(): {
+            "require": require.unwrap_or_else(|| json!([])),
+        } } })
+        .to_string(),
         agent: asked.agent,
         server: asked.server,
         method: asked.method,
@@ -101,23 +104,4 @@ async fn a_grant_is_for_one_definition_and_one_policy() {
     office.gate.reload(&ASK.replace("Money.", "Much money.")).await;
     ticket(&office.pay(json!({ "n": 4 })).await);
     assert_eq!((runs(&upstream, "pay"), used(&office.store, "g").await), (1, 1));
-}
-
-/// `pay*` would be every tool that begins so.
-#[tokio::test]
-async fn a_grant_is_for_a_name_and_never_for_a_pattern() {
-    let upstream = testkit::Recorder::mcp(["pay*", "pa?", "plain"].map(tool)).await;
-    let office = Office::before(
-        &upstream,
-        r#"{ "version": "1", "default": "allow", "tools": { "*": { "action": "require_approval", "approval": { "hold": "1s" } } } }"#,
-    );
-    for (name, fits) in [("pay*", false), ("pa?", false), ("plain", true)] {
-        let answer = office.answer(&crate::gate::modern_call(1, name, json!({}))).await;
-        let asked = office.store.approval(&ticket(&answer)).await.unwrap().unwrap().asked;
-        assert_eq!(office.control.grant_scope(&asked, None).is_ok(), fits, "{name}");
-        let nonsense = office
-            .control
-            .grant_scope(&asked, Some(&json!([{ "conditions": [{ "path": "nowhere", "op": "eq", "value": 1 }] }])));
-        assert!(nonsense.is_err(), "{nonsense:?}");
-    }
 }
