@@ -15,7 +15,7 @@ fn of_kind(gate: &Gate, kind: &str) -> Vec<Value> {
 }
 
 /// Waits for what is written without anybody waiting for it.
-async fn recorded(gate: &Gate, kind: &str, count: usize) -> Vec<Value> {
+pub(crate) async fn recorded(gate: &Gate, kind: &str, count: usize) -> Vec<Value> {
     testkit::patiently("a record", async {
         loop {
             let found = of_kind(gate, kind);

@@ -298,7 +298,7 @@ fn a_policy_says_whether_it_ever_asks() {
     let asks = |members: &str| parse(&format!("{{ \"version\": \"1\", {members} }}")).asks();
     for members in [
         r#""tools": { "a": "require_approval" }"#,
-        r#""tools": { "a": {}, "b*": { "approve_if": [{ "path": "args.n", "op": "gt", "value": 1 }] } }"#,
+        r#""tools": { "a": {}, "b*": { "approve_if": [{ "conditions": [{ "path": "args.n", "op": "gt", "value": 1 }] }] } }"#,
         r#""all_tools": { "action": "require_approval" }"#,
         r#""prompts": { "a": "require_approval" }"#,
     ] {
@@ -306,8 +306,8 @@ fn a_policy_says_whether_it_ever_asks() {
     }
     for members in [
         r#""tools": { "a": {}, "b": "deny" }"#,
-        r#""tools": { "a": { "action": "require_approval", "shadow": true } }"#,
-        r#""shadow": true, "tools": { "a": "require_approval" }"#,
+        r#""tools": { "a": { "action": "require_approval", "mode": "shadow" } }"#,
+        r#""mode": "shadow", "tools": { "a": "require_approval" }"#,
     ] {
         assert!(!asks(members), "{members}");
     }

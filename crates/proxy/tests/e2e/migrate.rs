@@ -26,7 +26,7 @@ fn what_is_copied_is_counted_and_a_second_time_refused() {
     assert_eq!((code, &*err), (0, ""));
     let report: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&report["revision"], &report["tables"]["tg_documents"]), (&1.into(), &1.into()), "{report}");
-    assert_eq!(report["tables"].as_object().unwrap().len(), 8, "{report}");
+    assert_eq!(report["tables"].as_object().unwrap().len(), 12, "{report}");
 
     let (code, out, err) = migrate(folder.path(), &args);
     assert_eq!((code, &*out), (3, ""));
