@@ -163,6 +163,25 @@ fn judged<'a>(
     }
 }
 
+/// Members of `_meta` that are the protocol's own, beside those that begin with its prefix.
+const PLAIN: [&str; 4] = ["progressToken", "traceparent", "tracestate", "baggage"];
+
+/// The protocol's own members of `_meta`, where a person may be asked about the request: that person sees its arguments, so nothing that is
+/// not shown may go along. None where nothing must be left out.
+pub(crate) fn plain_meta(bound: &Bound, method: Method, params: &Params<'_>) -> Option<String> {
+    if !bound.policy.asks() || !bound.policy.may_ask(Asked::of(method, params)?.subject()?) {
+        return None;
+    }
+    let meta = Object::read(params.meta()?)?;
+    let is_plain = |key: &str| key.starts_with("io.modelcontextprotocol/") || PLAIN.contains(&key);
+    if meta.iter().all(|(key, _)| is_plain(key)) {
+        return None;
+    }
+    let kept = meta.iter().filter(|(key, _)| is_plain(key));
+    let kept: Vec<String> = kept.map(|(key, value)| format!("{}:{}", mcp::string(key), value.get())).collect();
+    Some(format!("{{{}}}", kept.join(",")))
+}
+
 /// What of a client's capabilities the policy lets a server use: the JSON text without the rest, where something goes.
 pub(crate) fn capabilities(bound: &Bound, declared: &str) -> Option<String> {
     let declared = Object::read(declared)?;

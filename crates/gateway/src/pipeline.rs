@@ -836,7 +836,7 @@ async fn exists(
     }
 }
 
-/// What the policy denies a server is not offered to it.
+/// What the policy denies a server is not offered to it; and what no person is shown that may be asked does not go to it.
 fn restrict(bound: &Bound, method: Method, params: &mut Params<'_>) {
     if method == Method::Initialize
         && let Some(kept) = params.get("capabilities").and_then(|declared| judge::capabilities(bound, declared))
@@ -847,6 +847,9 @@ fn restrict(bound: &Bound, method: Method, params: &mut Params<'_>) {
     let kept = declared.and_then(|declared| judge::capabilities(bound, declared.get()));
     let meta = kept.and_then(|kept| mcp::replace(params.meta()?, &[mcp::meta::CLIENT_CAPABILITIES], &kept));
     if let Some(meta) = meta {
+        params.replace_meta(meta);
+    }
+    if let Some(meta) = judge::plain_meta(bound, method, params) {
         params.replace_meta(meta);
     }
 }

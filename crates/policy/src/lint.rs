@@ -51,9 +51,13 @@ fn approvals(rule: &RuleEntry, findings: &mut Findings) {
     };
     if approval.value.approvers.is_empty() {
         findings
-            .warn(Code::NobodyApproves, approval.span.clone(), "this approval names nobody who may give it")
+            .warn(
+                Code::NobodyApproves,
+                approval.span.clone(),
+                "this approval names nobody: anybody with the role `approver` may give it",
+            )
             .label("no `approvers` in here")
-            .advise("write \"approvers\": [\"a-person-or-group\"]");
+            .advise("name them, if not everybody is meant: \"approvers\": [\"a-person-or-group\"]");
     }
 }
 

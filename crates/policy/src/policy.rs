@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::catalogue::Classes;
-use crate::check::Facts;
+use crate::check::{Check, Effect, Facts};
 use crate::compile::{self, Compiled};
 use crate::diagnostics::Findings;
 use crate::read;
 use crate::ruling::{Rule, Ruling};
-use crate::source::ReverseEntry;
+use crate::source::{Action, ReverseEntry};
 use crate::space::{Judgement, Space};
 use crate::{Call, Catalogue, Counter, Finding, PolicyErrors, PolicyHash, Recorded, Reverse, Subject, lint};
 
@@ -75,6 +75,16 @@ impl Policy {
     /// Whether any call can need a person's approval.
     pub fn asks(&self) -> bool {
         self.asks
+    }
+
+    /// Whether a call of this may need a person's approval.
+    pub fn may_ask(&self, subject: Subject<'_>) -> bool {
+        let (Subject::Tool(name) | Subject::Resource(name) | Subject::Prompt(name)) = subject;
+        let asks = |rule: &&Arc<Rule>| {
+            let holds = |check: &Check| check.effect == Effect::ApproveIf;
+            rule.matches(name) && (rule.action == Action::RequireApproval || rule.checks.iter().any(holds))
+        };
+        self.asks && self.matching(subject).iter().any(asks)
     }
 
     /// Whether a call of this is answered as if it did not exist.

@@ -4,6 +4,7 @@ use mcp::{Object, Params};
 use store::{Approval, ApprovalState, Vote};
 
 use super::form::{self, Said};
+use super::rounds::GRANT;
 use super::state::{self, After, Brought, State};
 use super::url::ASKED;
 use super::{Approvals, Binding, By, Consent, Use};
@@ -65,6 +66,7 @@ impl Back {
         matches!(self.said, Some(Answer::Form(Said::Nothing) | Answer::Page { opens: false }))
     }
 
+    /// Does it go on with a call that was let through?
     pub(super) fn is_a_round(&self) -> bool {
         matches!(self.state.after, After::Round { .. })
     }
@@ -95,6 +97,10 @@ impl Approvals {
             return Err(Why::Changed);
         }
         let (now, expired) = (self.clock.now_ms(), || Why::Expired((**id).into()));
+        if id.starts_with(GRANT) {
+            // The server did ask this; a further use of the grant lets the answer through.
+            return if now < *expires_ms { Ok(None) } else { Err(Why::Changed) };
+        }
         let approval =
             self.find(id).await.map_err(Why::Unavailable)?.filter(|_| now < *expires_ms).ok_or_else(expired)?;
         if let After::Round { round, .. } = after {

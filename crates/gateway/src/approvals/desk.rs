@@ -41,15 +41,22 @@ impl Approvals {
             silent(&error);
             Why::Unavailable(Lack::Silent)
         };
+        let rule = denial.approval.as_deref().cloned().unwrap_or_default();
+        let now = self.clock.now_ms();
+        let standing = store.standing_approval(binding.bytes(), now).await.map_err(failed)?;
+        // INVARIANT: what was said about this very call goes before what a grant says of calls like it
+        let waits = match standing.and_then(|approval| self.said(approval, binding, &rule, now)) {
+            Some(Err(Why::Waits(ticket))) => Some(ticket),
+            Some(said) => return said,
+            None => None,
+        };
         if let Some(grant) = self.granted(store, wanted, call).await.map_err(failed)? {
             let (by, approvers) = (By::Grant(grant.id.as_str().into()), Arc::from([grant.made_by]));
             return Ok(Consent { by, binding, approvers, usage: Use::First });
         }
-        let rule = denial.approval.as_deref().cloned().unwrap_or_default();
-        let now = self.clock.now_ms();
-        let standing = store.standing_approval(binding.bytes(), now).await.map_err(failed)?;
-        if let Some(said) = standing.and_then(|approval| self.said(approval, binding, &rule, now)) {
-            return said;
+        if let Some(ticket) = waits {
+            store.count_ask(&ticket.id);
+            return Err(Why::Waits(ticket));
         }
         let asked = asked(wanted, binding, &meant, owner, denial, &rule);
         match self.ask(store, &asked, &rule).await.map_err(failed)? {

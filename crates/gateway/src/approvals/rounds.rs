@@ -11,6 +11,9 @@ use crate::config::Bounds;
 use crate::refusal::Refusal;
 use crate::vault::Vault;
 
+/// What begins the id of a grant where that of an approval may be: no approval's does.
+pub(super) const GRANT: &str = "grant:";
+
 /// The approved call of which an answer is, and which round it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Round {
@@ -25,16 +28,19 @@ pub(crate) struct Round {
 }
 
 impl Approvals {
-    /// The round that the answer to this call may begin. A grant has none: each is a use of its own.
+    /// The round that the answer to this call may begin. Of a grant each round is a use of its own, and so it is always the first.
     pub(crate) fn round(&self, consent: &Consent, bounds: &Bounds) -> Option<Round> {
-        let By::Approval(id) = &consent.by else { return None };
         let next = match consent.usage {
             Use::First => 0,
             Use::Round(round) => round.saturating_add(1),
             Use::Carried => return None,
         };
+        let approval = match &consent.by {
+            By::Approval(id) => (**id).into(),
+            By::Grant(id) => format!("{GRANT}{id}").into(),
+        };
         Some(Round {
-            approval: (**id).into(),
+            approval,
             binding: *consent.binding.bytes(),
             next,
             most: i64::try_from(self.settings.rounds.get()).unwrap_or(i64::MAX),

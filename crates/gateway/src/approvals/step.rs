@@ -6,6 +6,7 @@ use http::HeaderMap;
 use policy::{Call, Denial};
 use tokio::time::Instant;
 
+use super::back::Back;
 use super::{Approvals, Binding, Consent, Use, Wanted};
 use crate::catalogue::{Asking, Catalogue};
 use crate::judge::{self, Asked, Cleared};
@@ -56,7 +57,9 @@ impl Pipeline {
         let (approvals, refuse) = (&self.shared.approvals, |why| lacking.refuse(why));
         // What nobody can be asked about, no server is asked about.
         approvals.could_ask(lacking.lawful.arguments).and(lacking.subject().map(drop)).map_err(refuse)?;
-        let mut definition = lacking.definition(&listing, None).await?;
+        lacking.brings_nothing_unseen().map_err(refuse)?;
+        // As the server describes it now: what a person is asked about, and what was approved.
+        let definition = lacking.definition(&listing, arrived).await?;
         for _ in 0..TRIES {
             let agent = approvals.whose(&lacking.lawful.agent);
             let wanted = lacking.wanted(&agent, definition.as_deref()).map_err(refuse)?;
@@ -64,14 +67,7 @@ impl Pipeline {
                 Some(consent) => consent,
                 None => {
                     let found = approvals.look(&wanted, lacking.call()?, lacking.owner(), &lacking.denial).await;
-                    let found = found.map_err(refuse)?;
-                    // What was approved is what the server describes now.
-                    let now = lacking.definition(&listing, Some(arrived)).await?;
-                    if now != definition {
-                        definition = now;
-                        continue;
-                    }
-                    found
+                    found.map_err(refuse)?
                 }
             };
             let Lacking { entry, lawful, bound, asked, ref to, .. } = lacking;
@@ -150,11 +146,19 @@ impl<'a> Lacking<'a> {
         labels.iter().find(|(key, _)| **key == *super::who::OWNER).map(|(_, value)| &**value)
     }
 
-    /// The hash of the tool's definition, as listed `since` then, if that matters. A tool that is not listed does not exist.
-    async fn definition(&self, listing: &Listing<'_>, since: Option<Instant>) -> Result<Option<Arc<str>>, Refused> {
+    /// INVARIANT: a person is shown the arguments, so nothing else of the client's says what is done: an answer to a server's question, and the
+    /// state that goes with it, are only taken where we gave that state out for this very call.
+    fn brings_nothing_unseen(&self) -> Result<(), Why> {
+        let goes_on = self.lawful.consent.is_some() || self.lawful.back.as_ref().is_some_and(Back::is_a_round);
+        let brings = ["requestState", "inputResponses"].iter().any(|member| self.lawful.params.get(member).is_some());
+        if brings && !goes_on { Err(Why::Changed) } else { Ok(()) }
+    }
+
+    /// The hash of the tool's definition, as listed since then. A tool that is not listed does not exist.
+    async fn definition(&self, listing: &Listing<'_>, since: Instant) -> Result<Option<Arc<str>>, Refused> {
         let Asked::Tool(name) = self.asked else { return Ok(None) };
         let asking = Asking { upstream: listing.upstream, session: listing.session.clone() };
-        let found = listing.catalogue.defined(name, &asking, since).await.map_err(|why| self.to.refuse(why))?;
+        let found = listing.catalogue.defined(name, &asking, Some(since)).await.map_err(|why| self.to.refuse(why))?;
         match found {
             Some(definition) => Ok(Some(definition)),
             None => Err(self.to.refuse(Refusal::Ruled(Ruling::hidden()))),

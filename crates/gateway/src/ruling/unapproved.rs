@@ -160,7 +160,7 @@ impl Unapproved {
                  do what the reason says, or ask your user what to do instead."
             ),
             Why::Expired(_) => format!(
-                "toolgate: nobody approved `{subject}` in time. It was not run.{reason} Rule: {rule}. \
+                "toolgate: `{subject}` was not approved, or not made, within the time for it. It was not run.{reason} Rule: {rule}. \
                  Repeating the identical call asks for approval once more."
             ),
             Why::Changed => format!(

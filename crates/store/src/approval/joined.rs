@@ -27,6 +27,11 @@ impl Joined {
 }
 
 impl Store {
+    /// One more asked for what waits already. It is written with the next that expire.
+    pub fn count_ask(&self, id: &str) {
+        self.inner.joined.count(id);
+    }
+
     /// In the order of their ids, as every node does, so that no two wait for each other. What cannot be written is forgotten.
     pub(super) async fn write_joined(&self) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE tg_approvals SET asks = asks + $2 WHERE id = $1";

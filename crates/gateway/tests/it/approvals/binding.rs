@@ -164,3 +164,55 @@ async fn what_is_denied_otherwise_no_approval_lets_through() {
     office.paid_for(json!({ "n": 5 })).await;
     assert_eq!(code(&office.pay(json!({ "n": 5 })).await), "ran");
 }
+
+/// A person is shown the arguments. Nothing else of the client's may say what is done.
+#[tokio::test]
+async fn what_no_person_is_shown_goes_nowhere() {
+    let upstream = upstream().await;
+    let office = Office::before(&upstream, ASK);
+    let with = |members: Value| {
+        let mut call = modern_call(1, "pay", json!({ "n": 1 }));
+        call["params"].as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        call
+    };
+    let answers = json!({ "amount": { "action": "accept", "content": { "amount": 999 } } });
+    for members in [
+        json!({ "requestState": "s1" }),
+        json!({ "inputResponses": answers }),
+        json!({ "requestState": "s1", "inputResponses": answers }),
+    ] {
+        assert_eq!(code(&office.answer(&with(members.clone())).await), "approval.changed", "{members}");
+    }
+    assert_eq!(office.pending().await.len(), 0, "nobody is asked about it");
+    office.paid_for(json!({ "n": 1 })).await;
+    let unseen = with(json!({ "inputResponses": answers }));
+    assert_eq!(code(&office.answer(&unseen).await), "approval.changed", "nor is it let through by what was approved");
+    let mut call = modern_call(1, "pay", json!({ "n": 1 }));
+    call["params"]["_meta"]["com.bank/amount"] = json!(999);
+    call["params"]["_meta"]["progressToken"] = json!("p");
+    assert_eq!(code(&office.answer(&call).await), "ran");
+    let mut free = modern_call(2, "free", json!({}));
+    free["params"]["_meta"]["com.bank/amount"] = json!(1);
+    assert_eq!(code(&office.answer(&free).await), "ran");
+    let requests = upstream.requests();
+    let meta = |tool: &str| {
+        let calls = requests.iter().map(|request| request.json()).filter(|call| call["params"]["name"] == tool);
+        calls.map(|call| call["params"]["_meta"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((&meta("pay")[0]["com.bank/amount"], &meta("pay")[0]["progressToken"]), (&Value::Null, &json!("p")));
+    assert_eq!(meta("free")[0]["com.bank/amount"], 1, "of a call that nobody is asked about everything goes along");
+    assert_eq!(meta("pay").len(), 1);
+}
+
+#[tokio::test]
+async fn a_person_is_asked_about_the_definition_of_now() {
+    let described = Arc::new(Mutex::new(tool("pay")));
+    let now = Arc::clone(&described);
+    let upstream = describing(move || now.lock().unwrap().clone()).await;
+    let office = Office::before(&upstream, ASK);
+    office.paid_for(json!({ "n": 1 })).await;
+    *described.lock().unwrap() =
+        json!({ "name": "pay", "description": "New.", "inputSchema": { "type": "object" } }).to_string();
+    office.paid_for(json!({ "n": 2 })).await;
+    assert_eq!(code(&office.pay(json!({ "n": 2 })).await), "ran", "one yes is enough");
+}

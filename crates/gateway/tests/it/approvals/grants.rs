@@ -105,3 +105,20 @@ async fn a_grant_is_for_one_definition_and_one_policy() {
     ticket(&office.pay(json!({ "n": 4 })).await);
     assert_eq!((runs(&upstream, "pay"), used(&office.store, "g").await), (1, 1));
 }
+
+/// What was said about a call goes before what is granted for calls like it.
+#[tokio::test]
+async fn a_grant_passes_no_call_that_was_denied_and_spares_one_that_was_approved() {
+    let upstream = upstream().await;
+    let office = Office::before(&upstream, ASK);
+    let denied = ticket(&office.pay(json!({ "n": 1 })).await);
+    office.vote(&denied, false, Some("never")).await;
+    let from = office.paid_for(json!({ "n": 2 })).await;
+    grant(&office, "g", &from, None, 1, HOUR).await;
+    assert_eq!(code(&office.pay(json!({ "n": 1 })).await), "approval.denied");
+    assert_eq!(code(&office.pay(json!({ "n": 2 })).await), "ran");
+    assert_eq!(used(&office.store, "g").await, 0, "it had an approval of its own");
+    assert_eq!(code(&office.pay(json!({ "n": 3 })).await), "ran");
+    ticket(&office.pay(json!({ "n": 2 })).await);
+    assert_eq!((runs(&upstream, "pay"), used(&office.store, "g").await), (2, 1));
+}

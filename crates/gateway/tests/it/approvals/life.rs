@@ -225,3 +225,14 @@ async fn a_decision_is_acted_on_at_once() {
     // Far below the half second after which everybody looks again by himself.
     assert!(took[10] < Duration::from_millis(250), "{took:?}");
 }
+
+#[tokio::test]
+async fn how_often_it_was_asked_for_is_counted() {
+    let upstream = upstream().await;
+    let office = Office::before(&upstream, ASK);
+    let id = ticket(&office.pay(json!({ "n": 1 })).await);
+    assert_eq!(ticket(&office.pay(json!({ "n": 1 })).await), id);
+    let now = office.control.approvals_now_ms().unwrap();
+    office.store.expire_approvals(now).await.unwrap();
+    assert!(office.store.approval(&id).await.unwrap().unwrap().asks >= 2);
+}
