@@ -231,8 +231,14 @@ async fn read(mut response: reqwest::Response, url: Url) -> Result<Answer, Clien
     }
     let text = |member: &str| body.get(member).and_then(Value::as_str).map(str::to_owned);
     let (code, detail) = text("code").zip(text("detail")).ok_or(ClientError::Odd(url))?;
-    let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten().map(told).collect();
+    let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten();
+    // Of one error alone, the detail says it all.
+    let errors = errors.filter(|error| !is_said(error, &detail)).map(told).collect();
     Err(ClientError::Refused { status: status.as_u16(), code, detail, errors })
+}
+
+fn is_said(error: &Value, detail: &str) -> bool {
+    error.get("detail").and_then(Value::as_str).is_some_and(|said| detail.ends_with(said))
 }
 
 /// One of several errors, with its place.

@@ -36,6 +36,10 @@ impl Gate {
         kind: &str,
         value: &Value,
     ) -> Result<store::Credential, Problem> {
+        if self.0.has_another_key().await {
+            let why = "this node's `store.key` opens none of the credentials that are kept: give it the key that sealed them, or remove them first";
+            return Err(Problem::new(Code::NotAvailable, why));
+        }
         let sealed = self.0.seal_credential(server, agent, kind, value).await;
         let no_key = || Problem::new(Code::NotAvailable, "there is no key to seal credentials with: set `store.key`");
         sealed.map_err(|fault| refused("/value", &fault))?.ok_or_else(no_key)

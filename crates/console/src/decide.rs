@@ -150,7 +150,8 @@ pub(crate) fn quorum(asked: &Asked) -> u32 {
 pub(crate) fn in_vain(here: &Here, approval: &Approval) -> Option<&'static str> {
     match approval.state_at(here.approvals_now()) {
         ApprovalState::Pending | ApprovalState::Approved => {}
-        ApprovalState::Denied | ApprovalState::Expired | ApprovalState::Used => return Some("it is over"),
+        ApprovalState::Denied | ApprovalState::Expired => return Some("it is over"),
+        ApprovalState::Used => return Some("the call was made"),
     }
     match here.control.redeemable(&approval.asked) {
         Redeemable::Yes => None,

@@ -125,7 +125,7 @@ pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let at = pointer(error.path());
         let inner = error.into_inner();
         match inner.classify() {
-            serde_json::error::Category::Data => Problem::invalid(&at, shown(&inner.to_string())),
+            serde_json::error::Category::Data => Problem::invalid(&at, shown(&without_found(&inner.to_string()))),
             serde_json::error::Category::Io
             | serde_json::error::Category::Syntax
             | serde_json::error::Category::Eof => Problem::new(Code::Malformed, shown(&format!("no JSON: {inner}"))),
@@ -133,6 +133,18 @@ pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     reader.end().map_err(|error| Problem::new(Code::Malformed, format!("no JSON: {error}")))?;
     Ok(value)
+}
+
+/// What serde says without what it found: that may be a secret. What it expected stays, and where.
+fn without_found(said: &str) -> String {
+    const FOUND: [&str; 3] = ["invalid type", "invalid value", "unknown variant"];
+    match FOUND.iter().find(|kind| said.starts_with(**kind)) {
+        None => said.to_owned(),
+        // What was found stands before what was expected, so the last one is serde's.
+        Some(kind) => said
+            .rsplit_once(", expected ")
+            .map_or_else(|| (*kind).to_owned(), |(_, rest)| format!("{kind}, expected {rest}")),
+    }
 }
 
 /// As a JSON Pointer.
@@ -177,6 +189,7 @@ mod tests {
         let problem = json::<Outer>(text.as_bytes()).unwrap_err();
         assert_eq!(problem.code, code, "{text}");
         assert!(format!("{problem:?}").contains(said), "{problem:?}");
+        assert!(["canary", "7331"].iter().all(|found| !format!("{problem:?}").contains(found)), "{problem:?}");
     }
 
     #[test]
@@ -184,6 +197,9 @@ mod tests {
         check(r#"{"inner":[{"a":1},{"a":1,"b":2}]}"#, Code::Invalid, "/inner/1/b");
         check(r#"{"inner":[{"a":"x"}]}"#, Code::Invalid, "/inner/0/a");
         check(r#"{"inner":[],"inner":[]}"#, Code::Invalid, "duplicate");
+        check(r#"{"inner":"canary"}"#, Code::Invalid, "invalid type, expected a sequence at line 1 column");
+        check(r#"{"inner":"canary, expected b"}"#, Code::Invalid, "expected a sequence");
+        check(r#"{"inner":[{"a":-7331}]}"#, Code::Invalid, "expected u8");
         check(r#"{"inner":[]"#, Code::Malformed, "no JSON");
         check(r#"{"inner":[]} x"#, Code::Malformed, "no JSON");
         assert!(json::<Outer>(br#"{"inner":[]}"#).is_ok());

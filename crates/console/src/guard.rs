@@ -125,6 +125,9 @@ pub(crate) async fn guard(
     let Some(rule) = roles::find(request.method(), path.as_str()) else {
         return Err(Problem::method_not_allowed(&roles::allowed(path.as_str())));
     };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        same_scheme(request.headers(), here.secure)?;
+    }
     if rule.who == Who::Anyone {
         return Ok(next.run(request).await);
     }
@@ -249,6 +252,17 @@ pub(crate) fn same_origin(headers: &HeaderMap, required: bool) -> Result<(), Pro
     }
 }
 
+/// Over TLS, a page that has our name and came without it is anybody's who sits on the way.
+fn same_scheme(headers: &HeaderMap, secure: bool) -> Result<(), Problem> {
+    let origin = one(headers, &ORIGIN)?.and_then(|origin| origin.parse::<Uri>().ok());
+    match origin.is_some_and(|origin| secure && origin.scheme_str() == Some("http"))
+        && same_origin(headers, true).is_ok()
+    {
+        true => Err(Problem::new(Code::Csrf, "`Origin` is not this page's: it is not https")),
+        false => Ok(()),
+    }
+}
+
 /// The name of the cookie. Browsers take `__Host-` only over TLS; then no other host or path can set it.
 pub(crate) fn cookie_name(secure: bool) -> &'static str {
     if secure { "__Host-toolgate_session" } else { "toolgate_session" }
@@ -262,5 +276,34 @@ pub(crate) fn session_id(headers: &HeaderMap, secure: bool) -> Result<Option<&st
     match (ids.next(), ids.next()) {
         (Some(_), Some(_)) => Err(Problem::new(Code::Malformed, "there are several session cookies")),
         (id, _) => Ok(id.filter(|id| id.len() == SESSION)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn over_tls_our_own_page_is_https() {
+        let check = |origin: &'static str, secure| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("gate.example:4481"));
+            headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            same_scheme(&headers, secure).is_ok()
+        };
+        assert!(!check("http://gate.example:4481", true));
+        for (origin, secure) in [
+            ("https://gate.example:4481", true),
+            ("http://gate.example:4481", false),
+            // A proxy in front may speak TLS.
+            ("https://gate.example:4481", false),
+            // Whose page that is, others judge.
+            ("http://other.example", true),
+            ("null", true),
+        ] {
+            assert!(check(origin, secure), "{origin} {secure}");
+        }
     }
 }

@@ -110,7 +110,7 @@ impl Code {
             Self::LastAdmin => ("last_admin", S::CONFLICT, "nobody would be left to manage the gateway"),
             Self::Stale => ("stale", S::PRECONDITION_FAILED, "it is not what it was when you read it"),
             Self::TooLarge => ("too_large", S::PAYLOAD_TOO_LARGE, "the body is too large"),
-            Self::MediaType => ("media_type", S::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON"),
+            Self::MediaType => ("media_type", S::UNSUPPORTED_MEDIA_TYPE, "the body is not of the kind that is wanted"),
             Self::Invalid => ("invalid", S::UNPROCESSABLE_ENTITY, "a value is not valid"),
             Self::InvalidPolicy => ("invalid_policy", S::UNPROCESSABLE_ENTITY, "the policy is not valid"),
             Self::KeyReused => ("key_reused", S::UNPROCESSABLE_ENTITY, "the key was used for another request"),

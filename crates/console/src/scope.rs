@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use policy::{Call, Context, Decision, Policy, PolicyErrors, Subject};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use store::Asked;
@@ -31,6 +32,14 @@ impl Scope {
         let (section, subject) = addressed(asked)?;
         let scope = Self::write(section, &asked.subject, require);
         let policy = Policy::parse("require", &scope.text).map_err(|errors| scope.wrong(&errors))?;
+        if let Some(n) = require.iter().position(|one| says_nothing(one.get())) {
+            let wanted = "holds for any arguments: that any will do must be said, by `\"require\": []`";
+            return Err(Problem::invalid(&format!("/require/{n}"), wanted));
+        }
+        // Everybody who reads grants gets it back.
+        if serde_json::from_str::<Value>(&scope.text).is_err() {
+            return Err(Problem::invalid("/require", "cannot be shown: it nests too deep, or has too large a number"));
+        }
         scope.covers(here, &policy, asked, subject)?;
         Ok(scope.text)
     }
@@ -85,11 +94,70 @@ impl Scope {
     }
 }
 
+/// Is this a predicate that limits nothing?
+pub(crate) fn says_nothing(predicate: &str) -> bool {
+    is_always(predicate, true)
+}
+
+/// What nests, in a predicate and in its conditions.
+#[derive(Deserialize)]
+struct Nested {
+    #[serde(alias = "conditions")]
+    all: Option<Vec<Box<RawValue>>>,
+    any: Option<Vec<Box<RawValue>>>,
+    not: Option<Box<RawValue>>,
+}
+
+/// Does it hold (or fail) whatever the arguments are, by its form alone? It is one that the language takes, which bounds its depth.
+fn is_always(text: &str, holds: bool) -> bool {
+    let Ok(nested) = serde_json::from_str::<Nested>(text) else { return false };
+    let (list, of_all) = match (nested.all, nested.any, nested.not) {
+        (Some(all), None, None) => (all, holds),
+        (None, Some(any), None) => (any, !holds),
+        (None, None, Some(one)) => return is_always(one.get(), !holds),
+        _ => return false,
+    };
+    let mut each = list.iter().map(|one| is_always(one.get(), holds));
+    if of_all { each.all(|one| one) } else { each.any(|one| one) }
+}
+
 fn addressed(asked: &Asked) -> Result<(&'static str, Subject<'_>), Problem> {
     match asked.method.as_str() {
         "tools/call" => Ok(("tools", Subject::Tool(&asked.subject))),
         "resources/read" | "resources/subscribe" => Ok(("resources", Subject::Resource(&asked.subject))),
         "prompts/get" => Ok(("prompts", Subject::Prompt(&asked.subject))),
         _ => Err(Problem::new(Code::NotAvailable, "there are no grants for calls of this kind")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says_nothing;
+
+    #[test]
+    fn what_limits_nothing_is_known_by_its_form() {
+        const REAL: &str = r#"{ "path": "args.n", "op": "lte", "value": 1e999 }"#;
+        let all_of =
+            |conditions: &str| says_nothing(&format!(r#"{{ "on_deny": "no", "conditions": [{conditions}] }}"#));
+        for nothing in [
+            "",
+            r#"{ "all": [] }"#,
+            r#"{ "all": [] }, { "all": [{ "all": [] }] }"#,
+            r#"{ "not": { "any": [] } }"#,
+            r#"{ "not": { "not": { "all": [] } } }"#,
+            &format!(r#"{{ "any": [{REAL}, {{ "all": [] }}] }}"#),
+            &format!(r#"{{ "not": {{ "all": [{REAL}, {{ "any": [] }}] }} }}"#),
+        ] {
+            assert!(all_of(nothing), "{nothing}");
+        }
+        for something in [
+            REAL,
+            r#"{ "any": [] }"#,
+            &format!(r#"{{ "all": [] }}, {REAL}"#),
+            &format!(r#"{{ "any": [{REAL}] }}"#),
+            &format!(r#"{{ "not": {REAL} }}"#),
+        ] {
+            assert!(!all_of(something), "{something}");
+        }
     }
 }

@@ -21,8 +21,8 @@ pub(crate) fn end(path: &str, span: Option<&str>, now_ms: i64) -> Result<Option<
 
 pub(crate) fn end_within(path: &str, span: &str, now_ms: i64, most: Duration) -> Result<i64, Problem> {
     let wanted = || {
-        let most = humantime::format_duration(most);
-        Problem::invalid(path, format!("must be a duration such as `1h` or `90d`, up to {most}"))
+        let days = most.as_secs() / (24 * 60 * 60);
+        Problem::invalid(path, format!("must be a duration such as `1h` or `7d`, up to {days} days"))
     };
     let span = humantime::parse_duration(span).ok().filter(|span| *span <= most).ok_or_else(wanted)?;
     Ok(now_ms.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))

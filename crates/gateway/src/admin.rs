@@ -119,32 +119,30 @@ impl Admin {
         }
     }
 
-    /// Ready means: calls are judged by a policy that is whole. A file that went bad since does not change that, but shows.
+    /// Ready means: calls are judged by a policy that is whole. A file that went bad since does not change that, but shows. A line for
+    /// each trouble.
     fn ready(&self, verbose: bool) -> AdminReply {
-        let draining = *self.shared.draining.borrow();
         let audit = self.shared.audit.status();
-        let stuck = audit.as_ref().and_then(|(status, _)| status.trouble.as_deref());
-        let stuck = stuck.map(|why| format!("the audit journal cannot be written: {why}\n"));
-        let stuck = stuck.or_else(|| Some(self.shared.standing.told()? + "\n"));
-        let stuck = stuck.or_else(|| Some(self.shared.standing.wanting()).filter(|wanting| !wanting.is_empty()));
-        let (status, said) = match (draining, stuck) {
-            (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
-            (false, Some(why)) => (StatusCode::SERVICE_UNAVAILABLE, why),
-            (false, None) => (StatusCode::OK, "ready\n".to_owned()),
-        };
         let limits = self.shared.limits.status();
-        let (status, said) = match limits.as_ref().and_then(|limits| limits.trouble.as_deref()) {
-            Some(why) if status == StatusCode::OK => {
-                (StatusCode::SERVICE_UNAVAILABLE, format!("limits cannot be counted: {why}\n"))
-            }
-            Some(_) | None => (status, said),
-        };
         let nodes = self.shared.nodes.as_ref().map(|nodes| nodes.status());
-        let (status, mut said) = match nodes.as_ref().and_then(|nodes| nodes.trouble.as_deref()) {
-            Some(why) if status == StatusCode::OK => {
-                (StatusCode::SERVICE_UNAVAILABLE, format!("sessions cannot be looked up: {why}\n"))
-            }
-            Some(_) | None => (status, said),
+        let mut troubles = Vec::new();
+        if *self.shared.draining.borrow() {
+            troubles.push("draining".to_owned());
+        }
+        if let Some(why) = audit.as_ref().and_then(|(status, _)| status.trouble.as_deref()) {
+            troubles.push(format!("the audit journal cannot be written: {why}"));
+        }
+        troubles.extend(self.shared.standing.told());
+        troubles.extend(self.shared.standing.wanting());
+        if let Some(why) = limits.as_ref().and_then(|limits| limits.trouble.as_deref()) {
+            troubles.push(format!("limits cannot be counted: {why} (`limits.store`)"));
+        }
+        if let Some(why) = nodes.as_ref().and_then(|nodes| nodes.trouble.as_deref()) {
+            troubles.push(format!("sessions cannot be looked up: {why} (`sessions.store`)"));
+        }
+        let (status, mut said) = match troubles.is_empty() {
+            true => (StatusCode::OK, "ready\n".to_owned()),
+            false => (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n"),
         };
         if verbose {
             if let Some(nodes) = &nodes {

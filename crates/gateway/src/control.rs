@@ -142,6 +142,11 @@ impl Control {
         }
     }
 
+    /// Is there a credential, and none that opens with the key of this node? Then whatever is sealed here is of no use at others.
+    pub async fn has_another_key(&self) -> bool {
+        self.0.has_another_key().await
+    }
+
     /// A credential as the store keeps it: of a server, of one agent there or of all (`agent`), and of that kind (`headers`, `oauth`).
     /// Refused for what `refresh` could not use. None where there is no key to seal by.
     pub async fn seal_credential(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Owed, Permitted, RulePointer};
-use ratelimit::{Clock, Demand, Limited, Limiter, MonotonicClock, Refused, Remote, Reservation};
+use ratelimit::{Address, Clock, Demand, Limited, Limiter, MonotonicClock, Refused, Remote, Reservation};
 
 pub(crate) use self::charge::Charge;
 pub(crate) use self::held::{Fate, Held};
@@ -24,10 +24,13 @@ const PAST: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
 /// How long a store that nobody knows grants nothing: longer than it takes every other gateway to say that it knew another.
 const SETTLE: Duration = Duration::from_secs(3);
 
+/// How often it is looked whether the store is there, for the log.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// Where calls are counted.
 pub(crate) enum Limits {
     Memory(Counts),
-    Redis(Arc<Remote>),
+    Redis(Arc<Remote>, Address),
 }
 
 /// Counts in memory.
@@ -58,8 +61,9 @@ impl Limits {
             LimitStore::Memory => Ok(Self::Memory(Counts::by(settings.keys.get(), MonotonicClock::ahead_by(PAST)))),
             LimitStore::Redis(address) => {
                 let (address, prefix, timeout) = (address.clone(), settings.prefix.clone(), settings.timeout);
+                let shown = address.clone();
                 let settings = ratelimit::Settings { address, prefix, timeout, settle: SETTLE };
-                Remote::new(settings).map(|remote| Self::Redis(Arc::new(remote)))
+                Remote::new(settings).map(|remote| Self::Redis(Arc::new(remote), shown))
             }
         }
     }
@@ -74,14 +78,14 @@ impl Limits {
         match self {
             Self::Memory(counts) => Ok(counts.reserve(bound, permitted, place)?.map(Held::memory)),
             // Boxed, so that what most calls wait in does not grow with what few wait for.
-            Self::Redis(remote) => Box::pin(elsewhere(remote, bound, permitted, place)).await,
+            Self::Redis(remote, _) => Box::pin(elsewhere(remote, bound, permitted, place)).await,
         }
     }
 
     pub(crate) fn evict_idle(&self) {
         match self {
             Self::Memory(counts) => drop(counts.0.evict_idle()),
-            Self::Redis(_) => {} // the store forgets by itself
+            Self::Redis(..) => {} // the store forgets by itself
         }
     }
 
@@ -89,7 +93,7 @@ impl Limits {
     pub(crate) async fn keep(&self) {
         match self {
             Self::Memory(_) => {}
-            Self::Redis(remote) => remote.keep().await,
+            Self::Redis(remote, address) => _ = tokio::join!(remote.keep(), tells(remote, address)),
         }
     }
 
@@ -97,7 +101,26 @@ impl Limits {
     pub(crate) fn status(&self) -> Option<ratelimit::Status> {
         match self {
             Self::Memory(_) => None,
-            Self::Redis(remote) => Some(remote.status()),
+            Self::Redis(remote, _) => Some(remote.status()),
+        }
+    }
+}
+
+/// Says when the store is lost, and when it is back; for ever.
+async fn tells(remote: &Remote, address: &Address) {
+    let mut lost = false;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match (remote.status().trouble, lost) {
+            (Some(why), false) => {
+                tracing::warn!(store = %address, error = %why, "the store of limits (`limits.store`) is lost");
+                lost = true;
+            }
+            (None, true) => {
+                tracing::info!(store = %address, "the store of limits (`limits.store`) is back");
+                lost = false;
+            }
+            (Some(_), true) | (None, false) => {}
         }
     }
 }

@@ -68,6 +68,8 @@ pub(crate) enum Stays {
     Era,
     Way,
     Id,
+    /// It is one with every server at once.
+    Joint,
 }
 
 impl Nodes {
@@ -170,6 +172,18 @@ impl Nodes {
         sessions.adopt(&key, Arc::new(session))
     }
 
+    /// A session with all servers that is not known here: if another node has it, the log says so.
+    pub(crate) async fn missed(&self, id: &str) {
+        if !is_id(id) {
+            return;
+        }
+        if let Ok(Some(Record::Here { node, why })) = self.load(&Key::of(id)).await
+            && *node != *self.name
+        {
+            tracing::info!(mount = "/mcp", %node, %why, "a session was looked for here that is another node's alone");
+        }
+    }
+
     /// One that is known here: for its agent, and as long as Redis says so.
     async fn still(&self, session: Arc<Session>, entry: &Entry, sessions: &Sessions) -> Result<Arc<Session>, Refusal> {
         let kept = session.kept.as_ref().filter(|_| session.is_established() && session.agent.is_who(&entry.agent));
@@ -217,6 +231,7 @@ impl Stays {
             Self::Era => "its server speaks another era",
             Self::Way => "its server is a program, or speaks HTTP+SSE",
             Self::Id => "its server's id for it is no text",
+            Self::Joint => "it is one with all servers, at `/mcp`",
         }
     }
 }

@@ -163,6 +163,9 @@ pub(crate) fn run(at: &At, ask: impl AsyncFnOnce(&Client) -> Result<Told, Client
                 Format::Human => told.text(),
                 Format::Json => told.json_text() + "\n",
             };
+            if matches!(at.format, Format::Human) && !told.aside().is_empty() {
+                eprintln!("{}", told.aside());
+            }
             io::stdout().write_all(shown.as_bytes()).context("cannot write to stdout")?;
             Ok(exit::OK.into())
         }
@@ -172,6 +175,14 @@ pub(crate) fn run(at: &At, ask: impl AsyncFnOnce(&Client) -> Result<Told, Client
 
 /// None, and it is said why, where the arguments make no sense.
 pub(crate) fn client(at: &At) -> anyhow::Result<Option<Client>> {
+    // One of them is not what was meant, and which one is not for us to guess. A file that an argument names is.
+    let by_variable = std::env::var_os("TOOLGATE_ADMIN_TOKEN_FILE").filter(|file| !file.is_empty());
+    if std::env::var_os("TOOLGATE_ADMIN_TOKEN").is_some()
+        && by_variable.is_some_and(|file| at.token_file.as_deref() == Some(Path::new(&file)))
+    {
+        eprintln!("error: TOOLGATE_ADMIN_TOKEN and TOOLGATE_ADMIN_TOKEN_FILE are both set: unset one of them");
+        return Ok(None);
+    }
     let Some(token) = token(at)? else {
         eprintln!(
             "error: no admin's token: set TOOLGATE_ADMIN_TOKEN, or name a file by --token-file; `toolgate admins login LINK` makes the first one"

@@ -26,9 +26,20 @@ pub struct Admin {
     pub groups: Vec<String>,
 }
 
+impl Admin {
+    /// Does a yes of theirs count?
+    pub fn may_approve(&self) -> bool {
+        self.enabled && matches!(self.role, Role::Approver | Role::Admin)
+    }
+}
+
 impl Document for Admin {
     const KIND: &'static str = "admin";
     const MAX: i64 = 1000;
+
+    fn as_admin(&self) -> Option<&Admin> {
+        Some(self)
+    }
 
     fn check(&self) -> Result<(), StoreError> {
         if self.groups.len() > MAX_GROUPS {

@@ -7,6 +7,7 @@
 mod ask;
 mod changes;
 mod decide;
+mod follow;
 mod grant;
 mod joined;
 mod link;
@@ -18,8 +19,9 @@ use serde::{Deserialize, Serialize};
 
 pub use ask::{AskBounds, Asking, TooMany};
 pub use changes::{ApprovalChanges, Heard};
-pub(crate) use changes::{BACKLOG, CHANNEL};
+pub(crate) use changes::{BACKLOG, CHANNEL, notify};
 pub use decide::Voted;
+pub(crate) use follow::follow;
 pub use grant::{Grant, GrantFilter};
 pub(crate) use joined::Joined;
 pub use list::ApprovalFilter;

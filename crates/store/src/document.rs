@@ -10,7 +10,7 @@ use crate::limits::{self, MAX_BODY};
 use crate::sql::{Row, args};
 use crate::store::Change;
 use crate::tx::Tx;
-use crate::{Admin, Kept, Page, Store, StoreError};
+use crate::{Admin, Kept, Page, Store, StoreError, approval};
 
 /// A kind of document. Every kind is in this crate.
 pub trait Document: Serialize + DeserializeOwned + Send + Sync {
@@ -26,6 +26,11 @@ pub trait Document: Serialize + DeserializeOwned + Send + Sync {
     /// Who takes it along when it is deleted. The owner need not be in the store: a file may have it.
     fn owners(&self) -> [Option<Owner<'_>>; 2] {
         [None, None]
+    }
+
+    /// Itself, if it is an admin: what hangs on an admin's word follows every change of one.
+    fn as_admin(&self) -> Option<&Admin> {
+        None
     }
 
     /// What JSON cannot say of it.
@@ -126,8 +131,8 @@ impl Store {
             if D::KIND == Admin::KIND {
                 change.tx.run("DELETE FROM tg_sessions WHERE admin = $1", args![id]).await?;
                 change.tx.run("DELETE FROM tg_login_links WHERE admin = $1", args![id]).await?;
-                change.tx.run("DELETE FROM tg_approval_links WHERE admin = $1", args![id]).await?;
             }
+            approval::follow(&mut change, id, gone.value.as_admin(), None).await?;
             self.commit(change).await?;
             Ok(gone)
         })
@@ -250,6 +255,7 @@ pub(crate) async fn update<D: Document>(
     value: D,
 ) -> Result<Kept<D>, StoreError> {
     write(change, row, D::KIND).await?;
+    approval::follow(change, &old.id, old.value.as_admin(), value.as_admin()).await?;
     Ok(Kept { version: change.version, updated_ms: change.now, value, ..old })
 }
 
@@ -258,8 +264,10 @@ pub(crate) async fn amend<D: Document>(
     mut old: Kept<D>,
     alter: impl FnOnce(&mut D),
 ) -> Result<Kept<D>, StoreError> {
+    let was = old.value.as_admin().cloned();
     alter(&mut old.value);
     write(change, &Written::of(&old.id, &old.value)?, D::KIND).await?;
+    approval::follow(change, &old.id, was.as_ref(), old.value.as_admin()).await?;
     Ok(Kept { version: change.version, updated_ms: change.now, ..old })
 }
 

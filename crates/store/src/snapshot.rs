@@ -1,6 +1,6 @@
 //! All that judges calls, of one moment: what a node builds its registry from.
 
-use crate::document::all;
+use crate::document::{Document as _, all, read};
 use crate::sql::{Row, args};
 use crate::store::revision;
 use crate::tx::Tx;
@@ -15,6 +15,7 @@ pub struct Snapshot {
     pub agents: Vec<Kept<Agent>>,
     /// Without those that are revoked. Some may have expired: that is for a clock to say.
     pub tokens: Vec<Kept<Token>>,
+    /// One that cannot be read is here as one that opens nowhere: its owner does without, and everybody else is not concerned.
     pub credentials: Vec<Kept<Credential>>,
     pub settings: Vec<Kept<Setting>>,
 }
@@ -41,12 +42,39 @@ impl Store {
                 policies: policies(&mut tx).await?,
                 agents: all(&mut tx).await?,
                 tokens,
-                credentials: all(&mut tx).await?,
+                credentials: credentials(&mut tx).await?,
                 settings: all(&mut tx).await?,
             })
         })
         .await
     }
+}
+
+async fn credentials(tx: &mut Tx) -> Result<Vec<Kept<Credential>>, StoreError> {
+    const SQL: &str =
+        "SELECT id, version, created_ms, updated_ms, alias, body FROM tg_documents WHERE kind = $1 ORDER BY id";
+    let rows = tx.rows(SQL, args![Credential::KIND]).await?;
+    rows.iter().map(|row| read(row).or_else(|error| unreadable(row).ok_or(error))).collect()
+}
+
+/// Whose it is, its alias says.
+fn unreadable(row: &Row) -> Option<Kept<Credential>> {
+    let alias: String = row.get("alias").ok()?;
+    let (server, agent) = alias.split_once('\n')?;
+    let value = Credential {
+        server: server.to_owned(),
+        agent: (!agent.is_empty()).then(|| agent.to_owned()),
+        kind: String::new(),
+        sealed: Vec::new(),
+        hint: String::new(),
+    };
+    Some(Kept {
+        id: row.get("id").ok()?,
+        version: row.get("version").ok()?,
+        created_ms: row.get("created_ms").ok()?,
+        updated_ms: row.get("updated_ms").ok()?,
+        value,
+    })
 }
 
 async fn policies(tx: &mut Tx) -> Result<Vec<ActivePolicy>, StoreError> {

@@ -197,15 +197,19 @@ impl Store {
         let mut tx = self.inner.pools.write().await?;
         let sql = "UPDATE tg_meta SET revision = revision + 1 WHERE id = 1 RETURNING revision";
         let row = tx.row(sql, args![]).await?.ok_or_else(|| StoreError::missing("revision", "tg_meta"))?;
-        Ok(Change { version: row.get("revision")?, now: now_ms(), tx })
+        Ok(Change { version: row.get("revision")?, now: now_ms(), tx, approvals: Vec::new() })
     }
 
     pub(crate) async fn commit(&self, mut change: Change) -> Result<(), StoreError> {
+        approval::notify(&mut change.tx, &self.inner.origin, &change.approvals).await?;
         if let Tx::Postgres(_) = change.tx {
             let payload = change.version.to_string();
             change.tx.rows("SELECT pg_notify($1, $2)", args![CHANNEL, &payload]).await?;
         }
         change.tx.commit().await?;
+        for id in change.approvals {
+            _ = self.inner.approvals.send(id); // nobody may be waiting
+        }
         self.inner.changed.send_replace(());
         Ok(())
     }
@@ -216,6 +220,8 @@ pub(crate) struct Change {
     pub(crate) tx: Tx,
     pub(crate) version: i64,
     pub(crate) now: i64,
+    /// Those that it changed along with it.
+    pub(crate) approvals: Vec<String>,
 }
 
 pub(crate) async fn revision(tx: &mut Tx) -> Result<i64, StoreError> {

@@ -19,7 +19,7 @@ use crate::reply::{Body, time};
 const STEP: usize = 16;
 
 /// What has become of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum StateName {
     /// It waits for somebody's word
@@ -33,13 +33,39 @@ pub(crate) enum StateName {
     Used,
 }
 
+/// What may be asked for.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum WantedState {
+    All,
+    Pending,
+    Approved,
+    Denied,
+    Expired,
+    Used,
+}
+
+impl WantedState {
+    fn name(self) -> Option<StateName> {
+        match self {
+            Self::All => None,
+            Self::Pending => Some(StateName::Pending),
+            Self::Approved => Some(StateName::Approved),
+            Self::Denied => Some(StateName::Denied),
+            Self::Expired => Some(StateName::Expired),
+            Self::Used => Some(StateName::Used),
+        }
+    }
+}
+
 /// Which are wanted: all that is given must be so.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
+    /// What has become of them. `all`, or nothing said: whatever it is
     #[param(inline)]
-    state: Option<StateName>,
+    state: Option<WantedState>,
     /// Who asks
     agent: Option<String>,
     server: Option<String>,
@@ -251,14 +277,15 @@ pub(super) async fn list(here: State, Query(wanted): Query<Wanted>) -> Result<Bo
     let paging = Paging::new(wanted.limit, wanted.cursor);
     let (limit, mut after) = (paging.limit()?, paging.after()?);
     let (agent, server) = (plain("agent", wanted.agent)?, plain("server", wanted.server)?);
-    let filter = ApprovalFilter { state: wanted.state.map(ApprovalState::from), agent, server };
+    let state = wanted.state.and_then(WantedState::name);
+    let filter = ApprovalFilter { state: state.map(ApprovalState::from), agent, server };
     let mut items = Vec::new();
     loop {
         let step = u32::try_from(STEP.min(limit - items.len())).unwrap_or(u32::MAX);
         let page = here.store.approvals(&filter, after.as_deref(), step).await?;
         let views = page.items.iter().map(|approval| ApprovalView::new(approval, here.approvals_now()));
         // What is over and not marked so yet is not what it was.
-        items.extend(views.filter(|view| wanted.state.is_none_or(|state| state == view.state)));
+        items.extend(views.filter(|view| state.is_none_or(|state| state == view.state)));
         after = page.next;
         if after.is_none() || items.len() >= limit {
             return Ok(Body(Page { items, next: after.as_deref().map(seal) }));

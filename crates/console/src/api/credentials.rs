@@ -81,12 +81,30 @@ pub(super) async fn put(
     super::policies::named(&id)?;
     let changing = here.changing().await;
     let there = found(here.store.get::<Credential>(&id).await)?;
-    let change = seen?.against(WHAT, &id, there.map(|kept| kept.version))?;
+    let change = seen?.against(WHAT, &id, there.as_ref().map(|kept| kept.version))?;
     let CredentialPut { server, agent, kind, value } = put;
+    if let Some(Kept { value: there, .. }) = there {
+        whose("/server", &id, Some(&there.server), Some(&server))?;
+        whose("/agent", &id, there.agent.as_deref(), agent.as_deref())?;
+    }
     let value = Value::Object(value);
     let credential = here.control.seal_credential(&server, agent.as_deref(), &kind, &value).await?;
     let kept = changing.put(&caller, ("credential.create", "credential.put"), &id, change, credential).await?;
     Ok(Tagged::put(change, kept.version, format!("/api/v1/credentials/{}", part(&id)), kept.into()))
+}
+
+/// A credential does not become another server's or another agent's.
+fn whose(at: &str, id: &str, there: Option<&str>, said: Option<&str>) -> Result<(), Problem> {
+    match there == said {
+        true => Ok(()),
+        false => {
+            let there = there.map_or_else(|| "all agents".to_owned(), |there| format!("`{there}`"));
+            Err(Problem::invalid(
+                at,
+                format!("the credential `{id}` is for {there}: remove it first, or use another id"),
+            ))
+        }
+    }
 }
 
 /// Remove a credential

@@ -19,7 +19,7 @@ use crate::here::{Deed, Here, State};
 use crate::page::{Page, Paging, seal};
 use crate::problem::{Code, Problem};
 use crate::reply::{Body, part, time};
-use crate::scope::Scope;
+use crate::scope::{Scope, says_nothing};
 use crate::span;
 
 const WHAT: &str = "grant";
@@ -131,7 +131,12 @@ fn required(scope: &str) -> Value {
     let scope: Value = serde_json::from_str(scope).unwrap_or_default();
     let sections = scope.as_object().into_iter().flat_map(serde_json::Map::values);
     let rule = sections.filter_map(Value::as_object).flat_map(serde_json::Map::values).next();
-    rule.and_then(|rule| rule.get("require")).cloned().unwrap_or_default()
+    let mut require = rule.and_then(|rule| rule.get("require")).cloned().unwrap_or_default();
+    // What limits nothing is not shown as if it did.
+    if let Value::Array(predicates) = &mut require {
+        predicates.retain(|one| !says_nothing(&one.to_string()));
+    }
+    require
 }
 
 async fn grant(here: &Here, id: &str) -> Result<Grant, Problem> {

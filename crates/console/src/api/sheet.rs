@@ -182,7 +182,7 @@ async fn by_session(here: &Here, peer: Peer, sent: &HeaderMap, shown: &str) -> R
     }
 }
 
-/// Whose key it is, for this call and no other. Wrong ones count as logins that fail.
+/// Whose key it is, for this call and no other, and who may decide at all. Wrong ones count as logins that fail.
 async fn by_key(here: &Here, peer: Peer, id: &str, key: &str) -> Result<Caller, Problem> {
     if let Some(seconds) = here.throttle.wait(peer.0, here.now()) {
         return Err(Problem::too_many_failures(seconds));
@@ -193,7 +193,7 @@ async fn by_key(here: &Here, peer: Peer, id: &str, key: &str) -> Result<Caller, 
     };
     let name = known.filter(|(approval, _)| approval == id).map(|(_, admin)| admin);
     let admin = match name {
-        Some(name) => found(here.store.get::<Admin>(&name).await)?.filter(|admin| admin.value.enabled),
+        Some(name) => found(here.store.get::<Admin>(&name).await)?.filter(|admin| admin.value.may_approve()),
         None => None,
     };
     match admin {
@@ -208,7 +208,8 @@ async fn fields(request: Request) -> Result<Fields, Problem> {
     let kind = crate::etag::one(&parts.headers, &CONTENT_TYPE)?.unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Problem::new(Code::MediaType, "send a form"));
+        let wanted = "send a form: `Content-Type: application/x-www-form-urlencoded`";
+        return Err(Problem::new(Code::MediaType, wanted));
     }
     let body = read_up_to(MAX_FORM, body).await?;
     let mut fields = Fields::default();
@@ -270,7 +271,9 @@ fn told_state(approval: &Approval, state: ApprovalState) -> String {
         ApprovalState::Approved => format!("approved; it may be made once, until {}", time(approval.expires_ms)),
         ApprovalState::Denied => "denied".to_owned(),
         ApprovalState::Expired => "expired".to_owned(),
-        ApprovalState::Used => "approved, and made".to_owned(),
+        ApprovalState::Used => {
+            format!("approved; the call was made at {}", approval.used_ms.map(time).unwrap_or_default())
+        }
     }
 }
 

@@ -29,13 +29,12 @@ impl Client {
         let (what, post) = if token { ("tokens", json!({ "label": "first" })) } else { ("links", json!({})) };
         let made = self.send(Method::POST, &format!("{}/{what}", at(name)), When::Always, Some(&post)).await?.body;
         let text = |member: &str| made.get(member).and_then(Value::as_str).unwrap_or_default();
-        let said = match token {
-            true => format!("a token of `{name}`; this is the only time it is shown:\n{}", text("token")),
-            false => {
-                let link = self.base.join(text("path")).map(String::from).unwrap_or_default();
-                format!("a link that lets `{name}` in once, until {}:\n{link}", text("expires"))
-            }
-        };
+        if token {
+            let aside = format!("a token of `{name}`; this is the only time it is shown:");
+            return Ok(Told::line(text("token"), made.clone()).beside(aside));
+        }
+        let link = self.base.join(text("path")).map(String::from).unwrap_or_default();
+        let said = format!("a link that lets `{name}` in once, until {}:\n{link}", text("expires"));
         Ok(Told::line(said, made))
     }
 

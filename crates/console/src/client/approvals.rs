@@ -121,6 +121,7 @@ fn text(found: &Value, member: &str) -> String {
 fn outcome(said: &Value) -> String {
     let (id, state) = (text(said, "id"), text(said, "state"));
     match state.as_str() {
+        "used" => format!("{id} was approved, and the call was made at {}", text(said, "used")),
         "pending" => {
             format!("{id}: {} of {} approve, it waits for the others", text(said, "approvals"), text(said, "quorum"))
         }
@@ -131,6 +132,7 @@ fn outcome(said: &Value) -> String {
 fn sheet(found: &Value) -> String {
     let names = found.get("approvers").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let names = names.map(visible).collect::<Vec<_>>().join(", ");
+    let is_open = matches!(&*text(found, "state"), "pending" | "approved");
     let rows = [
         ("id", text(found, "id")),
         ("state", text(found, "state")),
@@ -147,7 +149,9 @@ fn sheet(found: &Value) -> String {
         ("digest", text(found, "digest")),
         ("policy", text(found, "policy")),
         ("definition", text(found, "definition")),
-        ("in vain, since", text(found, "why_not_redeemable")),
+        ("decided", text(found, "decided")),
+        ("made", text(found, "used")),
+        ("in vain, since", if is_open { text(found, "why_not_redeemable") } else { String::new() }),
         ("not for you, since", text(found, "why_not")),
     ];
     let mut sheet = String::new();

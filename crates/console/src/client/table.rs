@@ -12,6 +12,8 @@ pub struct Told {
     rows: Vec<Vec<String>>,
     /// Said after the table.
     after: String,
+    /// Said to who looks on, and no part of what is kept.
+    aside: String,
     json: Value,
 }
 
@@ -19,15 +21,25 @@ impl Told {
     /// A table of objects: each column is a member.
     pub(super) fn table(columns: &'static [&'static str], items: Vec<Value>) -> Self {
         let row = |item: &Value| columns.iter().map(|column| cell(item.get(*column))).collect();
-        Self { columns, rows: items.iter().map(row).collect(), after: String::new(), json: Value::Array(items) }
+        Self {
+            columns,
+            rows: items.iter().map(row).collect(),
+            after: String::new(),
+            aside: String::new(),
+            json: Value::Array(items),
+        }
     }
 
     pub(super) fn line(text: impl Into<String>, json: Value) -> Self {
-        Self { columns: &[], rows: Vec::new(), after: text.into(), json }
+        Self { columns: &[], rows: Vec::new(), after: text.into(), aside: String::new(), json }
     }
 
     pub(super) fn after(self, text: impl Into<String>, json: Value) -> Self {
         Self { after: text.into(), json, ..self }
+    }
+
+    pub(super) fn beside(self, aside: impl Into<String>) -> Self {
+        Self { aside: aside.into(), ..self }
     }
 
     pub fn json(&self) -> &Value {
@@ -42,6 +54,11 @@ impl Told {
     /// The same, on many lines.
     pub fn json_text(&self) -> String {
         escaped(&format!("{:#}", self.json))
+    }
+
+    /// For people, on stderr: what goes to stdout may be kept in a file. Empty where there is nothing to say.
+    pub fn aside(&self) -> &str {
+        &self.aside
     }
 
     /// For people.

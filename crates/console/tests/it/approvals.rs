@@ -49,6 +49,7 @@ async fn the_newest_come_first_in_pages_that_hold_everything_once() {
     let of_one = stack.api().get("/api/v1/approvals?agent=bot1&server=s").await.json();
     assert_eq!(ids(&of_one).len(), 10);
     assert!(ids(&stack.api().get("/api/v1/approvals?state=used").await.json()).is_empty());
+    assert_eq!(ids(&stack.api().get("/api/v1/approvals?state=all").await.json()).len(), 20);
     for (query, path) in
         [("state=maybe", "query"), ("agent=%00", "agent"), ("limit=0", "limit"), ("cursor=x", "cursor")]
     {

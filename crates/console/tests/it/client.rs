@@ -14,6 +14,12 @@ async fn client() -> (Stack, Client) {
     (stack, client)
 }
 
+/// The agent made its call.
+async fn used(stack: &Stack, id: &str, arguments: &str) {
+    let now = console::system_clock()();
+    assert!(stack.store.use_approval(id, &asked(arguments).binding, now).await.unwrap());
+}
+
 #[tokio::test]
 async fn an_agent_from_its_beginning_to_its_end() {
     let (_stack, client) = client().await;
@@ -59,6 +65,9 @@ async fn a_link_becomes_a_token_once() {
     let (name, token) = login(told.text().lines().last().unwrap(), "test").await.unwrap();
     assert_eq!(name, "bob", "{}", told.text());
     assert!(token.starts_with("tga_"));
+    let told = client.add_admin("carl", console::Role::Viewer, &[], true).await.unwrap();
+    assert!(told.text().starts_with("tga_") && told.text().lines().count() == 1, "it may go to a file as it is");
+    assert!(told.aside().contains("`carl`") && !told.aside().contains("tga_"), "{}", told.aside());
 }
 
 #[tokio::test]
@@ -78,7 +87,12 @@ async fn who_watches_is_told_of_what_waits_of_what_comes_and_of_what_becomes_of_
     let first = waits(&stack, asked("[1]")).await;
     let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
     let watching = tokio::spawn(async move {
-        let told = |told: Result<Told, ClientError>| say.send(told.unwrap().text()).is_ok();
+        let told = |told: Result<Told, ClientError>| {
+            let told = told.unwrap();
+            // Programs read one kind of object, whatever it is about.
+            assert!(told.json()["arguments"].is_string() && told.json()["votes"].is_array(), "{}", told.json());
+            say.send(told.text()).is_ok()
+        };
         client.watch_approvals(told).await
     });
     let mut next = async || patiently("something to be told", said.recv()).await.unwrap();
@@ -87,6 +101,10 @@ async fn who_watches_is_told_of_what_waits_of_what_comes_and_of_what_becomes_of_
     assert!(next().await.starts_with(&second));
     stack.api().post(&format!("/api/v1/approvals/{first}/deny"), &json!({})).await;
     assert_eq!(next().await, format!("{first} is denied\n"));
+    stack.api().post(&format!("/api/v1/approvals/{second}/approve"), &json!({})).await;
+    assert_eq!(next().await, format!("{second} is approved\n"));
+    used(&stack, &second, "[2]").await;
+    assert!(next().await.starts_with(&format!("{second} was approved, and the call was made at 2")));
     // Whoever may listen no longer is told so, and it is over.
     drop(said);
     waits(&stack, asked("[3]")).await;
@@ -114,6 +132,12 @@ async fn calls_are_decided_by_commands() {
     assert_eq!(client.approve(&yes, Some("fine")).await.unwrap().text(), format!("{yes} is approved\n"));
     assert_eq!(client.deny(&no, None).await.unwrap().text(), format!("{no} is denied\n"));
     assert!(client.approve(&no, None).await.unwrap_err().is_refusal());
+    used(&stack, &yes, "[1]").await;
+    let shown = client.approval(&yes).await.unwrap().text();
+    assert!(shown.lines().any(|line| line.starts_with("made  ")) && !shown.contains("in vain"), "{shown}");
+    let long = NewGrant { require: "[]".into(), uses: 2, lasting: "31d".into(), reason: None };
+    let refused = client.grant(&more, &long).await.unwrap_err().to_string();
+    assert_eq!(refused, "`/for`: must be a duration such as `1h` or `7d`, up to 30 days");
     let new = NewGrant { require: "[]".into(), uses: 2, lasting: "1h".into(), reason: None };
     let made = client.grant(&more, &new).await.unwrap();
     assert!(made.text().contains("any arguments"), "{}", made.text());
@@ -137,7 +161,14 @@ async fn who_watches_is_told_what_came_while_the_gateway_was_not_heard() {
     let lost = next().await.unwrap_err();
     assert!(!lost.is_refusal(), "{lost}");
     let second = waits(&stack, asked("[2]")).await;
-    assert!(next().await.unwrap().starts_with(&second), "and the first is not told of again");
+    stack.api().post(&format!("/api/v1/approvals/{first}/approve"), &json!({})).await;
+    used(&stack, &first, "[1]").await;
+    let (new, made) = (format!("{second} bot wants"), format!("{first} was approved, and the call was made"));
+    let mut told: Vec<String> = Vec::new();
+    while ![&new, &made].iter().all(|said| told.iter().any(|told| told.starts_with(*said))) {
+        told.push(next().await.unwrap());
+    }
+    assert!(!told.iter().any(|told| told.starts_with(&format!("{first} bot wants"))), "not again: {told:?}");
     watching.abort();
 }
 

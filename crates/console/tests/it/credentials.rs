@@ -58,3 +58,53 @@ async fn what_would_be_of_no_use_is_not_kept() {
     let moved = json!({ "document": { "url": "http://127.0.0.1:1/mcp" } });
     problem(&stack.api().seen("*").put("/api/v1/servers/s", &moved).await, 422, "invalid");
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_said_again() {
+    let stack = Stack::start().await;
+    for body in [
+        json!({ "server": "s", "kind": "headers", "value": "canary" }),
+        json!({ "server": "s", "kind": "headers", "value": "canary, expected one" }),
+        json!({ "server": "s", "kind": { "canary": 1 }, "value": {} }),
+        json!("canary"),
+    ] {
+        let refused = stack.api().creating().put("/api/v1/credentials/c", &body).await;
+        problem(&refused, 422, "invalid");
+        assert!(text(&refused).contains("expected") && !text(&refused).contains("canary"), "{}", text(&refused));
+    }
+}
+
+#[tokio::test]
+async fn a_credential_stays_its_servers_and_its_agents() {
+    let (upstream, stack) = (upstream().await, Stack::start().await);
+    for id in ["s", "t"] {
+        stack
+            .api()
+            .make(&format!("/api/v1/servers/{id}"), &json!({ "document": { "url": upstream.url("/mcp") } }))
+            .await;
+    }
+    let put = |server: &str, agent: Option<&str>| json!({ "server": server, "agent": agent, "kind": "headers", "value": { "X-Key": "k" } });
+    stack.api().make("/api/v1/credentials/c", &put("s", None)).await;
+    for (server, agent, at) in [("t", None, "/server"), ("s", Some("a"), "/agent")] {
+        let refused = stack.api().seen("*").put("/api/v1/credentials/c", &put(server, agent)).await;
+        problem(&refused, 422, "invalid");
+        assert!(text(&refused).contains(at) && text(&refused).contains("use another id"), "{}", text(&refused));
+    }
+    assert_eq!(stack.api().seen("*").put("/api/v1/credentials/c", &put("s", None)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_node_with_another_key_seals_nothing() {
+    let (upstream, stack) = (upstream().await, Stack::start().await);
+    let key = gateway::Vault::read(&gateway::Vault::new_key().unwrap()).unwrap();
+    let sealed = key.seal(&["credential", "s", "", "headers"], b"{}").unwrap();
+    let (server, kind, hint) = ("s".to_owned(), "headers".to_owned(), String::new());
+    stack.store.create("other", store::Credential { server, agent: None, kind, sealed, hint }).await.unwrap();
+    stack.api().make("/api/v1/servers/s", &json!({ "document": { "url": upstream.url("/mcp") } })).await;
+    let put = json!({ "server": "s", "agent": "a", "kind": "headers", "value": { "X-Key": "k" } });
+    let refused = stack.api().creating().put("/api/v1/credentials/c", &put).await;
+    problem(&refused, 409, "not_available");
+    assert!(text(&refused).contains("store.key"), "{}", text(&refused));
+    assert_eq!(stack.api().seen("*").delete("/api/v1/credentials/other").await.status, 204);
+    assert_eq!(stack.api().creating().put("/api/v1/credentials/c", &put).await.status, 201);
+}

@@ -73,6 +73,8 @@ async fn what_a_grant_says_is_looked_at_and_any_arguments_must_be_said() {
         (grant(&[SMALL, large]), "/require/1"),
         (grant(&[SMALL, broken]), "/require/1"),
         (grant(&["7"]), "/require/0"),
+        (grant(&[SMALL, r#"{ "conditions": [] }"#]), "/require/1"),
+        (grant(&[r#"{ "conditions": [{ "all": [] }] }"#]), "/require/0"),
         (json!({ "uses": 3, "for": "1h" }), ""),
         (json!({ "require": [], "uses": 0, "for": "1h" }), "/uses"),
         (json!({ "require": [], "uses": 10_001, "for": "1h" }), "/uses"),
@@ -120,4 +122,50 @@ async fn a_name_that_is_no_plain_key_grants_itself_and_nothing_else() {
     problem(&stack.api().post(&format!("/api/v1/approvals/{id}/grant"), &grant(&[])).await, 422, "invalid");
     let other = waits(&stack, Asked { method: "completion/complete".into(), ..asked("[10]") }).await;
     problem(&stack.api().post(&format!("/api/v1/approvals/{other}/grant"), &grant(&[])).await, 409, "not_available");
+}
+
+#[tokio::test]
+async fn what_limits_nothing_is_never_shown_as_if_it_did() {
+    let stack = Stack::start().await;
+    let scope =
+        format!(r#"{{"version":"1","default":"deny","tools":{{"send":{{"require":[{{"conditions":[]}},{SMALL}]}}}}}}"#);
+    let grant = store::Grant {
+        id: "g1".into(),
+        agent: "bot".into(),
+        server: "s".into(),
+        method: "tools/call".into(),
+        subject: "send".into(),
+        scope,
+        definition: None,
+        policy: "d3".repeat(32),
+        max_uses: 3,
+        used: 0,
+        created_ms: 10,
+        expires_ms: i64::MAX,
+        revoked_ms: None,
+        made_by: "root".into(),
+        approval: "a1".into(),
+    };
+    stack.store.create_grant("g1", &grant).await.unwrap();
+    let bare = store::Grant { scope: grant.scope.replace(&format!(",{SMALL}"), ""), ..grant };
+    stack.store.create_grant("g2", &bare).await.unwrap();
+    let small: Value = serde_json::from_str(SMALL).unwrap();
+    for (id, require) in [("g1", json!([small])), ("g2", json!([]))] {
+        assert_eq!(stack.api().get(&format!("/api/v1/grants/{id}")).await.json()["require"], require, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_grant_goes_with_its_makers_right_to_decide() {
+    let stack = Stack::start().await;
+    let ann = stack.as_token(&stack.token("ann", Role::Approver).await);
+    let id = waits(&stack, asked(r#"{"n":7}"#)).await;
+    let made = ann.post(&format!("/api/v1/approvals/{id}/grant"), &grant(&[])).await.json();
+    let at = format!("/api/v1/grants/{}", made["id"].as_str().unwrap());
+    let groups = json!({ "role": "admin", "groups": ["leads"] });
+    assert_eq!(stack.api().seen("*").put("/api/v1/admins/ann", &groups).await.status, 200);
+    assert_eq!(stack.api().get(&at).await.json()["state"], "live");
+    assert_eq!(stack.api().seen("*").put("/api/v1/admins/ann", &json!({ "role": "viewer" })).await.status, 200);
+    assert_eq!(stack.api().get(&at).await.json()["state"], "revoked");
+    assert_eq!(approval(&stack, &id).await.state, ApprovalState::Expired, "it was approved, and not made");
 }

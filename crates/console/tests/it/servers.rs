@@ -48,7 +48,11 @@ async fn what_the_gateway_would_not_take_is_not_kept() {
 #[tokio::test]
 async fn secrets_are_not_shown_and_come_back_as_they_were() {
     let (upstream, stack) = (upstream().await, Stack::start().await);
-    let document = json!({ "url": upstream.url("/mcp"), "headers": { "X-Key": "canary-1" } });
+    let oauth = json!({ "token_url": "https://id.example/t", "client_id": "g", "client_secret": "canary-2" });
+    let agents = json!({ "a": { "headers": { "X-Key": "canary-3" } }, "b": { "oauth": oauth } });
+    let document = json!({
+        "url": upstream.url("/mcp"), "headers": { "X-Key": "canary-1" }, "oauth": oauth, "agents": agents,
+    });
     let made = stack.api().creating().put("/api/v1/servers/s", &json!({ "document": document })).await;
     assert_eq!(made.status, 201, "{}", text(&made));
     let shown = stack.api().get("/api/v1/servers/s").await;
@@ -59,7 +63,15 @@ async fn secrets_are_not_shown_and_come_back_as_they_were() {
     let put = json!({ "document": shown.json()["document"], "enabled": false });
     assert_eq!(stack.api().seen("*").put("/api/v1/servers/s", &put).await.status, 200);
     let kept = stack.store.get::<store::Server>("s").await.unwrap().value;
-    assert_eq!(kept.document["headers"]["X-Key"], "canary-1");
+    assert_eq!(kept.document, document);
+    for moved in [json!({ "resolve": { "h.test": "192.0.2.1" } }), json!({ "transport": "sse" })] {
+        let mut moved = json!({ "document": moved });
+        moved["document"]["url"] = document["url"].clone();
+        moved["document"]["oauth"] = shown.json()["document"]["oauth"].clone();
+        let refused = stack.api().seen("*").put("/api/v1/servers/s", &moved).await;
+        problem(&refused, 422, "invalid");
+        assert!(text(&refused).contains("/document/oauth/client_secret"), "{}", text(&refused));
+    }
     let moved = json!({ "document": { "url": "http://127.0.0.1:1/", "headers": { "X-Key": "***" } } });
     problem(&stack.api().seen("*").put("/api/v1/servers/s", &moved).await, 422, "invalid");
 }

@@ -139,7 +139,7 @@ async fn no_get_decides_and_no_form_of_another_site() {
         page(&sends(&own, &path, form).await, status);
     }
     let json = own.with("content-type", "application/json").reply("POST", &path, Some("{}")).await.whole().await;
-    page(&json, 415);
+    assert!(!page(&json, 415).contains("JSON"), "a form is wanted");
     page(&sends(&browser(&stack), &path, &form).await, 401);
     assert_eq!(state(&stack, &id).await, ApprovalState::Pending);
 }
@@ -205,15 +205,23 @@ async fn a_key_is_for_one_call_and_for_somebody_who_still_may() {
     let of_other = key(&stack, &other, "ann").await;
     assert_eq!(decides(&id, &of_other).await, 401, "another call");
     let of_bob = key(&stack, &id, "bob").await;
-    let off = Admin { role: store::Role::Approver, enabled: false, groups: Vec::new() };
-    stack.store.put("bob", off, None).await.unwrap();
-    assert_eq!(decides(&id, &of_bob).await, 401, "switched off");
-    for name in ["vic", "olga"] {
-        let theirs = key(&stack, &id, name).await;
-        let looked = sends(&browser(&stack), &format!("/approvals/{id}/look"), &[("key", &theirs)]).await;
-        assert!(!page(&looked, 200).contains("<form"), "{name}");
-        assert_eq!(decides(&id, &theirs).await, 403, "{name}");
+    let bob = Admin { role: store::Role::Approver, enabled: true, groups: Vec::new() };
+    for (changed, why) in
+        [(Admin { enabled: false, ..bob.clone() }, "switched off"), (bob.clone(), "that he was switched off meanwhile")]
+    {
+        stack.store.put("bob", changed, None).await.unwrap();
+        assert_eq!(decides(&id, &of_bob).await, 401, "{why}");
     }
+    stack.store.put("bob", Admin { enabled: false, ..bob }, None).await.unwrap();
+    let looks = async |key: &str| sends(&browser(&stack), &format!("/approvals/{id}/look"), &[("key", key)]).await;
+    for name in ["vic", "bob"] {
+        let theirs = key(&stack, &id, name).await;
+        page(&looks(&theirs).await, 401);
+        assert_eq!(decides(&id, &theirs).await, 401, "{name} may decide nothing");
+    }
+    let of_olga = key(&stack, &id, "olga").await;
+    assert!(!page(&looks(&of_olga).await, 200).contains("<form"), "it is her own agent's");
+    assert_eq!(decides(&id, &of_olga).await, 403);
     assert_eq!(decides(&id, KEY).await, 401, "made up");
     assert_eq!(decides(&id, &"x".repeat(200)).await, 401, "made up");
     assert_eq!(

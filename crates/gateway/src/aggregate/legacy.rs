@@ -20,6 +20,7 @@ use crate::agent::Agent;
 use crate::batch;
 use crate::head::{self, one};
 use crate::modern::Claim;
+use crate::nodes::Stays;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Out, Reply, SESSION_ID};
 use crate::server::Server;
@@ -34,7 +35,17 @@ impl Mount {
         if method == Method::Initialize {
             return self.initialize(request, to).await;
         }
-        let joint = self.session().map_err(|why| to.refuse(why))?;
+        let joint = match self.session() {
+            Ok(joint) => joint,
+            Err(why) => {
+                let is_gone = matches!(why, Refusal::SessionGone);
+                let refused = to.refuse(why);
+                if is_gone {
+                    self.missed().await;
+                }
+                return Err(refused);
+            }
+        };
         if !method.is_in(joint.revision) {
             return Err(to.refuse(Refusal::Unknown(method.as_str().into())));
         }
@@ -57,6 +68,9 @@ impl Mount {
         let joint = Arc::new(joint.map_err(|why| to.refuse(why))?);
         shared.aggregate.sessions.insert(Arc::clone(&joint)).map_err(|why| to.refuse(why))?;
         let id = HeaderValue::from_str(&joint.id).map_err(|_| to.refuse(Refusal::NoRandomness))?;
+        if let Some(nodes) = &shared.nodes {
+            Box::pin(nodes.stays(&joint.id, Stays::Joint)).await;
+        }
         let asker = self.seated(joint);
         let greetings = join_all(asker.servers().map(|server| {
             let asker = &asker;
@@ -77,6 +91,15 @@ impl Mount {
             return Err(Refusal::Version { requested: version.into() });
         }
         self.pipeline.shared.aggregate.sessions.find(id, &self.peer.agent).ok_or(Refusal::SessionGone)
+    }
+
+    /// The session is not known here. If it is another node's, the log says so.
+    async fn missed(&self) {
+        let id = one(&self.headers, &SESSION_ID).ok().flatten().and_then(|id| id.to_str().ok());
+        if let Some((nodes, id)) = self.pipeline.shared.nodes.as_ref().zip(id) {
+            // Boxed, so that what most calls wait in does not grow with what few wait for.
+            Box::pin(nodes.missed(id)).await;
+        }
     }
 
     /// Whose session it is, as it is known now.

@@ -187,7 +187,11 @@ impl Reader<'_> {
         let path = self.below(key);
         let mut found: Vec<_> = settings.take_below(&path);
         let Some((rest, entry)) = found.pop() else {
-            problem(settings, &path, "is missing: a string, `{ file = \"…\" }` or `{ env = \"…\" }`", table.clone());
+            let expected = match *table == Origin::Store {
+                true => "is missing: a string",
+                false => "is missing: a string, `{ file = \"…\" }` or `{ env = \"…\" }`",
+            };
+            problem(settings, &path, expected, table.clone());
             return None;
         };
         let origin = entry.origin.clone();
@@ -197,7 +201,11 @@ impl Reader<'_> {
             _ => Some(""),
         };
         if !found.is_empty() || place == Some("") {
-            problem(settings, &path, "must be one string, one `{ file = \"…\" }` or one `{ env = \"…\" }`", origin);
+            let expected = match origin == Origin::Store {
+                true => "must be one string",
+                false => "must be one string, one `{ file = \"…\" }` or one `{ env = \"…\" }`",
+            };
+            problem(settings, &path, expected, origin);
             return None;
         }
         match headers::secret(&entry, place, self.layers) {

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::error::Problem;
 use super::layers::{Layers, read_text};
+use super::origin::Origin;
 use super::settings::{Entry, Settings};
 use super::value::{self, Written};
 
@@ -109,7 +110,11 @@ fn header(written: Spelling, layers: &Layers) -> Result<(HeaderName, HeaderValue
 
 /// The value itself, or what is in the `file` or the variable (`env`) that it names.
 pub(super) fn secret(entry: &Entry, place: Option<&str>, layers: &Layers) -> Result<String, String> {
-    let text = value::text(&entry.value).ok_or("must be a string, `{ file = \"…\" }` or `{ env = \"…\" }`")?;
+    let expected = match entry.origin == Origin::Store {
+        true => "must be a string",
+        false => "must be a string, `{ file = \"…\" }` or `{ env = \"…\" }`",
+    };
+    let text = value::text(&entry.value).ok_or(expected)?;
     let secret = match place {
         Some("file") => {
             let path = entry.origin.resolve(text).map_err(|e| e.to_string())?;

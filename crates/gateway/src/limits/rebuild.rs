@@ -57,7 +57,7 @@ impl Limits {
     pub(crate) fn rebuild(&self, folder: &Path, policies: &Policies) -> io::Result<Rebuilt> {
         match self {
             Self::Memory(counts) => counts.rebuild(folder, policies, SystemTime::now()),
-            Self::Redis(_) => Ok(Rebuilt::default()),
+            Self::Redis(..) => Ok(Rebuilt::default()),
         }
     }
 }

@@ -107,28 +107,30 @@ impl Nodes {
     /// Every node knows the session when this returns; or, where it stays here, why another one does not have it.
     pub(crate) async fn save(&self, session: &Session, stays: Option<Stays>) -> Result<(), super::Refusal> {
         let asked = Instant::now();
-        let (key, record) = match (&session.kept, stays) {
-            (Some(kept), _) => (kept.key, Record::Moves(Moves::of(session))),
-            (None, Some(Stays::Own) | None) => return Ok(()),
-            (None, Some(stays)) => {
-                (Key::of(&session.id), Record::Here { node: self.name.to_string(), why: stays.why().to_owned() })
+        match (&session.kept, stays) {
+            (Some(kept), _) => {
+                self.put(&kept.key, &Record::Moves(Moves::of(session))).await?;
+                *kept.times() = Times { confirmed: Some(asked), touched: Some(asked) };
             }
-        };
-        let name = self.named(&key);
-        let said = self.sealed(&key, &record)?;
+            (None, Some(Stays::Own) | None) => {}
+            (None, Some(stays)) => self.stays(&session.id, stays).await,
+        }
+        Ok(())
+    }
+
+    /// The session of that id is nobody else's. If that cannot be said, only other nodes miss something, and that only in their logs.
+    pub(crate) async fn stays(&self, id: &str, stays: Stays) {
+        let record = Record::Here { node: self.name.to_string(), why: stays.why().to_owned() };
+        _ = self.put(&Key::of(id), &record).await;
+    }
+
+    async fn put(&self, key: &Key, record: &Record) -> Result<(), Away> {
+        let name = self.named(key);
+        let said = self.sealed(key, record)?;
         let mut pipe = Pipeline::new();
         pipe.atomic().cmd("HSET").arg(&name).arg(SAID).arg(said).ignore();
         pipe.cmd("PEXPIRE").arg(&name).arg(millis(self.lifetime)).ignore();
-        let saved = self.link.ask::<()>(&pipe).await;
-        match &session.kept {
-            // Only other nodes miss something, and that only in their logs.
-            None => Ok(()),
-            Some(kept) => {
-                saved?;
-                *kept.times() = Times { confirmed: Some(asked), touched: Some(asked) };
-                Ok(())
-            }
-        }
+        self.link.ask::<()>(&pipe).await
     }
 
     pub(super) async fn load(&self, key: &Key) -> Result<Option<Record>, super::Refusal> {

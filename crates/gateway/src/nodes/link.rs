@@ -1,7 +1,7 @@
 //! The connection, and when it is given up: a circuit breaker. While it is open nobody waits; the keeper alone tries.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ratelimit::{Address, InvalidAddress};
@@ -18,12 +18,16 @@ const IN_FLIGHT: usize = 8_192;
 
 pub(super) struct Link {
     pub(super) client: redis::Client,
+    /// Without its password.
+    address: Box<str>,
     timeout: Duration,
     state: watch::Sender<State>,
     /// In a row.
     failures: AtomicU32,
     pub(super) refused: AtomicU64,
     places: Semaphore,
+    /// It was said that it is away.
+    lost: AtomicBool,
 }
 
 enum State {
@@ -48,11 +52,13 @@ impl Link {
     pub(super) fn new(address: &Address, timeout: Duration) -> Result<Self, InvalidAddress> {
         Ok(Self {
             client: address.client()?,
+            address: address.to_string().into(),
             timeout,
             state: watch::Sender::new(State::Connecting),
             failures: AtomicU32::new(0),
             refused: AtomicU64::new(0),
             places: Semaphore::new(IN_FLIGHT),
+            lost: AtomicBool::new(false),
         })
     }
 
@@ -112,9 +118,15 @@ impl Link {
     pub(super) fn is_up(&self, up: Up) {
         self.failures.store(0, Ordering::Relaxed);
         self.state.send_replace(State::Up(up));
+        if self.lost.swap(false, Ordering::Relaxed) {
+            tracing::info!(store = %self.address, "the store of sessions (`sessions.store`) is back");
+        }
     }
 
     pub(super) fn is_down(&self, why: Arc<str>) {
+        if !self.lost.swap(true, Ordering::Relaxed) {
+            tracing::warn!(store = %self.address, error = %why, "the store of sessions (`sessions.store`) is lost");
+        }
         self.state.send_replace(State::Down(why));
     }
 

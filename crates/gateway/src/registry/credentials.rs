@@ -14,17 +14,21 @@ use crate::config::{self, AgentCredentials, UpstreamHeaders};
 use crate::control::{Fault, What};
 use crate::credentials::{Credentials, Unusable, kept};
 use crate::server::Server;
+use crate::vault::Vault;
 
 /// What a server's own description has for it; nothing for servers that are not reached by a URL.
 pub(super) struct Own {
     headers: UpstreamHeaders,
     credentials: config::Credentials,
+    /// What credentials of the store's are good for, and for no other.
+    place: Arc<str>,
 }
 
 /// What was made of the store's word for one server, for the next time.
 #[derive(Clone)]
 pub(super) struct Worn {
     server: Arc<Server>,
+    place: Option<Arc<str>>,
     said: Vec<Credential>,
     troubles: Vec<String>,
 }
@@ -38,9 +42,9 @@ pub(super) type Dress = (Arc<Server>, Arc<Credentials>);
 impl Own {
     pub(super) fn of(described: &config::Server) -> Option<Arc<Self>> {
         match &described.target {
-            config::Target::Url(_) => {
+            config::Target::Url(url) => {
                 let (headers, credentials) = (described.headers.clone(), described.credentials.clone());
-                Some(Arc::new(Self { headers, credentials }))
+                Some(Arc::new(Self { headers, credentials, place: kept::place(url, described).into() }))
             }
             config::Target::Command(_) | config::Target::Finetuning(_) => None,
         }
@@ -60,7 +64,8 @@ impl Own {
             }
         }
         let AgentCredentials { headers, oauth } = all;
-        (Self { headers, credentials: config::Credentials { oauth, agents } }, unusable)
+        let credentials = config::Credentials { oauth, agents };
+        (Self { headers, credentials, place: Arc::clone(&self.place) }, unusable)
     }
 }
 
@@ -90,7 +95,8 @@ impl Frame {
                     let (credentials, unusable) = self.dressed(member, &said);
                     let troubles = unusable.iter().map(|unusable| told(&server.id, unusable)).collect();
                     dresses.push((Arc::clone(server), Arc::new(credentials)));
-                    now.insert((&*server.id).into(), Worn { server: Arc::clone(server), said, troubles });
+                    let (server, place) = (Arc::clone(server), place(member).cloned());
+                    now.insert((&*server.id).into(), Worn { server, place, said, troubles });
                 }
             }
         }
@@ -103,7 +109,7 @@ impl Frame {
         let Some(own) = &member.own else {
             return no_way(vec![Unusable { agent: None, why: NOT_BY_URL.into() }]);
         };
-        let opened = said.iter().map(|said| (said, kept::open(self.key.as_deref(), said)));
+        let opened = said.iter().map(|said| (said, kept::open(self.key.as_deref(), said, &own.place)));
         let (whole, unusable) = own.with(opened.collect());
         match self.here.credentials(id, &whole.headers, &whole.credentials) {
             Ok(credentials) => (credentials.without(&unusable), unusable),
@@ -120,11 +126,12 @@ impl Frame {
     ) -> Result<Option<Credential>, Fault> {
         let Some(vault) = &self.key else { return Ok(None) };
         let fault = |why: String| Fault { what: What::Credential, id: name(server, agent), why };
-        let member = member.ok_or_else(|| fault("is for a server that is not in force".to_owned()))?;
+        let member = member.ok_or_else(|| fault("is for a server that is neither in force nor kept".to_owned()))?;
         let own = member.own.as_ref().ok_or_else(|| fault(NOT_BY_URL.to_owned()))?;
         let read =
             AgentCredentials::of_store(server, agent, kind, value).map_err(|errors| fault(errors.to_string()))?;
-        let said = kept::seal(vault, (server, agent, kind), value, &read).map_err(|why| fault(why.to_string()))?;
+        let said = kept::seal(vault, (server, agent, kind), &own.place, value, &read);
+        let said = said.map_err(|why| fault(why.to_string()))?;
         match own.with(vec![(&said, Ok(read))]).1.pop() {
             Some(unusable) => Err(fault(unusable.why.to_string())),
             None => Ok(Some(said)),
@@ -135,13 +142,13 @@ impl Frame {
     pub(super) fn check_worn(&self, member: &Member, worn: &AllWorn) -> Result<(), Fault> {
         let Some(worn) = worn.get(&*member.server.id).filter(|worn| !worn.said.is_empty()) else { return Ok(()) };
         let fault = |why: String| Fault { what: What::Server, id: (*member.server.id).to_owned(), why };
-        // INVARIANT: what nobody may read is not taken along to where somebody might read it
-        if url(&worn.server) != url(&member.server) {
-            return Err(fault(
-                "is moved, and the store has a credential for where it was: remove that first".to_owned(),
-            ));
-        }
+        let moved = worn.place.as_ref() != place(member);
         match self.dressed(member, &worn.said).1.pop() {
+            // It would be of no use there; what keeps it from being shown there is how it is sealed.
+            Some(_) if moved => {
+                let why = "is moved, and the store has a credential for where it was: remove that first, and set it again afterwards";
+                Err(fault(why.to_owned()))
+            }
             // It was so before.
             Some(_) if !worn.troubles.is_empty() => Ok(()),
             Some(unusable) => Err(fault(format!("and the store's credential cannot be both: {}", unusable.why))),
@@ -150,8 +157,8 @@ impl Frame {
     }
 }
 
-fn url(server: &Server) -> Option<&http::Uri> {
-    server.way.endpoint().map(|endpoint| &endpoint.url)
+fn place(member: &Member) -> Option<&Arc<str>> {
+    member.own.as_ref().map(|own| &own.place)
 }
 
 const NOT_BY_URL: &str = "is for a server that is not reached by `url`, and sees none";
@@ -162,6 +169,13 @@ fn by_server(snapshot: Option<&Snapshot>) -> HashMap<&str, Vec<Credential>> {
         all.entry(&kept.value.server).or_default().push(kept.value.clone());
     }
     all
+}
+
+/// Is the key that is here another one than sealed all of them?
+pub(super) fn are_strange(vault: Option<&Vault>, snapshot: Option<&Snapshot>) -> bool {
+    vault
+        .zip(snapshot)
+        .is_some_and(|(vault, snapshot)| kept::are_strange(vault, snapshot.credentials.iter().map(|kept| &kept.value)))
 }
 
 /// By whose they are.

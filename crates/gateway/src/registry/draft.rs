@@ -23,6 +23,8 @@ pub(super) struct Memory {
     /// With the documents that they were made of.
     members: BTreeMap<String, (Value, Member)>,
     pub(super) worn: AllWorn,
+    /// Nothing of what credentials there are opens with the key that is here.
+    pub(super) strange: bool,
     /// Versions of agents and of their tokens, and hashes of credentials: two that differ are another.
     pub(super) agents: BTreeMap<String, String>,
     pub(super) credentials: BTreeMap<String, String>,
@@ -67,6 +69,7 @@ impl Frame {
         let mut memory = Memory {
             agents: snapshot.map(super::agents::versions).unwrap_or_default(),
             credentials: snapshot.map(super::credentials::hashes).unwrap_or_default(),
+            strange: super::credentials::are_strange(self.key.as_deref(), snapshot),
             ..Memory::default()
         };
         for active in snapshot.iter().flat_map(|snapshot| &snapshot.policies) {

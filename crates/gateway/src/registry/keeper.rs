@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::credentials::{Dress, troubles};
 use super::draft::{Bind, Draft, Frame, Memory};
+use super::files::Member;
 use super::{About, Registry};
 use crate::audit::Change;
 use crate::clients::Clients;
@@ -85,7 +86,22 @@ impl Keeper {
         value: &Value,
     ) -> Result<Option<store::Credential>, Fault> {
         let in_force = self.in_force.lock().await;
-        self.frame.seal(self.frame.in_force(whose.0, &in_force.memory), whose, value)
+        if let Some(member) = self.frame.in_force(whose.0, &in_force.memory) {
+            return self.frame.seal(Some(member), whose, value);
+        }
+        drop(in_force);
+        self.frame.seal(self.switched_off(whose.0).await.as_ref(), whose, value)
+    }
+
+    /// A server that the store has, though nobody can call it now.
+    async fn switched_off(&self, id: &str) -> Option<Member> {
+        let kept = self.store.as_ref()?.get::<store::Server>(id).await.ok()?;
+        self.frame.check_server(id, &kept.value).ok()
+    }
+
+    /// Is there a credential, and none that opens here? Then none is sealed here either: others could not open that.
+    pub(crate) async fn has_another_key(&self) -> bool {
+        self.in_force.lock().await.memory.strange
     }
 
     pub(crate) fn check_policy(&self, name: &str, text: &str, catalogue: Option<&str>) -> Result<(), Fault> {

@@ -83,9 +83,11 @@ impl Standing {
     }
 
     /// For readiness: a line for each.
-    pub(crate) fn wanting(&self) -> String {
+    pub(crate) fn wanting(&self) -> Vec<String> {
         let unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
-        unusable.iter().take(MAX_TOLD).map(|why| format!("{why}\n")).collect()
+        let more = unusable.len().checked_sub(MAX_TOLD).filter(|more| *more > 0);
+        let more = more.map(|more| format!("and {more} more credentials that cannot be used"));
+        unusable.iter().take(MAX_TOLD).cloned().chain(more).collect()
     }
 
     /// For readiness.
@@ -95,5 +97,22 @@ impl Standing {
 
     fn trouble(&self) -> MutexGuard<'_, Option<String>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_credentials_it_is_said_how_many_more() {
+        let standing = Standing::new(None);
+        let wanting = |count: usize| {
+            standing.unusable((0..count).map(|n| format!("credential {n}")).collect());
+            standing.wanting()
+        };
+        assert!(wanting(0).is_empty());
+        assert_eq!(wanting(MAX_TOLD).last().unwrap(), "credential 99");
+        assert_eq!(wanting(MAX_TOLD + 3).split_off(MAX_TOLD), ["and 3 more credentials that cannot be used"]);
     }
 }

@@ -243,6 +243,20 @@ async fn a_session_is_its_agents_on_every_node() {
     }
 }
 
+/// One with all servers stays where it was opened, and other nodes know why they do not have it.
+#[tokio::test]
+async fn a_session_with_all_servers_is_one_nodes_alone() {
+    let Some(redis) = Redis::start("sessions_redis: all servers", &[]).await else { return };
+    let upstream = Recorder::mcp(["a"].map(tool)).await;
+    let (a, b) = two(&redis, &upstream).await;
+    let http = |gate: &Gate| HttpClient::new(gate.url("").trim_end_matches('/').to_owned());
+    let id = opened(http(&a)).await;
+    let keys = redis.ask(&["KEYS", "toolgate:session:*"]).await;
+    assert!(keys.starts_with("*1\r\n"), "{keys}");
+    assert_eq!(within(http(&b), &id).post(&call("s__a")).await.status, 404);
+    assert_eq!(within(http(&a), &id).post(&call("s__a")).await.status, 200);
+}
+
 /// Another server that took the id is another, and so is one that is described otherwise.
 #[tokio::test]
 async fn a_session_is_of_one_server() {

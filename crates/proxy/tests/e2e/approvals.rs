@@ -145,6 +145,9 @@ async fn who_watches_sees_calls_as_they_come_and_what_becomes_of_them() {
     seen(&format!("{first} is denied"));
     let _second = desk.call(json!({ "amount": 2 })).await;
     assert!(seen("\"amount\"").contains("{\"amount\": 2}"));
+    let second = desk.waiting();
+    desk.managed.says(&["approvals", "approve", &second]);
+    seen(&format!("{second} was approved, and the call was made at 2"));
     let pid = watch.id().to_string();
     assert!(std::process::Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
     assert_eq!(watch.wait().unwrap().code(), Some(0));

@@ -80,7 +80,16 @@ fn a_gateway_is_managed_by_commands() {
     let (code, _, stderr) = managed.run(&["policies", "put", "p", "bad.json"]);
     assert_eq!((code, stderr.contains("2:")), (1, true), "{stderr}");
     assert!(managed.says(&["admins", "list"]).contains("admin"));
-    managed.says(&["admins", "add", "ann", "--role", "viewer", "--group", "leads", "--token"]);
+    let (code, token, stderr) =
+        managed.run(&["admins", "add", "ann", "--role", "viewer", "--group", "leads", "--token"]);
+    assert_eq!((code, token.starts_with("tga_"), token.lines().count()), (0, true, 1), "for a file: {stderr}");
+    assert!(stderr.contains("`ann`") && !stderr.contains("tga_"), "{stderr}");
+    std::fs::write(managed.folder.path().join("token"), token).unwrap();
+    let twofold = |args: &[&str]| run(managed.command(args).env("TOOLGATE_ADMIN_TOKEN_FILE", "token"));
+    let (code, _, stderr) = twofold(&["admins", "list"]);
+    assert_eq!((code, stderr.contains("are both set")), (2, true), "{stderr}");
+    let (code, _, stderr) = managed.run(&["admins", "list", "--token-file", "token"]);
+    assert_eq!((code, stderr.contains("`viewer`")), (1, true), "an argument says which one: {stderr}");
     let set = managed.says(&["admins", "set", "ann", "--role", "approver", "--format", "json"]);
     assert!(set.contains("\"leads\"") && set.contains("\"approver\""), "{set}");
     let set = managed.says(&["admins", "set", "ann", "--no-groups", "--enabled", "false"]);

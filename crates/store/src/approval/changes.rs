@@ -77,7 +77,7 @@ async fn listen(store: &Store) -> Infallible {
     }
 }
 
-pub(super) async fn notify(tx: &mut Tx, origin: &str, ids: &[String]) -> Result<(), StoreError> {
+pub(crate) async fn notify(tx: &mut Tx, origin: &str, ids: &[String]) -> Result<(), StoreError> {
     if let Tx::Sqlite(_) = tx {
         return Ok(());
     }

@@ -26,3 +26,4 @@ mod samples;
 mod single_use;
 mod snapshots;
 mod tokens;
+mod word;

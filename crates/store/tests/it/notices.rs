@@ -12,6 +12,7 @@ both!(
     many_who_claim_at_once_get_each_notice_once,
     a_link_is_looked_at_often_and_used_once,
     a_link_is_for_an_approval_and_goes_with_its_admin,
+    a_link_goes_with_any_change_of_its_admin,
 );
 
 async fn ask(store: &Store, id: &str, number: u16, targets: &[&str]) {
@@ -109,4 +110,33 @@ async fn a_link_is_for_an_approval_and_goes_with_its_admin(home: Home) {
     }
     let full = store.create_approval_link(&[9; 32], "a1", "root", 1000).await;
     assert!(matches!(full, Err(StoreError::Full { max: 256, .. })), "{full:?}");
+}
+
+async fn a_link_goes_with_any_change_of_its_admin(home: Home) {
+    let store = home.open().await;
+    ask(&store, "a1", 1, &[]).await;
+    store.create("root", admin(Role::Approver)).await.unwrap();
+    store.create("bob", admin(Role::Approver)).await.unwrap();
+    store.create_approval_link(&[9; 32], "a1", "bob", 1000).await.unwrap();
+    let changes = [
+        admin(Role::Admin),
+        admin(Role::Viewer),
+        Admin { enabled: false, ..admin(Role::Viewer) },
+        admin(Role::Approver),
+        Admin { groups: vec!["ops".to_owned()], ..admin(Role::Approver) },
+    ];
+    for (byte, changed) in (1..).zip(changes) {
+        store.create_approval_link(&[byte; 32], "a1", "root", 1000).await.unwrap();
+        match byte % 3 {
+            0 => drop(store.put("root", changed, None).await.unwrap()),
+            1 => drop(store.replace("root", changed, None).await.unwrap()),
+            _ => drop(store.amend("root", None, |admin: &mut Admin| *admin = changed).await.unwrap()),
+        }
+        assert_eq!(store.approval_link(&[byte; 32], 20).await.unwrap(), None, "{byte}");
+        assert_eq!(store.use_approval_link(&[byte; 32], 20).await.unwrap(), None, "{byte}");
+    }
+    store.create_approval_link(&[8; 32], "a1", "root", 1000).await.unwrap();
+    store.amend("root", None, |_: &mut Admin| ()).await.unwrap();
+    assert!(store.approval_link(&[8; 32], 20).await.unwrap().is_some(), "nothing changed");
+    assert!(store.approval_link(&[9; 32], 20).await.unwrap().is_some(), "it is another's");
 }

@@ -7,7 +7,11 @@ use store::{Agent, Server};
 use crate::home::{Home, both};
 use crate::samples::{agent, draft, server};
 
-both!(a_snapshot_is_of_one_moment, a_snapshot_has_all_that_judges);
+both!(
+    a_snapshot_is_of_one_moment,
+    a_snapshot_has_all_that_judges,
+    a_credential_that_cannot_be_read_keeps_nothing_else_from_being_read,
+);
 
 /// One writer makes server, policy and agent `N` in turn: what a snapshot of one moment has of each follows from its revision.
 async fn a_snapshot_is_of_one_moment(home: Home) {
@@ -50,4 +54,26 @@ async fn a_snapshot_has_all_that_judges(home: Home) {
         snapshot.policies.len() + snapshot.tokens.len() + snapshot.credentials.len() + snapshot.settings.len(),
         4
     );
+}
+
+async fn a_credential_that_cannot_be_read_keeps_nothing_else_from_being_read(home: Home) {
+    let store = home.open().await;
+    store.create("alice", agent()).await.unwrap();
+    for (id, agent) in [("bent", None), ("good", Some("alice")), ("hex", Some("bob"))] {
+        store.create(id, crate::samples::credential("github", agent)).await.unwrap();
+    }
+    home.meddle("UPDATE tg_documents SET body = '{\"hush\":1}' WHERE id = 'bent'").await;
+    home.meddle("UPDATE tg_documents SET body = replace(body, '0001feff', 'no hex') WHERE id = 'hex'").await;
+    let snapshot = store.snapshot().await.unwrap();
+    assert_eq!(snapshot.agents.len(), 1);
+    let read = snapshot.credentials.iter().map(|kept| {
+        let store::Credential { server, agent, sealed, .. } = &kept.value;
+        (kept.id.as_str(), server.as_str(), agent.as_deref(), sealed.len())
+    });
+    let expected =
+        [("bent", "github", None, 0), ("good", "github", Some("alice"), 4), ("hex", "github", Some("bob"), 0)];
+    assert_eq!(read.collect::<Vec<_>>(), expected);
+    // What is no hex can be seen, and removed.
+    assert!(store.get::<store::Credential>("hex").await.unwrap().value.sealed.is_empty());
+    store.delete::<store::Credential>("hex", None).await.unwrap();
 }

@@ -1,6 +1,7 @@
-//! Calls as they begin to wait: by the gateway's live events, and by a look at what waits whenever some may have been missed.
+//! Calls as they begin to wait, and what becomes of them until they are over: by the gateway's live events, and by a look at what is open
+//! whenever some may have been missed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -36,8 +37,8 @@ enum Then {
 
 struct Watch<'c, F> {
     client: &'c Client,
-    /// Those that wait and were told of.
-    known: BTreeSet<String>,
+    /// Those that were told of and are not over, each with the state that was told.
+    open: BTreeMap<String, String>,
     told: F,
 }
 
@@ -48,7 +49,7 @@ impl Client {
         &self,
         told: impl FnMut(Result<Told, ClientError>) -> bool,
     ) -> Result<(), ClientError> {
-        let mut watch = Watch { client: self, known: BTreeSet::new(), told };
+        let mut watch = Watch { client: self, open: BTreeMap::new(), told };
         let (mut ever, mut wait) = (false, FIRST_WAIT);
         loop {
             let lost = match watch.listen().await {
@@ -106,14 +107,15 @@ impl<F: FnMut(Result<Told, ClientError>) -> bool> Watch<'_, F> {
         }
     }
 
-    /// All that waits, the oldest first.
+    /// All that waits, the oldest first; and what has become of those that were told of and are not what they were.
     async fn look(&mut self) -> Result<Then, ClientError> {
-        let of = Of { state: Some("pending".to_owned()), ..Of::default() };
-        let waiting = self.client.all(&format!("/api/v1/approvals{}", of.query())).await?;
-        let waiting: Vec<String> =
-            waiting.iter().rev().filter_map(|item| item.get("id")?.as_str().map(str::to_owned)).collect();
-        self.known.retain(|id| waiting.contains(id));
-        for id in waiting {
+        let (waiting, approved) = (self.all_that_are("pending").await?, self.all_that_are("approved").await?);
+        let new = waiting.iter().rev().filter(|id| !self.open.contains_key(*id));
+        let approved: BTreeSet<&String> = approved.iter().collect();
+        let is_so =
+            |id: &String, state: &str| if state == "approved" { approved.contains(id) } else { waiting.contains(id) };
+        let changed = self.open.iter().filter(|(id, state)| !is_so(id, state)).map(|(id, _)| id);
+        for id in changed.chain(new).cloned().collect::<Vec<_>>() {
             if self.tell(id).await? == Then::Enough {
                 return Ok(Then::Enough);
             }
@@ -121,31 +123,45 @@ impl<F: FnMut(Result<Told, ClientError>) -> bool> Watch<'_, F> {
         Ok(Then::On)
     }
 
+    /// Their ids, the newest first.
+    async fn all_that_are(&self, state: &str) -> Result<Vec<String>, ClientError> {
+        let of = Of { state: Some(state.to_owned()), ..Of::default() };
+        let found = self.client.all(&format!("/api/v1/approvals{}", of.query())).await?;
+        Ok(found.iter().filter_map(|item| item.get("id")?.as_str().map(str::to_owned)).collect())
+    }
+
     async fn heard(&mut self, event: &Value) -> Result<Then, ClientError> {
         let member = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (id, state) = (member("id"), member("state"));
-        if state == "pending" {
-            return self.tell(id).await;
-        }
-        match self.known.remove(&id) {
-            true => Ok(go_on((self.told)(Ok(Told::line(outcome(event), event.clone()))))),
+        match state == "pending" || self.open.contains_key(&id) {
+            true => self.tell(id).await,
             false => Ok(Then::On),
         }
     }
 
-    /// Once for each.
+    /// What it is now, once: that it waits, that it was approved, that it is over.
     async fn tell(&mut self, id: String) -> Result<Then, ClientError> {
-        if self.known.contains(&id) {
-            return Ok(Then::On);
-        }
         let found = match self.client.get(&at(&id)).await {
             Ok(found) => found.body,
             // It has gone meanwhile.
-            Err(ClientError::Refused { status: 404, .. }) => return Ok(Then::On),
+            Err(ClientError::Refused { status: 404, .. }) => {
+                self.open.remove(&id);
+                return Ok(Then::On);
+            }
             Err(error) => return Err(error),
         };
-        self.known.insert(id);
-        Ok(go_on((self.told)(Ok(Told::line(line(&found), found)))))
+        let state = text(&found, "state");
+        let (said, state) = match self.open.get(&id) {
+            Some(told) if *told == state => return Ok(Then::On),
+            Some(_) => (outcome(&found), state),
+            // What became of it meanwhile is heard next.
+            None => (line(&found), "pending".to_owned()),
+        };
+        self.open.remove(&id);
+        if matches!(&*state, "pending" | "approved") {
+            self.open.insert(id, state);
+        }
+        Ok(go_on((self.told)(Ok(Told::line(said, found)))))
     }
 }
 

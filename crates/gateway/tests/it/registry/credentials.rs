@@ -116,7 +116,7 @@ async fn tokens_are_fetched_as_the_store_says_and_kept_as_long_as_it_says_so() {
     assert_eq!(managed.shown().await, "Bearer t k");
     assert_eq!(issuer.requests().len(), 1, "another change is no reason to ask again");
     let kept = managed.store.get::<Credential>("c").await.unwrap().value;
-    assert_eq!(kept.hint, "client `gate` at 127.0.0.1/token");
+    assert_eq!(kept.hint, format!("client `gate` at {}", issuer.url("/token").trim_start_matches("http://")));
     assert!(!format!("{kept:?}").contains("CANARY"));
     managed.gate.until(|ready| ready.starts_with("ready")).await;
     assert!(!format!("{:?}{:?}", managed.control.servers(), managed.gate.journal()).contains("CANARY"));
@@ -206,7 +206,7 @@ async fn what_could_not_be_used_is_refused_before_it_is_kept() {
         ("s", none, "oauth", json!({ "token_url": "https://id.example" }), "`servers.s.oauth.client_id` is missing"),
         ("s", none, "oauth", plain, "must be https"),
         ("s", none, "oauth", more, "there is no setting `servers.s.oauth.client_secrt`"),
-        ("nobody", none, "headers", json!({ "A": "CANARY" }), "a server that is not in force"),
+        ("nobody", none, "headers", json!({ "A": "CANARY" }), "a server that is neither in force nor kept"),
         ("f", none, "oauth", oauth.clone(), "says already how to authorize"),
         ("f", none, "headers", json!({ "authorization": "CANARY" }), "says already how to authorize"),
         ("f", Some("ci"), "headers", json!({ "X-Key": "CANARY" }), "has the header `x-key` already"),
@@ -244,19 +244,78 @@ async fn a_server_is_not_described_so_that_its_credential_is_of_no_use() {
     assert_eq!(managed.shown().await, "upstream failed", "which of the two was meant, nobody knows");
 }
 
+/// Whoever moves it, and however: what is sealed says where it may be shown.
+#[tokio::test]
+async fn a_credential_does_not_go_along_to_another_place() {
+    let (server, other) = (server().await, server().await);
+    let managed = managed(plan(KEY), &server, json!({})).await;
+    managed.credential("c", None, "headers", json!({ "X-Key": "k" })).await;
+    assert_eq!(managed.shown().await, "- k");
+    let before = server.requests().len();
+    let url = server.url("/mcp");
+    for document in [
+        json!({ "url": other.url("/mcp") }),
+        json!({ "url": server.url("/other") }),
+        json!({ "url": upstream_elsewhere(&server) }),
+        json!({ "url": url, "resolve": { "elsewhere.test": "127.0.0.1" } }),
+        json!({ "url": url, "transport": "streamable-http" }),
+        json!({ "url": url.replace("http:", "https:"), "tls": { "server_name": "elsewhere.test" } }),
+    ] {
+        managed.put("s", document.clone(), Some("p")).await;
+        managed.refresh().await;
+        assert_eq!(managed.shown().await, "upstream failed", "{document}");
+        let ready = managed.gate.ready().await;
+        assert!(ready.contains("the credential of `s` cannot be used") && ready.contains("another address"), "{ready}");
+    }
+    assert_eq!((server.requests().len(), other.requests().len()), (before, 0));
+    // Where it was given for it is good again, in another spelling too, and after a change that moves nothing.
+    managed.put("s", json!({ "url": url, "networks": ["127.0.0.1"] }), Some("p")).await;
+    managed.refresh().await;
+    assert_eq!(managed.shown().await, "- k");
+
+    // Given while the server is switched off: for where its description says that it will be.
+    let document = json!({ "url": url });
+    let off = store::Server { document: document.clone(), policy: Some("p".to_owned()), enabled: false };
+    managed.store.replace("s", off, None).await.unwrap();
+    managed.refresh().await;
+    managed.credential("c", None, "headers", json!({ "X-Key": "off" })).await;
+    managed.put("s", document, Some("p")).await;
+    managed.refresh().await;
+    assert_eq!(managed.shown().await, "- off");
+}
+
+#[tokio::test]
+async fn a_node_whose_key_opens_nothing_says_so() {
+    let server = server().await;
+    let managed = managed(plan(KEY), &server, json!({})).await;
+    assert!(!managed.control.has_another_key().await);
+    let sealed = Vault::read(OTHER).unwrap().seal(&["credential", "s", "", "headers"], b"{}").unwrap();
+    let (server, kind, hint) = ("s".to_owned(), "headers".to_owned(), String::new());
+    managed.keep("c", Credential { server, agent: None, kind, sealed, hint }).await;
+    managed.refresh().await;
+    assert!(managed.control.has_another_key().await);
+    // One that opens, and the key is not a wrong one: the other credential is only lost.
+    managed.credential("own", Some("ci"), "headers", json!({ "X-Key": "k" })).await;
+    assert!(!managed.control.has_another_key().await);
+}
+
 #[tokio::test]
 async fn a_key_is_replaced_while_gateways_run() {
     let server = server().await;
     let managed = managed(plan(&format!("{KEY}\n{OTHER}\n")), &server, json!({})).await;
     managed.credential("c", None, "headers", json!({ "X-Key": "k" })).await;
-    let lost =
-        Credential { sealed: vec![1; 60], agent: Some("a".to_owned()), ..managed.store.get("c").await.unwrap().value };
-    managed.store.create("lost", lost).await.unwrap();
     let (rotated, new) = (Vault::read(&format!("{OTHER} {KEY}")).unwrap(), Vault::read(OTHER).unwrap());
+    let good = managed.store.get::<Credential>("c").await.unwrap().value;
+    // One that no key opens, and one that the first key sealed for another server.
+    let another = rotated.seal(&["credential", "t", "", "headers"], b"{}").unwrap();
+    for (id, agent, sealed) in [("lost", "a", vec![1; 60]), ("moved", "b", another)] {
+        let lost = Credential { sealed, agent: Some(agent.to_owned()), ..good.clone() };
+        managed.store.create(id, lost).await.unwrap();
+    }
     let about = &["credential", "s", "", "headers"][..];
     let kept = || async { managed.store.get::<Credential>("c").await.unwrap().value.sealed };
     assert!(new.open(about, &kept().await).is_err());
-    let lost = vec!["lost".to_owned()];
+    let lost = vec!["lost".to_owned(), "moved".to_owned()];
     let done = reseal(&managed.store, &rotated).await.unwrap();
     assert_eq!(done, Resealed { sealed: 1, kept: 0, lost: lost.clone() });
     assert!(new.open(about, &kept().await).is_ok(), "the old key is no longer needed");

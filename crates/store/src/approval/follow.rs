@@ -1,0 +1,61 @@
+//! What hangs on an admin's word, when the admin is not what they were: nothing passes by the word of somebody who could not give it now.
+
+use super::{ApprovalState, Vote, write};
+use crate::limits::MAX_VOTES;
+use crate::sql::args;
+use crate::store::Change;
+use crate::{Admin, StoreError};
+
+/// In the same change. `is`: none, when the admin is removed.
+///
+/// One-time links go with any change. With the right to decide go the grants that they made, their yes to what still waits, and what was approved by
+/// it and not used yet, which is over.
+pub(crate) async fn follow(
+    change: &mut Change,
+    name: &str,
+    was: Option<&Admin>,
+    is: Option<&Admin>,
+) -> Result<(), StoreError> {
+    const LINKS: &str = "DELETE FROM tg_approval_links WHERE admin = $1";
+    const GRANTS: &str = "UPDATE tg_approval_grants SET revoked_ms = $2 \
+        WHERE made_by = $1 AND revoked_ms IS NULL AND used < max_uses";
+    if was.is_none() || was == is {
+        return Ok(());
+    }
+    change.tx.run(LINKS, args![name]).await?;
+    if is.is_some_and(Admin::may_approve) {
+        return Ok(());
+    }
+    change.tx.run(GRANTS, args![name, change.now]).await?;
+    take_back(change, name).await
+}
+
+/// In the order of their ids, as everybody locks several.
+async fn take_back(change: &mut Change, name: &str) -> Result<(), StoreError> {
+    const OPEN: &str = "SELECT id, state, votes FROM tg_approvals \
+        WHERE state IN ('pending', 'approved') AND votes <> '[]' ORDER BY id";
+    const LOCKED: &str = "SELECT id, state, votes FROM tg_approvals \
+        WHERE state IN ('pending', 'approved') AND votes <> '[]' ORDER BY id FOR UPDATE";
+    const UNSAY: &str = "UPDATE tg_approvals SET votes = $2 WHERE id = $1";
+    // As time ends them: whoever asks again is told once. Who had approved stays to be seen.
+    const END: &str = "UPDATE tg_approvals SET state = 'expired' WHERE id = $1";
+    let sql = change.tx.either(OPEN, LOCKED);
+    let rows = change.tx.rows(sql, args![]).await?;
+    for row in rows {
+        let (id, state, votes): (String, String, String) = (row.get("id")?, row.get("state")?, row.get("votes")?);
+        // What nobody can read, nobody can use.
+        let Ok(votes) = serde_json::from_str::<Vec<Vote>>(&votes) else { continue };
+        let others: Vec<&Vote> = votes.iter().filter(|vote| vote.by != name).collect();
+        if others.len() == votes.len() {
+            continue;
+        }
+        if state == ApprovalState::Pending.as_str() {
+            let others = write("the votes", &others, MAX_VOTES)?;
+            change.tx.run(UNSAY, args![&id, &others]).await?;
+        } else {
+            change.tx.run(END, args![&id]).await?;
+        }
+        change.approvals.push(id);
+    }
+    Ok(())
+}
