@@ -15,7 +15,9 @@ pub(super) struct SessionCost {
 pub(super) async fn measure(plan: &Plan, binaries: &Binaries, folder: &Path) -> anyhow::Result<SessionCost> {
     eprintln!("{} idle sessions", plan.sessions);
     let upstream = binaries.upstream(folder)?;
-    let toolgate = binaries.toolgate(&upstream, folder)?;
+    // Those of the first time around, too.
+    let room = format!("[bounds]\nsessions = {}\n", plan.sessions.saturating_mul(2));
+    let toolgate = binaries.toolgate_with(&room, &upstream, folder)?;
     let mut connections = Vec::new();
     for _ in 0..plan.connections {
         connections.push(Connection::open(&toolgate.url, Era::Legacy).await?);
