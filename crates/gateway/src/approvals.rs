@@ -1,7 +1,7 @@
 //! A person decides, once, about exactly this call. Whatever can let a call through that needs an approval is in here; the permit itself still
 //! comes from the policy (`Policy::decide_consented`).
 //!
-//! An approval is bound to who calls, the server, the method, what is called, the arguments, its definition and the policy ([`Binding`]): one
+//! An approval is bound to who calls, the server, the method, what is called, the arguments, its definition and the policy (`Binding`): one
 //! that differs in any of these is another call. The store keeps it; one atomic update there uses it up.
 
 mod back;

@@ -249,7 +249,7 @@ async fn a_session_with_all_servers_is_one_nodes_alone() {
     let Some(redis) = Redis::start("sessions_redis: all servers", &[]).await else { return };
     let upstream = Recorder::mcp(["a"].map(tool)).await;
     let (a, b) = two(&redis, &upstream).await;
-    let http = |gate: &Gate| HttpClient::new(gate.url("").trim_end_matches('/').to_owned());
+    let http = |gate: &Gate| HttpClient::new(gate.url("").trim_end_matches('/'));
     let id = opened(http(&a)).await;
     let keys = redis.ask(&["KEYS", "toolgate:session:*"]).await;
     assert!(keys.starts_with("*1\r\n"), "{keys}");
