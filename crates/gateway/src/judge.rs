@@ -177,9 +177,14 @@ pub(crate) fn plain_meta(bound: &Bound, method: Method, params: &Params<'_>) -> 
     if meta.iter().all(|(key, _)| is_plain(key)) {
         return None;
     }
-    let kept = meta.iter().filter(|(key, _)| is_plain(key));
+    Some(only(&meta, is_plain))
+}
+
+/// The JSON text of an object with those of its members that are kept, each as it was written.
+fn only(object: &Object<'_>, keep: impl Fn(&str) -> bool) -> String {
+    let kept = object.iter().filter(|(key, _)| keep(key));
     let kept: Vec<String> = kept.map(|(key, value)| format!("{}:{}", mcp::string(key), value.get())).collect();
-    Some(format!("{{{}}}", kept.join(",")))
+    format!("{{{}}}", kept.join(","))
 }
 
 /// What of a client's capabilities the policy lets a server use: the JSON text without the rest, where something goes.
@@ -189,9 +194,7 @@ pub(crate) fn capabilities(bound: &Bound, declared: &str) -> Option<String> {
     if !declared.iter().any(|(key, _)| denied(key)) {
         return None;
     }
-    let kept = declared.iter().filter(|(key, _)| !denied(key));
-    let kept: Vec<String> = kept.map(|(key, value)| format!("{}:{}", mcp::string(key), value.get())).collect();
-    Some(format!("{{{}}}", kept.join(",")))
+    Some(only(&declared, |key| !denied(key)))
 }
 
 /// What a legacy client offers its server to ask for, as far as the policy let that through.
