@@ -29,7 +29,17 @@ pub struct Admin {
 impl Admin {
     /// Does a yes of theirs count?
     pub fn may_approve(&self) -> bool {
-        self.enabled && matches!(self.role, Role::Approver | Role::Admin)
+        self.enabled && self.role.may_approve()
+    }
+}
+
+impl Role {
+    /// Some approvals, at least: who may decide which is for the rule to say that wants one.
+    pub fn may_approve(self) -> bool {
+        match self {
+            Self::Admin | Self::Approver => true,
+            Self::PolicyManager | Self::Viewer => false,
+        }
     }
 }
 
