@@ -30,9 +30,10 @@ async fn kills(stage: &Stage) -> anyhow::Result<String> {
     for kill in 0..kills {
         if fastrand::usize(..EARLY) == 0 {
             // Whatever it was doing; the next one must find its way.
-            let early = stage.serve(&node)?.spawn()?;
+            let mut early = stage.serve(&node)?.spawn()?;
             tokio::time::sleep(some_of(BIRTH)).await;
-            drop(early);
+            // Until it is gone: the journal is locked as long as it is not.
+            early.kill().await?;
         }
         let gateway = stage.start(&node).await?;
         if kill > 0 {

@@ -94,7 +94,8 @@ impl Stage {
 
     /// The node of this folder, taking calls.
     pub(super) async fn start(&self, node: &Path) -> anyhow::Result<Gateway> {
-        Gateway::start(self.serve(node)?).await
+        let started = Gateway::start(self.serve(node)?).await;
+        started.with_context(|| format!("the log of `{}` ends with:\n{}", node.display(), tail(&node.join("log"))))
     }
 
     /// The command that is a node.
@@ -122,6 +123,14 @@ impl Stage {
         let said = [output.stdout, output.stderr].concat();
         Ok((code, String::from_utf8_lossy(&said).into_owned()))
     }
+}
+
+/// The last lines of a log, as far as it can be read.
+fn tail(log: &Path) -> String {
+    const LINES: usize = 5;
+    let text = std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let skipped = text.lines().count().saturating_sub(LINES);
+    text.lines().skip(skipped).collect::<Vec<_>>().join("\n")
 }
 
 impl Gateway {
