@@ -1,9 +1,12 @@
 //! Audit records of all nodes, to be asked: a copy of the journals, which stay the truth. Each record is kept once, however often it is brought.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use serde::Serialize;
 
 use crate::limits::{self, MAX_ID, MAX_NOTE};
-use crate::sql::args;
+use crate::sql::{Arg, args};
 use crate::tx::Tx;
 use crate::{Store, StoreError};
 
@@ -15,7 +18,7 @@ const MAX_BATCH_BYTES: usize = 16 << 20;
 const MAX_SWEEP: i64 = 10_000;
 
 /// A record of a node's journal. What is not in `line` already is not here either.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AuditRecord {
     pub node: String,
     pub seq: i64,
@@ -35,13 +38,13 @@ pub struct AuditRecord {
     pub line: String,
 }
 
-const SQLITE: &str = "INSERT INTO tg_audit (node, seq, segment, time_ms, kind, agent, server, method, subject, outcome, code, rule, \
-    policy, latency_us, line) \
-    SELECT value ->> 'node', value ->> 'seq', value ->> 'segment', value ->> 'time_ms', value ->> 'kind', value ->> 'agent', \
-    value ->> 'server', value ->> 'method', value ->> 'subject', value ->> 'outcome', value ->> 'code', value ->> 'rule', \
-    value ->> 'policy', value ->> 'latency_us', value ->> 'line' \
-    FROM json_each($1) WHERE true ON CONFLICT (node, seq) DO NOTHING";
+/// Rows of one statement for SQLite, which takes values that are bound in half the time that it reads them from JSON in.
+const ROWS: usize = 50;
 
+static ROW: LazyLock<String> = LazyLock::new(|| sqlite(1));
+static MANY: LazyLock<String> = LazyLock::new(|| sqlite(ROWS));
+
+/// For PostgreSQL one JSON text is all of a batch: one round trip.
 const POSTGRES: &str = "INSERT INTO tg_audit (node, seq, segment, time_ms, kind, agent, server, method, subject, outcome, code, rule, \
     policy, latency_us, line) \
     SELECT node, seq, segment, time_ms, kind, agent, server, method, subject, outcome, code, rule, policy, latency_us, line \
@@ -52,11 +55,10 @@ const POSTGRES: &str = "INSERT INTO tg_audit (node, seq, segment, time_ms, kind,
 impl Store {
     /// All of them, or none; those that are there already are left as they are. How many were new.
     pub async fn insert_audit(&self, records: &[AuditRecord]) -> Result<u64, StoreError> {
-        let batch = batch(records)?;
+        bounded(records)?;
         self.within("keep audit records", async {
             let mut tx = self.write().await?;
-            let sql = insert(&tx);
-            let new = tx.run(sql, args![&batch]).await?;
+            let new = insert(&mut tx, records).await?;
             advance(&mut tx, records).await?;
             tx.commit().await?;
             Ok(new)
@@ -101,51 +103,120 @@ impl Store {
     }
 }
 
-pub(crate) fn insert(tx: &Tx) -> &'static str {
-    tx.either(SQLITE, POSTGRES)
+/// Those that are there already are left as they are. How many were new.
+pub(crate) async fn insert(tx: &mut Tx, records: &[AuditRecord]) -> Result<u64, StoreError> {
+    let rows: Vec<Clean<'_>> = records.iter().map(AuditRecord::cleaned).collect();
+    if let Tx::Postgres(_) = tx {
+        let invalid = |error: serde_json::Error| StoreError::Invalid { what: "a record", why: error.to_string() };
+        let batch = serde_json::to_string(&rows).map_err(invalid)?;
+        return tx.run(POSTGRES, args![&batch]).await;
+    }
+    let (many, rest) = rows.as_chunks::<ROWS>();
+    let mut new = 0;
+    for rows in many {
+        new += tx.run(&MANY, &rows.iter().flat_map(Clean::args).collect::<Vec<_>>()).await?;
+    }
+    for row in rest {
+        new += tx.run(&ROW, &row.args()).await?;
+    }
+    Ok(new)
 }
 
-fn batch(records: &[AuditRecord]) -> Result<String, StoreError> {
+/// The statement for so many rows.
+fn sqlite(rows: usize) -> String {
+    let row = format!("({})", vec!["?"; COLUMNS].join(", "));
+    format!(
+        "INSERT INTO tg_audit (node, seq, segment, time_ms, kind, agent, server, method, subject, outcome, code, rule, policy, \
+         latency_us, line) VALUES {} ON CONFLICT (node, seq) DO NOTHING",
+        vec![row; rows].join(", ")
+    )
+}
+
+fn bounded(records: &[AuditRecord]) -> Result<(), StoreError> {
     let bytes: usize = records.iter().map(|record| record.line.len()).sum();
     if records.len() > MAX_BATCH || bytes > MAX_BATCH_BYTES {
         let why =
             format!("of {} records and {bytes} bytes is more than {MAX_BATCH} and {MAX_BATCH_BYTES}", records.len());
         return Err(StoreError::Invalid { what: "a batch", why });
     }
-    records.iter().try_for_each(|record| limits::id("the node", &record.node))?;
-    json(records)
+    records.iter().try_for_each(|record| limits::id("the node", &record.node))
 }
 
-/// One JSON text for all of them: one round trip, and no SQL that is made of values.
-pub(crate) fn json(records: &[AuditRecord]) -> Result<String, StoreError> {
-    let clean: Vec<AuditRecord> = records.iter().map(AuditRecord::cleaned).collect();
-    let invalid = |error: serde_json::Error| StoreError::Invalid { what: "a record", why: error.to_string() };
-    serde_json::to_string(&clean).map_err(invalid)
+/// A record as it can be kept.
+#[derive(Serialize)]
+struct Clean<'r> {
+    node: &'r str,
+    seq: i64,
+    segment: i64,
+    time_ms: i64,
+    kind: Cow<'r, str>,
+    agent: Option<Cow<'r, str>>,
+    server: Option<Cow<'r, str>>,
+    method: Option<Cow<'r, str>>,
+    subject: Option<Cow<'r, str>>,
+    outcome: Option<Cow<'r, str>>,
+    code: Option<Cow<'r, str>>,
+    rule: Option<Cow<'r, str>>,
+    policy: Option<Cow<'r, str>>,
+    latency_us: Option<i64>,
+    line: Cow<'r, str>,
+}
+
+const COLUMNS: usize = 15;
+
+impl Clean<'_> {
+    /// In the order of the statement's columns.
+    fn args(&self) -> [Arg<'_>; COLUMNS] {
+        [
+            self.node.into(),
+            self.seq.into(),
+            self.segment.into(),
+            self.time_ms.into(),
+            (&*self.kind).into(),
+            self.agent.as_deref().into(),
+            self.server.as_deref().into(),
+            self.method.as_deref().into(),
+            self.subject.as_deref().into(),
+            self.outcome.as_deref().into(),
+            self.code.as_deref().into(),
+            self.rule.as_deref().into(),
+            self.policy.as_deref().into(),
+            self.latency_us.into(),
+            (&*self.line).into(),
+        ]
+    }
 }
 
 impl AuditRecord {
     /// A record that says something odd is kept all the same: a journal must not get stuck at it.
-    fn cleaned(&self) -> Self {
-        let short = |text: &Option<String>| text.as_deref().map(|text| cut(text, MAX_NOTE));
-        Self {
+    fn cleaned(&self) -> Clean<'_> {
+        fn short(text: Option<&String>) -> Option<Cow<'_, str>> {
+            text.map(|text| cut(text, MAX_NOTE))
+        }
+        Clean {
+            node: &self.node,
+            seq: self.seq,
+            segment: self.segment,
+            time_ms: self.time_ms,
             kind: cut(&self.kind, MAX_ID),
-            agent: short(&self.agent),
-            server: short(&self.server),
-            method: short(&self.method),
-            subject: short(&self.subject),
-            outcome: short(&self.outcome),
-            code: short(&self.code),
-            rule: short(&self.rule),
-            policy: short(&self.policy),
-            line: self.line.replace('\0', "\u{fffd}"),
-            ..self.clone()
+            agent: short(self.agent.as_ref()),
+            server: short(self.server.as_ref()),
+            method: short(self.method.as_ref()),
+            subject: short(self.subject.as_ref()),
+            outcome: short(self.outcome.as_ref()),
+            code: short(self.code.as_ref()),
+            rule: short(self.rule.as_ref()),
+            policy: short(self.policy.as_ref()),
+            latency_us: self.latency_us,
+            line: cut(&self.line, usize::MAX),
         }
     }
 }
 
 /// The beginning of a text, without NUL, which PostgreSQL does not keep.
-fn cut(text: &str, max: usize) -> String {
-    text.get(..text.floor_char_boundary(max)).unwrap_or_default().replace('\0', "\u{fffd}")
+fn cut(text: &str, max: usize) -> Cow<'_, str> {
+    let text = text.get(..text.floor_char_boundary(max)).unwrap_or_default();
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 async fn advance(tx: &mut Tx, records: &[AuditRecord]) -> Result<(), StoreError> {

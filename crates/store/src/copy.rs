@@ -317,9 +317,7 @@ impl Seen {
 async fn copy_records(from: (&Store, &mut Tx), to: (&Store, &mut Tx)) -> Result<Seen, CopyError> {
     let (mut seen, mut last) = (Seen::default(), None);
     while let Some(page) = records(from.0, from.1, &mut last).await.map_err(CopyError::From)? {
-        let batch = audit::json(&page).map_err(CopyError::To)?;
-        let sql = audit::insert(to.1);
-        to.0.within("write", to.1.run(sql, args![&batch])).await.map_err(CopyError::To)?;
+        to.0.within("write", audit::insert(to.1, &page)).await.map_err(CopyError::To)?;
         page.iter().for_each(|record| seen.add(record));
     }
     Ok(seen)

@@ -1,5 +1,5 @@
-//! What keeping costs: the gateway with nothing kept, with the audit journal, and with limits counted in a Redis beside it, in turn with the
-//! bare proxy. Each in a folder of its own.
+//! What keeping costs: the gateway with nothing kept, with the audit journal, with its copy in the store (as it comes), and with limits counted
+//! in a Redis beside it, in turn with the bare proxy. Each in a folder of its own.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,11 +14,21 @@ use super::stage::{Binaries, Server};
 use crate::services::Redis;
 
 /// What is kept. The bare proxy comes before them.
-const WAYS: [&str; 3] = ["toolgate, no journal", "toolgate, journal", "toolgate, journal, limits in Redis"];
+const WAYS: [&str; 4] = [
+    "toolgate, no journal",
+    "toolgate, journal, not copied to the store",
+    "toolgate, journal",
+    "toolgate, journal, limits in Redis",
+];
 
 /// How a configuration says so.
 fn settings(redis: &Redis) -> [String; WAYS.len()] {
-    ["[audit]\ndir = \"\"\n".to_owned(), String::new(), format!("[limits]\nstore = \"{}\"\n", redis.url())]
+    [
+        "[audit]\ndir = \"\"\n".to_owned(),
+        "[audit]\nindex = false\n".to_owned(),
+        String::new(),
+        format!("[limits]\nstore = \"{}\"\n", redis.url()),
+    ]
 }
 
 /// A Redis that nobody knows yet grants nothing for some seconds.
