@@ -6,6 +6,7 @@ mod approvals;
 mod credentials;
 mod policies;
 mod servers;
+mod settings;
 mod table;
 
 use std::time::Duration;

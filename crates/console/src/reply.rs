@@ -34,10 +34,14 @@ pub(crate) enum Managed {
 }
 
 impl Managed {
-    /// The gateway says with a place which layer of its configuration it is in.
     pub(crate) fn by_file(place: &str) -> Self {
-        Self::File { path: place.strip_prefix("file ").unwrap_or(place).to_owned() }
+        Self::File { path: path_of(place).to_owned() }
     }
+}
+
+/// The gateway says with a place which layer of its configuration it is in.
+pub(crate) fn path_of(place: &str) -> &str {
+    place.strip_prefix("file ").unwrap_or(place)
 }
 
 impl<T: Serialize> Tagged<T> {

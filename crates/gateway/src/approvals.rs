@@ -27,6 +27,7 @@ mod wire;
 use std::sync::Arc;
 
 use store::Store;
+use tokio::sync::watch;
 
 pub(crate) use self::back::Back;
 pub(crate) use self::binding::Binding;
@@ -56,6 +57,7 @@ const INSTANCE: usize = 8;
 /// Where people are asked, and what they said is found.
 pub(crate) struct Approvals {
     pub(crate) settings: config::Approvals,
+    live: watch::Receiver<config::Live>,
     pub(crate) clock: Clock,
     /// Where the pages of approvals are.
     url: Box<str>,
@@ -69,6 +71,7 @@ pub(crate) struct Approvals {
 impl Approvals {
     pub(crate) fn new(
         settings: &config::Approvals,
+        live: watch::Receiver<config::Live>,
         store: Option<Store>,
         admin: &str,
         vault: Arc<Vault>,
@@ -76,6 +79,7 @@ impl Approvals {
         let url = settings.url.as_ref().map_or_else(|| admin.to_owned(), |url| url.as_str().to_owned());
         Ok(Self {
             settings: settings.clone(),
+            live,
             clock: Clock::new(),
             url: url.trim_end_matches('/').into(),
             store,
@@ -83,6 +87,11 @@ impl Approvals {
             wire: Wire::new(vault),
             instance: random::<INSTANCE>()?.into(),
         })
+    }
+
+    /// What the operator says now.
+    fn live(&self) -> config::Live {
+        self.live.borrow().clone()
     }
 
     /// What people call the place where they decide; it has no slash at its end.

@@ -13,6 +13,7 @@ mod headers;
 mod jwt;
 mod layers;
 mod listen_tls;
+mod live;
 mod notify;
 mod origin;
 mod reach;
@@ -46,6 +47,8 @@ pub use self::jwt::{Issuer, Jwt, KeySource};
 pub(crate) use self::layers::read_text;
 pub use self::layers::{ConfigFile, Layers};
 pub use self::listen_tls::{Certificates, ClientCertificates, ListenTls, NameOf};
+pub(crate) use self::live::Adjustable;
+pub use self::live::{Adjusted, Live, NotAdjustable};
 pub use self::notify::{Channel, Mail, Notify};
 pub use self::origin::Origin;
 pub use self::reach::{Reach, Transport};
@@ -89,6 +92,9 @@ pub struct Config {
     pub aggregate: Aggregate,
     pub approvals: Approvals,
     pub log: Log,
+    pub(crate) live: Live,
+    /// What the store may make of it.
+    pub(crate) adjustable: Adjustable,
     /// Where the configuration file lies, if there is one.
     pub(crate) folder: Option<PathBuf>,
     printed: String,
@@ -197,6 +203,7 @@ pub struct Bounds {
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     pub format: LogFormat,
+    /// At the start; see [`Live`].
     pub level: tracing::Level,
 }
 
@@ -215,6 +222,7 @@ pub enum LogFormat {
 impl Config {
     pub fn load(layers: &Layers) -> Result<Self, ConfigErrors> {
         let mut settings = Settings::merge(layers)?;
+        let (adjustable, live) = Adjustable::read(&mut settings);
         let auth = Auth::read(&mut settings);
         let listen = Listen::read(&mut settings, auth);
         let servers = server::read_all(&mut settings, layers);
@@ -229,7 +237,9 @@ impl Config {
             sessions: Sessions::read(&mut settings),
             store: Store::read(&mut settings, layers),
             bounds: Bounds::read(&mut settings),
-            log: Log::read(&mut settings),
+            log: Log::read(&mut settings, live.level),
+            live,
+            adjustable,
             jwt: Jwt::read(&mut settings, auth, &listen),
             certificates: listen_tls::certificates(&mut settings, auth, &listen),
             listen,
@@ -468,20 +478,9 @@ impl Bounds {
 }
 
 impl Log {
-    fn read(settings: &mut Settings) -> Self {
-        use tracing::Level;
+    fn read(settings: &mut Settings, level: tracing::Level) -> Self {
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-        let levels = [
-            ("error", Level::ERROR),
-            ("warn", Level::WARN),
-            ("info", Level::INFO),
-            ("debug", Level::DEBUG),
-            ("trace", Level::TRACE),
-        ];
-        Self {
-            format: choice(settings, "log.format", LogFormat::Text, &formats, &[]),
-            level: choice(settings, "log.level", Level::INFO, &levels, &[]),
-        }
+        Self { format: choice(settings, "log.format", LogFormat::Text, &formats, &[]), level }
     }
 }
 

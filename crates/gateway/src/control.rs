@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use store::{Store, StoreError};
+use tokio::sync::watch;
 
 pub use self::approvals::Redeemable;
 pub use self::told::{AuditStatus, NotRecorded};
+use crate::config::{Adjusted, Live, NotAdjustable};
 use crate::registry::Keeper;
 
 /// A running gateway's handle. Cheap to clone; outlives the gateway, and then says that it has ended.
@@ -157,6 +159,21 @@ impl Control {
         value: &Value,
     ) -> Result<Option<store::Credential>, Fault> {
         self.0.seal_credential((server, agent, kind), value).await
+    }
+
+    /// The settings that may change while the gateway runs, as they are without the store.
+    pub fn settings(&self) -> Vec<Adjusted> {
+        self.0.settings()
+    }
+
+    /// Would `refresh` take it? It need not be in the store.
+    pub fn check_setting(&self, key: &str, value: &Value) -> Result<(), NotAdjustable> {
+        self.0.check_setting(key, value)
+    }
+
+    /// What those settings are now, and tells when they change. None once the gateway has ended.
+    pub fn live(&self) -> Option<watch::Receiver<Live>> {
+        self.0.shared().map(|shared| shared.live.subscribe())
     }
 
     /// The agents that are known by name, by id.

@@ -18,7 +18,7 @@ use crate::approvals::{Approvals, Back, Consent, Lacking, Listing, Place as Kept
 use crate::audit::{Audit, Recorded, Told};
 use crate::catalogue::Asking;
 use crate::clients::Clients;
-use crate::config::Bounds;
+use crate::config::{Bounds, Live};
 use crate::duplex::sse::Fronts;
 use crate::eras::to_legacy::{self, Crossing, ToLegacy};
 use crate::eras::to_modern::{Outgoing, ToModern};
@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) failures: Failures,
     pub(crate) registry: registry::Current,
     pub(crate) standing: Standing,
+    /// What may become another while all of this stays.
+    pub(crate) live: watch::Sender<Live>,
     pub(crate) sessions: Sessions,
     /// Where sessions may be every node's.
     pub(crate) nodes: Option<Arc<Nodes>>,

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::draft::Frame;
 pub(crate) use self::files::{Files, Here};
-pub(crate) use self::keeper::Keeper;
+pub(crate) use self::keeper::{First, Keeper};
 pub(crate) use self::standing::Standing;
 use crate::config::ServerId;
 use crate::control::Managed;

@@ -30,7 +30,7 @@ use crate::nodes::{Nodes, Outbox};
 use crate::pipeline::{Pipeline, Shared};
 use crate::policies::{PolicyFile, PolicyTrouble};
 use crate::record;
-use crate::registry::{self, Files, Frame, Here, Keeper, Standing};
+use crate::registry::{self, Files, First, Frame, Here, Keeper, Standing};
 use crate::session::Sessions;
 use crate::stdio::Nursery;
 use crate::tasks::Tasks;
@@ -305,7 +305,8 @@ impl Made {
         let admin_secured = admin_secured.transpose()?.map(Arc::new);
         let read = read_store(config.store.url.as_ref(), runtime)?;
         let stale = read.as_ref().map(|_| config.store.stale);
-        let (keeper, registry, agents) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        let (keeper, First { registry, agents, live }) = Keeper::new(Frame::new(config, here, files)?, read)?;
+        let live = watch::Sender::new(live);
         if config.auth == Auth::Tokens && config.certificates.is_none() && agents.is_empty() {
             tracing::warn!("no agent has a token: nobody can come in");
         }
@@ -314,7 +315,8 @@ impl Made {
         let vault = vault(&config.store)?;
         let scheme = if config.listen.admin_tls.is_some() { "https" } else { "http" };
         let page = format!("{scheme}://{admin}");
-        let approvals = Approvals::new(&config.approvals, keeper.store().cloned(), &page, Arc::clone(&vault))?;
+        let store = keeper.store().cloned();
+        let approvals = Approvals::new(&config.approvals, live.subscribe(), store, &page, Arc::clone(&vault))?;
         let (nodes, outbox) = Nodes::new(config, config.store.key.clone()).map_err(StartError::Sessions)?.unzip();
         let own_approvals = !config.store.url.as_ref().is_some_and(StoreUrl::is_for_many);
         let afar = nodes.as_ref().map(|nodes| Arc::clone(nodes.afar()));
@@ -324,6 +326,7 @@ impl Made {
             failures: Failures::default(),
             registry: registry::Current::new(registry),
             standing: Standing::new(stale),
+            live,
             sessions: Sessions::new(bounds.sessions.get()),
             events: Events::new(&config.audit.node, afar, own_approvals),
             nodes,

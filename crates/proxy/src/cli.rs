@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Servers(manage::Servers),
     /// Manage policies and their versions
     Policies(manage::Policies),
+    /// Manage settings that may change while the gateway runs
+    Settings(manage::Settings),
     /// Manage who manages the gateway
     Admins(manage::Admins),
     /// Manage what the gateway shows to servers: their credentials

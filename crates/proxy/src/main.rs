@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         Some(Command::Agents(args)) => manage::agents(&args),
         Some(Command::Servers(args)) => manage::servers(&args),
         Some(Command::Policies(args)) => manage::policies(&args),
+        Some(Command::Settings(args)) => manage::settings(&args),
         Some(Command::Admins(args)) => manage::admins(&args),
         Some(Command::Credentials(args)) => manage::credentials(&args),
         Some(Command::Store(args)) => seal::run(&args),

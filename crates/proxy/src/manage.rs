@@ -1,4 +1,4 @@
-//! `toolgate agents|servers|policies|admins`, and what `approvals` shares with them: says to a running gateway what was asked, and shows the answer.
+//! `toolgate agents|servers|credentials|policies|settings|admins`, and what `approvals` shares with them: says to a running gateway what was asked, and shows the answer.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::cli::Format;
 use crate::cli::manage::{
     AddAgent, Admins, AdminsCommand, Agents, AgentsCommand, AgentsCommandOfGateway, At, CredentialKind, Credentials,
-    CredentialsCommand, Policies, PoliciesCommand, Role, Servers, ServersCommand, SetCredential,
+    CredentialsCommand, Policies, PoliciesCommand, Role, Servers, ServersCommand, SetCredential, Settings,
+    SettingsCommand,
 };
 use crate::exit;
 
@@ -74,6 +75,19 @@ pub(crate) fn credentials(args: &Credentials) -> anyhow::Result<ExitCode> {
         (CredentialsCommand::Remove { id }, _) => client.remove_credential(id).await,
         (CredentialsCommand::List, _) | (CredentialsCommand::Set(_), None) => client.credentials().await,
     })
+}
+
+pub(crate) fn settings(args: &Settings) -> anyhow::Result<ExitCode> {
+    run(&args.at, async |client| match &args.command {
+        SettingsCommand::List => client.settings().await,
+        SettingsCommand::Set { key, value } => client.set_setting(key, &written(value)).await,
+        SettingsCommand::Unset { key } => client.unset_setting(key).await,
+    })
+}
+
+/// A number where it is one, and otherwise a text.
+fn written(value: &str) -> Value {
+    value.parse::<i64>().map_or_else(|_| value.into(), Value::from)
 }
 
 fn new_credential(set: &SetCredential) -> anyhow::Result<NewCredential> {

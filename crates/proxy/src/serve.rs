@@ -27,7 +27,7 @@ pub(crate) fn run(args: &cli::Serve) -> anyhow::Result<ExitCode> {
         io::stdout().write_all(config.print().as_bytes()).context("cannot write to stdout")?;
         return Ok(exit::OK.into());
     }
-    logging::start(config.log);
+    let dial = logging::start(config.log);
 
     // The signals first: one that comes while we start must drain us, not kill us.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -52,6 +52,9 @@ pub(crate) fn run(args: &cli::Serve) -> anyhow::Result<ExitCode> {
         console.as_ref().ok()?.clone().map(|console| console as Arc<dyn AdminService>)
     });
     let running = running.context("cannot start")?;
+    if let Some(live) = running.control().live() {
+        runtime.spawn(dial.follow(live));
+    }
     let login = match console.context("cannot start")? {
         Some(console) => runtime.block_on(console.first_login()).context("cannot let the first admin in")?,
         None => None,

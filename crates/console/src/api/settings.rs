@@ -1,62 +1,122 @@
-//! Settings that are changed while the gateway runs: a key, and any JSON.
+//! Settings that may change while the gateway runs: what files say of them, what the store says, and what they are by default.
 
+use gateway::config::NotAdjustable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Kept, Setting};
 use utoipa::ToSchema;
 
-use crate::etag::{Change, Seen};
+use crate::etag::Seen;
 use crate::extract::{Json, Path, Query};
 use crate::guard::Caller;
-use crate::here::{Deed, State};
+use crate::here::{Here, State};
 use crate::listed;
-use crate::page::{Page, Paging, seal};
+use crate::page::{Page, Paging};
 use crate::problem::Problem;
-use crate::reply::{Body, Tagged, found, part, time};
+use crate::reply::{Body, Tagged, found, part, path_of, time};
 
 const WHAT: &str = "setting";
 
 /// A setting.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct SettingView {
+    /// As in `toolgate.toml`
     key: String,
+    /// As it is written there
     #[schema(value_type = Value)]
     value: Value,
-    created: String,
-    updated: String,
+    managed: Said,
+    /// Is it what this gateway goes by? What it has no use for is kept all the same
+    in_force: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated: Option<String>,
+}
+
+/// Who says what a setting is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(tag = "by", rename_all = "lowercase")]
+pub(crate) enum Said {
+    /// A file, a variable or a flag, and it is changed there
+    File { path: String },
+    /// It is in the store, and is changed here
+    Api,
+    /// Nobody
+    Default,
 }
 
 /// What a setting is to be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SettingPut {
+    /// As it is written in `toolgate.toml`
     #[schema(value_type = Value)]
     value: Value,
 }
 
-impl From<Kept<Setting>> for SettingView {
-    fn from(kept: Kept<Setting>) -> Self {
-        let (created, updated) = (time(kept.created_ms), time(kept.updated_ms));
-        Self { key: kept.id, value: kept.value.0, created, updated }
+impl SettingView {
+    fn kept(here: &Here, kept: Kept<Setting>) -> Self {
+        Self {
+            in_force: here.control.check_setting(&kept.id, &kept.value.0).is_ok(),
+            key: kept.id,
+            value: kept.value.0,
+            managed: Said::Api,
+            created: Some(time(kept.created_ms)),
+            updated: Some(time(kept.updated_ms)),
+        }
     }
 }
 
-/// All settings
+/// Those that there always are, as they are without the store.
+fn without_store(here: &Here) -> impl Iterator<Item = SettingView> {
+    here.control.settings().into_iter().map(|setting| {
+        let by_file = |place: String| Said::File { path: path_of(&place).to_owned() };
+        SettingView {
+            key: setting.key.to_owned(),
+            value: setting.value,
+            managed: setting.place.map_or(Said::Default, by_file),
+            in_force: true,
+            created: None,
+            updated: None,
+        }
+    })
+}
+
+/// What a file says is not changed here, and what the gateway would make nothing of is not kept.
+fn may_be(here: &Here, key: &str, value: &Value) -> Result<(), Problem> {
+    here.control.check_setting(key, value).map_err(|why| match &why {
+        NotAdjustable::Said(place) => Problem::managed_by_file(WHAT, key, path_of(place)),
+        NotAdjustable::Unknown => Problem::invalid("key", why.to_string()),
+        NotAdjustable::Invalid(_) => Problem::invalid("/value", why.to_string()),
+    })
+}
+
+/// All settings that may change while the gateway runs
 #[utoipa::path(get, path = "/api/v1/settings", tag = "settings", operation_id = "list_settings", params(Paging),
     responses((status = 200, body = Page<SettingView>)))]
 pub(super) async fn list(here: State, Query(paging): Query<Paging>) -> Result<Body<Page<SettingView>>, Problem> {
-    let limit = u32::try_from(paging.limit()?).unwrap_or(u32::MAX);
-    let page = here.store.list::<Setting>(paging.after()?.as_deref(), limit).await?;
-    let items = page.items.into_iter().map(SettingView::from).collect();
-    Ok(Body(Page { items, next: page.next.as_deref().map(seal) }))
+    let after = paging.after()?;
+    let kept = here.store.list::<Setting>(after.as_deref(), listed::one_more(paging.limit()?)).await?;
+    let kept: Vec<_> = kept.items.into_iter().map(|kept| SettingView::kept(&here, kept)).collect();
+    let said = |view: &SettingView| kept.iter().any(|kept| kept.key == view.key);
+    // What a file says goes before what is kept, and that before what nobody says.
+    let others = without_store(&here).filter(|view| view.managed != Said::Default || !said(view)).collect();
+    listed::merge(&paging, others, kept.into_iter(), |view| view.key.clone()).map(Body)
 }
 
 /// One setting
 #[utoipa::path(get, path = "/api/v1/settings/{key}", tag = "settings", operation_id = "get_setting", params(("key" = String, Path)),
     responses((status = 200, body = SettingView)))]
 pub(super) async fn get(here: State, Path(key): Path<String>) -> Result<Tagged<SettingView>, Problem> {
-    let kept = found(here.store.get::<Setting>(&key).await)?.ok_or_else(|| Problem::not_found(WHAT, &key))?;
-    Ok(Tagged::ok(kept.version, kept.into()))
+    let plain = without_store(&here).find(|view| view.key == key);
+    if let Some(view) = plain.as_ref().filter(|view| view.managed != Said::Default) {
+        return Ok(Tagged::of_file(view.clone()));
+    }
+    match found(here.store.get::<Setting>(&key).await)? {
+        Some(kept) => Ok(Tagged::ok(kept.version, SettingView::kept(&here, kept))),
+        None => plain.map(Tagged::of_file).ok_or_else(|| Problem::not_found(WHAT, &key)),
+    }
 }
 
 /// Make or change a setting
@@ -69,26 +129,16 @@ pub(super) async fn put(
     seen: Result<Seen, Problem>,
     Json(put): Json<SettingPut>,
 ) -> Result<Tagged<SettingView>, Problem> {
-    super::policies::named(&key)?;
+    may_be(&here, &key, &put.value)?;
     let changing = here.changing().await;
     let there = found(here.store.get::<Setting>(&key).await)?;
     let change = seen?.against(WHAT, &key, there.map(|kept| kept.version))?;
-    let setting = Setting(put.value);
-    let kept = match change {
-        Change::Create => {
-            let deed = Deed { action: "setting.create", id: &key, from: None };
-            changing.carry_out(&caller, deed, here.store.create(&key, setting), |kept| Some(kept.version)).await?
-        }
-        Change::Update(version) => {
-            let deed = Deed { action: "setting.put", id: &key, from: Some(version) };
-            let work = here.store.replace(&key, setting, Some(version));
-            changing.carry_out(&caller, deed, work, |kept| Some(kept.version)).await?
-        }
-    };
-    Ok(Tagged::put(change, kept.version, format!("/api/v1/settings/{}", part(&key)), kept.into()))
+    let kept = changing.put(&caller, ("setting.create", "setting.put"), &key, change, Setting(put.value)).await?;
+    let location = format!("/api/v1/settings/{}", part(&key));
+    Ok(Tagged::put(change, kept.version, location, SettingView::kept(&here, kept)))
 }
 
-/// Remove a setting
+/// Remove a setting: it is what it is by default again
 #[utoipa::path(delete, path = "/api/v1/settings/{key}", tag = "settings", operation_id = "delete_setting", params(("key" = String, Path)),
     responses((status = 204)))]
 pub(super) async fn delete(

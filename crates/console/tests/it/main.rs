@@ -26,6 +26,7 @@ mod relay;
 mod routes;
 mod servers;
 mod sessions;
+mod settings;
 mod sheet;
 mod stack;
 mod versions;

@@ -17,9 +17,10 @@ impl Approvals {
     /// Could anybody be asked about such arguments?
     pub(super) fn could_ask(&self, arguments: Option<&RawValue>) -> Result<(), Why> {
         let size = arguments.map_or(0, |arguments| arguments.get().len());
+        let most = self.live().arguments;
         match &self.store {
             None => Err(no_store()),
-            Some(_) if size > self.settings.arguments => Err(Why::Unavailable(Lack::TooLarge(self.settings.arguments))),
+            Some(_) if size > most => Err(Why::Unavailable(Lack::TooLarge(most))),
             Some(_) => Ok(()),
         }
     }
@@ -75,10 +76,11 @@ impl Approvals {
 
     async fn ask(&self, store: &Store, asked: &Asked, rule: &Rule) -> Result<Asking, StoreError> {
         let id = random::<ID>().map_err(|error| StoreError::Invalid { what: "approval", why: error.to_string() })?;
+        let live = self.live();
         let bounds = AskBounds {
-            per_agent: count(self.settings.pending_per_agent.get()),
-            per_server: count(self.settings.pending_per_server.get()),
-            per_hour: count(self.settings.asks_per_hour.get()),
+            per_agent: count(live.pending_per_agent.get()),
+            per_server: count(live.pending_per_server.get()),
+            per_hour: count(live.asks_per_hour.get()),
         };
         let now = self.clock.now_ms();
         store.ask_approval(&id, asked, now.saturating_add(millis(rule.timeout)), &bounds, &self.targets(), now).await

@@ -43,7 +43,7 @@ impl Approvals {
             approval,
             binding: *consent.binding.bytes(),
             next,
-            most: i64::try_from(self.settings.rounds.get()).unwrap_or(i64::MAX),
+            most: i64::try_from(self.live().rounds.get()).unwrap_or(i64::MAX),
             expires_ms: self.clock.now_ms().saturating_add(super::clock::millis(bounds.input_timeout)),
             vault: Arc::clone(self.vault()),
         })

@@ -50,7 +50,7 @@ impl Approvals {
 
     async fn forget(&self) {
         let Some(store) = &self.store else { return };
-        let before = self.clock.now_ms().saturating_sub(millis(self.settings.keep));
+        let before = self.clock.now_ms().saturating_sub(millis(self.live().keep));
         if let Err(error) = store.sweep_approvals(before).await {
             super::desk::silent(&error);
         }

@@ -83,7 +83,7 @@ fn flatten(value: &Value, above: &mut Path, out: &mut BTreeMap<Path, Entry>) -> 
     Ok(())
 }
 
-fn written(value: &Value) -> Written {
+pub(super) fn written(value: &Value) -> Written {
     match value {
         Value::String(text) => Written::Text(text.clone()),
         Value::Number(number) => match number.as_i64() {

@@ -70,6 +70,11 @@ impl Settings {
         Ok(self.printed)
     }
 
+    /// What is written there, and not read yet.
+    pub(super) fn entry(&self, path: &Path) -> Option<&Entry> {
+        self.unread.get(path)
+    }
+
     pub(super) fn take(&mut self, path: &[&str]) -> Option<Entry> {
         let path: Path = path.iter().map(|&segment| segment.to_owned()).collect();
         self.known.push(path.join("."));

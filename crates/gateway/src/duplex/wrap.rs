@@ -20,7 +20,7 @@ use crate::events::Events;
 use crate::head::Doors;
 use crate::identity::{Directory, Doorman, Failures};
 use crate::pipeline::{Pipeline, Shared};
-use crate::registry::{self, Files, Frame, Keeper, Standing};
+use crate::registry::{self, Files, First, Frame, Keeper, Standing};
 use crate::session::Sessions;
 use crate::start::{self, StartError};
 use crate::tasks::Tasks;
@@ -42,9 +42,12 @@ pub async fn wrap(
     let tls = here.tls.clone();
     let mut files = Files::load(&config, &here)?;
     let (policies, builtins) = (Arc::clone(&files.policies), std::mem::take(&mut files.builtins));
-    let (_, registry, _) = Keeper::new(Frame::new(&config, here, files)?, None)?;
+    let (_, First { registry, .. }) = Keeper::new(Frame::new(&config, here, files)?, None)?;
     let aggregate = Aggregate::new(&config.aggregate, bounds.sessions.get());
     let vault = Arc::new(Vault::fresh()?);
+    let live = watch::Sender::new(config.live.clone());
+    // There is no store to keep any in.
+    let approvals = Approvals::new(&config.approvals, live.subscribe(), None, "", Arc::clone(&vault))?;
     let Some(server) = registry.servers().next().map(|server| Arc::clone(&server.id)) else { return Ok(()) };
     let (drain, draining) = watch::channel(false);
     let audit = Arc::new(Audit::open(&config.audit)?);
@@ -55,6 +58,7 @@ pub async fn wrap(
         failures: Failures::default(),
         doors: Doors::new(&config.listen, nowhere), // never asked: nobody comes by HTTP
         registry: registry::Current::new(registry),
+        live,
         standing: Standing::new(None),
         sessions: Sessions::new(bounds.sessions.get()),
         nodes: None,
@@ -63,7 +67,7 @@ pub async fn wrap(
         fronts: super::sse::Fronts::default(),
         aggregate,
         events: Events::new(&config.audit.node, None, true),
-        approvals: Approvals::new(&config.approvals, None, "", Arc::clone(&vault))?, // there is no store to keep any in
+        approvals,
         audit,
         to_legacy: Arc::new(ToLegacy::new(Arc::clone(&vault))),
         vault,

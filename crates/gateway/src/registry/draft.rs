@@ -9,7 +9,7 @@ use store::{ActivePolicy, Kept, Snapshot};
 use super::credentials::{AllWorn, Dress, Own};
 use super::files::{Files, Here, Member};
 use super::{About, Registry};
-use crate::config::{self, PolicySource, ServerId};
+use crate::config::{self, Adjustable, Live, NotAdjustable, PolicySource, ServerId};
 use crate::control::{Fault, Managed, What};
 use crate::identity::Directory;
 use crate::policies::{PolicyFile, chain};
@@ -28,6 +28,9 @@ pub(super) struct Memory {
     /// Versions of agents and of their tokens, and hashes of credentials: two that differ are another.
     pub(super) agents: BTreeMap<String, String>,
     pub(super) credentials: BTreeMap<String, String>,
+    /// What the store says of settings, as it is written; and what of it is left out.
+    pub(super) settings: BTreeMap<String, String>,
+    pub(super) left_out: Vec<(String, NotAdjustable)>,
 }
 
 /// A server, and what is to judge its calls.
@@ -36,6 +39,7 @@ pub(super) type Bind = (Arc<Server>, Arc<PolicyFile>);
 pub(super) struct Draft {
     pub(super) registry: Registry,
     pub(super) agents: Directory,
+    pub(super) live: Live,
     pub(super) binds: Vec<Bind>,
     /// What servers are shown that were shown something else.
     pub(super) dresses: Vec<Dress>,
@@ -52,6 +56,9 @@ pub(crate) struct Frame {
     pub(super) commands: bool,
     /// Of the store's credentials.
     pub(super) key: Option<Arc<Vault>>,
+    /// What the store may have a say in, and what it is without it.
+    pub(super) adjustable: Adjustable,
+    live: Live,
     /// Stands for a policy that is missing.
     absent: Arc<PolicyFile>,
 }
@@ -61,7 +68,8 @@ impl Frame {
         let absent = Arc::new(PolicyFile::absent()?);
         let joined = config.aggregate.servers.clone();
         let key = config.store.key.clone();
-        Ok(Self { here, files, joined, commands: config.store.commands, key, absent })
+        let (adjustable, live) = (config.adjustable.clone(), config.live.clone());
+        Ok(Self { here, files, joined, commands: config.store.commands, key, adjustable, live, absent })
     }
 
     pub(super) fn draft(&self, snapshot: Option<&Snapshot>, before: &Memory) -> Result<Draft, Vec<Fault>> {
@@ -69,6 +77,7 @@ impl Frame {
         let mut memory = Memory {
             agents: snapshot.map(super::agents::versions).unwrap_or_default(),
             credentials: snapshot.map(super::credentials::hashes).unwrap_or_default(),
+            settings: snapshot.map(settings).unwrap_or_default(),
             strange: super::credentials::are_strange(self.key.as_deref(), snapshot),
             ..Memory::default()
         };
@@ -113,7 +122,11 @@ impl Frame {
         let policies = files.chain(memory.policies.values().map(|(_, policy)| Arc::clone(policy)));
         let policies = policies.map(|policy| (policy.name.as_ref().into(), policy)).collect();
         memory.worn = worn;
-        Draft { registry: Registry::new(servers, &self.joined).with(about, policies), agents, binds, dresses, memory }
+        let said = snapshot.into_iter().flat_map(|snapshot| &snapshot.settings);
+        let (live, left_out) = self.adjustable.with(said.map(|kept| (kept.id.as_str(), &kept.value.0)), &self.live);
+        memory.left_out = left_out;
+        let registry = Registry::new(servers, &self.joined).with(about, policies);
+        Draft { registry, agents, live, binds, dresses, memory }
     }
 
     /// A server that is in force.
@@ -174,4 +187,8 @@ impl Frame {
         let about = About { managed: Managed::Api, document: described.written, probe: described.reach.probe_interval };
         Ok(Member { server, about, policy, own })
     }
+}
+
+fn settings(snapshot: &Snapshot) -> BTreeMap<String, String> {
+    snapshot.settings.iter().map(|kept| (kept.id.clone(), kept.value.0.to_string())).collect()
 }

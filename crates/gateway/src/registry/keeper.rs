@@ -15,6 +15,7 @@ use super::files::Member;
 use super::{About, Registry};
 use crate::audit::Change;
 use crate::clients::Clients;
+use crate::config::{Adjusted, Live, NotAdjustable};
 use crate::control::{AgentView, ApplyError, Fault};
 use crate::health;
 use crate::identity::Directory;
@@ -36,6 +37,13 @@ pub(crate) struct Keeper {
     shared: OnceLock<Weak<Shared>>,
 }
 
+/// What is in force at the start.
+pub(crate) struct First {
+    pub(crate) registry: Registry,
+    pub(crate) agents: Directory,
+    pub(crate) live: Live,
+}
+
 struct InForce {
     revision: i64,
     memory: Memory,
@@ -43,19 +51,18 @@ struct InForce {
 
 impl Keeper {
     /// With the first snapshot, which nobody uses yet.
-    pub(crate) fn new(
-        frame: Frame,
-        read: Option<(Store, Snapshot)>,
-    ) -> Result<(Self, Registry, Directory), Vec<Fault>> {
+    pub(crate) fn new(frame: Frame, read: Option<(Store, Snapshot)>) -> Result<(Self, First), Vec<Fault>> {
         let (store, snapshot) = read.unzip();
         let draft = frame.draft(snapshot.as_ref(), &Memory::default())?;
-        let Draft { registry, agents, binds, dresses, memory } = draft;
+        let Draft { registry, agents, live, binds, dresses, memory } = draft;
         for (server, policy) in binds {
             server.policy.rebind(policy);
         }
         dresses.into_iter().for_each(put_on);
+        told(&memory, &Memory::default());
         let in_force = InForce { revision: snapshot.map_or(0, |snapshot| snapshot.revision), memory };
-        Ok((Self { frame, store, in_force: Mutex::new(in_force), shared: OnceLock::new() }, registry, agents))
+        let keeper = Self { frame, store, in_force: Mutex::new(in_force), shared: OnceLock::new() };
+        Ok((keeper, First { registry, agents, live }))
     }
 
     /// From here on it keeps that.
@@ -112,6 +119,15 @@ impl Keeper {
         self.frame.check_agent(id, said).map(drop)
     }
 
+    /// What settings are without the store.
+    pub(crate) fn settings(&self) -> Vec<Adjusted> {
+        self.frame.adjustable.told()
+    }
+
+    pub(crate) fn check_setting(&self, key: &str, value: &Value) -> Result<(), NotAdjustable> {
+        self.frame.adjustable.check(key, value)
+    }
+
     pub(crate) fn agents(&self) -> Vec<AgentView> {
         self.shared().map(|shared| self.frame.agent_views(&shared.doorman.directory())).unwrap_or_default()
     }
@@ -146,8 +162,9 @@ impl Keeper {
 
     /// Nothing here can fail.
     fn apply(&self, shared: &Arc<Shared>, draft: Draft, said: &Memory, revision: i64) -> Memory {
-        let Draft { registry, agents, binds, dresses, memory } = draft;
+        let Draft { registry, agents, live, binds, dresses, memory } = draft;
         let before = shared.registry.load();
+        told(&memory, said);
         record(shared, &before, &registry, &binds, revision);
         record_owned(shared, said, &memory, revision);
         // INVARIANT: whoever asks a server anything shows what the store says, the first question of all included
@@ -162,6 +179,7 @@ impl Keeper {
         // First: a right that was taken away is gone before anything else changes.
         shared.doorman.replace(agents);
         shared.registry.swap(registry);
+        shared.live.send_if_modified(|now| std::mem::replace(now, live.clone()) != live);
         tracing::info!(revision, servers = shared.registry.load().servers().count(), "what the store says is in force");
         memory
     }
@@ -203,6 +221,13 @@ impl Keeper {
     }
 }
 
+/// What the store says of settings, and the gateway does not take.
+fn told(now: &Memory, before: &Memory) {
+    for (setting, why) in now.left_out.iter().filter(|left_out| !before.left_out.contains(left_out)) {
+        tracing::warn!(setting, %why, "what the store says of this setting is not in force here");
+    }
+}
+
 fn put_on((server, credentials): Dress) {
     if let Some(endpoint) = server.way.endpoint() {
         endpoint.change(credentials);
@@ -235,10 +260,14 @@ fn record(shared: &Shared, before: &Registry, now: &Registry, binds: &[Bind], re
     }
 }
 
-/// The same for each agent and each credential: what they are is the store's alone.
+/// The same for each agent, credential and setting: what they are is the store's alone.
 fn record_owned(shared: &Shared, before: &Memory, now: &Memory, revision: i64) {
     let who = format!("store, revision {revision}");
-    let all = [("agent", &before.agents, &now.agents), ("credential", &before.credentials, &now.credentials)];
+    let all = [
+        ("agent", &before.agents, &now.agents),
+        ("credential", &before.credentials, &now.credentials),
+        ("setting", &before.settings, &now.settings),
+    ];
     for (what, before, now) in all {
         for id in before.keys().chain(now.keys().filter(|id| !before.contains_key(*id))) {
             let (from, to) = (before.get(id).map(String::as_str), now.get(id).map(String::as_str));

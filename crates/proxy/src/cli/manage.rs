@@ -173,6 +173,30 @@ pub(crate) enum CredentialKind {
 
 #[derive(Args)]
 #[command(after_help = TOKEN)]
+pub(crate) struct Settings {
+    #[command(flatten)]
+    pub(crate) at: At,
+    #[command(subcommand)]
+    pub(crate) command: SettingsCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SettingsCommand {
+    /// Show all settings that may change while the gateway runs, and who says what they are
+    List,
+    /// Change a setting, on all nodes, until it is unset
+    Set {
+        /// As in toolgate.toml, such as log.level
+        key: String,
+        /// As it is written there; a text needs no quotation marks
+        value: String,
+    },
+    /// Let a setting be what it is by default
+    Unset { key: String },
+}
+
+#[derive(Args)]
+#[command(after_help = TOKEN)]
 pub(crate) struct Policies {
     #[command(flatten)]
     pub(crate) at: At,

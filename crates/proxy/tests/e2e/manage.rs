@@ -165,3 +165,25 @@ fn without_a_token_or_a_gateway_it_is_said_what_to_do() {
     assert_eq!((code, stderr.contains("https only")), (2, true), "{stderr}");
     assert!(!Path::new(&folder.path().join("data")).exists());
 }
+
+/// The log says what came into force, unless it is to say less.
+#[test]
+fn the_logs_level_changes_while_the_gateway_runs() {
+    let managed = managed();
+    let listed = managed.says(&["settings", "list"]);
+    assert!(listed.contains("log.level") && listed.contains("default"), "{listed}");
+    let heard = |rounds: usize| {
+        let before = managed.gateway.log().len();
+        managed.says(&["settings", "set", "approvals.rounds", &rounds.to_string()]);
+        managed.gateway.log().get(before..).unwrap_or_default().contains("is in force")
+    };
+    let until = |wanted: bool| assert!((1..200).any(|rounds| heard(rounds) == wanted), "{}", managed.gateway.log());
+    until(true);
+    managed.says(&["settings", "set", "log.level", "error"]);
+    until(false);
+    assert!(!heard(300) && !heard(301), "it stays so");
+    let (code, _, stderr) = managed.run(&["settings", "set", "log.level", "loud"]);
+    assert_eq!((code, stderr.contains("`log.level` is \"loud\"")), (1, true), "{stderr}");
+    managed.says(&["settings", "unset", "log.level"]);
+    until(true);
+}

@@ -41,11 +41,12 @@ impl Desk {
         std::fs::write(&file, format!("[approvals]\nurl = \"https://gate.example/x\"\n[approvals.notify.ops]\n{toml}"))
             .unwrap();
         let config = Config::load(&Layers { file: ConfigFile::Required(file), ..Layers::default() });
-        let settings = config.unwrap_or_else(|error| panic!("{error}")).approvals;
+        let Config { approvals: settings, live, .. } = config.unwrap_or_else(|error| panic!("{error}"));
         let store = Store::open(&format!("sqlite:{}", folder.path().join("toolgate.db").display())).await.unwrap();
         let notifier = Notifier::new(&settings.notify, &Tls::of_system().unwrap()).unwrap();
         let vault = Arc::new(Vault::fresh().unwrap());
-        let approvals = Approvals::new(&settings, Some(store.clone()), "http://127.0.0.1:1", vault).unwrap();
+        let live = tokio::sync::watch::channel(live).1;
+        let approvals = Approvals::new(&settings, live, Some(store.clone()), "http://127.0.0.1:1", vault).unwrap();
         Self { approvals, store, notifier, _folder: folder }
     }
 

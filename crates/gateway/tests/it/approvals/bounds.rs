@@ -1,9 +1,10 @@
 //! How many may wait, how often an agent may ask, how much a person is shown; and who waits for nothing.
 
 use serde_json::{Value, json};
-use store::ApprovalState;
+use store::{ApprovalState, Setting};
 
 use super::{ASK, Office, answer, code, decision, plan, runs, ticket, upstream};
+use crate::audit::recorded;
 use crate::gate::{Plan, modern_call, modern_request};
 use crate::identity::{Known, known};
 
@@ -142,4 +143,32 @@ async fn a_batch_waits_for_nobody() {
     assert_eq!((&first["id"], code(&first)), (&json!(1), "approval.required"));
     let second = reply.next_event().await.unwrap().json();
     assert_eq!((&second["id"], code(&second)), (&json!(2), "ran"));
+}
+
+/// While the gateway runs, and on every node that reads the store.
+#[tokio::test]
+async fn bounds_change_with_the_store_and_what_it_cannot_say_changes_nothing() {
+    let upstream = upstream().await;
+    let office = Office::of(plan(&upstream, ASK).set("approvals.asks_per_hour", "7"));
+    for (key, value) in [
+        ("approvals.pending_per_agent", json!(1)),
+        ("approvals.rounds", json!(0)),        // unlawful
+        ("approvals.asks_per_hour", json!(1)), // a flag says it
+        ("auth.mode", json!("anonymous")),     // none of the store's
+    ] {
+        office.store.create(key, Setting(value)).await.unwrap();
+    }
+    office.control.refresh().await.unwrap();
+    let live = office.control.live().unwrap().borrow().clone();
+    assert_eq!((live.pending_per_agent.get(), live.rounds.get(), live.asks_per_hour.get()), (1, 16, 7));
+    ticket(&office.answer(&call(1)).await);
+    assert_eq!(code(&office.answer(&call(2)).await), "approval.overflow");
+    office.store.delete::<Setting>("approvals.pending_per_agent", None).await.unwrap();
+    office.control.refresh().await.unwrap();
+    ticket(&office.answer(&call(2)).await);
+    let changes = recorded(&office.gate, "change", 5).await;
+    let told: Vec<(&Value, bool)> = changes.iter().map(|record| (&record["id"], record["to"].is_null())).collect();
+    let pending = json!("approvals.pending_per_agent");
+    assert_eq!(told.iter().filter(|(id, _)| **id == pending).count(), 2, "made and removed: {told:?}");
+    assert!(told.contains(&(&pending, true)), "{told:?}");
 }
