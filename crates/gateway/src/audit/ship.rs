@@ -2,12 +2,14 @@
 //!
 //! Only what survives the death of the machine is brought: a number that the journal gives again would be two records' otherwise.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use journal::{Journal, Reader};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use store::{AuditRecord, Store, StoreError};
 
 use super::{Audit, Open};
@@ -174,36 +176,60 @@ impl Source {
     fn next_record(&mut self) -> std::io::Result<Option<(u64, AuditRecord)>> {
         while let Some(line) = self.reader.next_line()? {
             let segment = self.reader.segment().unwrap_or(0);
-            let record: Value = serde_json::from_str(&line).unwrap_or_default();
+            let said = serde_json::from_str::<Said<'_>>(&line).unwrap_or_default();
             // What has no number is no record; `verify` says so.
-            let Some(seq) = record.get("seq").and_then(Value::as_u64).filter(|seq| *seq > self.after) else { continue };
-            return Ok(Some((seq, indexed(&self.node, seq, segment, &record, line))));
+            let Some(seq) = of(said.seq).filter(|seq| *seq > self.after) else { continue };
+            let record = indexed(&self.node, seq, segment, &said);
+            return Ok(Some((seq, AuditRecord { line, ..record })));
         }
         Ok(None)
     }
 }
 
-/// A record as the store keeps it.
-fn indexed(node: &str, seq: u64, segment: u64, record: &Value, line: String) -> AuditRecord {
-    let text = |key: &str| record.get(key).and_then(Value::as_str).map(str::to_owned);
-    let time = record.get("time").and_then(Value::as_str).and_then(|time| crate::replay::time(time).ok());
+/// What of a record can be asked for, as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Said<'l> {
+    #[serde(borrow)]
+    seq: Option<&'l RawValue>,
+    time: Option<&'l RawValue>,
+    kind: Option<&'l RawValue>,
+    agent: Option<&'l RawValue>,
+    server: Option<&'l RawValue>,
+    method: Option<&'l RawValue>,
+    subject: Option<&'l RawValue>,
+    outcome: Option<&'l RawValue>,
+    code: Option<&'l RawValue>,
+    rule: Option<&'l RawValue>,
+    policy: Option<&'l RawValue>,
+    latency_ms: Option<&'l RawValue>,
+}
+
+/// None for what is not of that type: one odd member is no reason to leave out a record.
+fn of<'l, T: Deserialize<'l>>(member: Option<&'l RawValue>) -> Option<T> {
+    serde_json::from_str(member?.get()).ok()
+}
+
+/// A record as the store keeps it, without its line.
+fn indexed(node: &str, seq: u64, segment: u64, said: &Said<'_>) -> AuditRecord {
+    let time = of::<Cow<'_, str>>(said.time).and_then(|time| crate::replay::time(&time).ok());
     let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
     AuditRecord {
         node: node.to_owned(),
         seq: seq.cast_signed(),
         segment: segment.cast_signed(),
         time_ms: since.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0),
-        kind: text("kind").unwrap_or_default(),
-        agent: text("agent"),
-        server: text("server"),
-        method: text("method"),
-        subject: text("subject"),
-        outcome: text("outcome"),
-        code: text("code"),
-        rule: text("rule"),
-        policy: text("policy"),
-        latency_us: record.get("latency_ms").and_then(Value::as_i64).and_then(|latency| latency.checked_mul(1000)),
-        line,
+        kind: of(said.kind).unwrap_or_default(),
+        agent: of(said.agent),
+        server: of(said.server),
+        method: of(said.method),
+        subject: of(said.subject),
+        outcome: of(said.outcome),
+        code: of(said.code),
+        rule: of(said.rule),
+        policy: of(said.policy),
+        latency_us: of::<i64>(said.latency_ms).and_then(|latency| latency.checked_mul(1000)),
+        line: String::new(),
     }
 }
 

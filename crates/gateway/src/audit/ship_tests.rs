@@ -206,3 +206,34 @@ async fn the_index_is_built_anew_at_will_and_asked() {
     let none = Filter { server: Some("t".into()), ..Filter::default() };
     assert!(index.query(None, &none, 10).await.unwrap().is_empty());
 }
+
+/// Somebody edited it: `verify` finds that, and the store has what can be asked for all the same.
+#[test]
+fn an_odd_member_of_a_record_is_left_out_and_the_record_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = r#"{"seq":1,"time":"2026-11-27T12:00:00.250Z","kind":"decision","agent":7,"server":"s\u0041","method":null,"code":["x"],"latency_ms":"1"}"#;
+    let text = format!("{odd}\n{{\"seq\":\"2\"}}\nnot JSON\n{{\"seq\":3,\"latency_ms\":2}}\n");
+    std::fs::write(folder.path().join("journal-00000000000000000001.jsonl"), text).unwrap();
+    let records = super::Source::of(folder.path(), "n", 0).unwrap().batch(u64::MAX).unwrap().records;
+    let expected = [
+        AuditRecord {
+            node: "n".into(),
+            seq: 1,
+            segment: 1,
+            time_ms: 1_795_780_800_250,
+            kind: "decision".into(),
+            server: Some("sA".into()),
+            line: odd.into(),
+            ..AuditRecord::default()
+        },
+        AuditRecord {
+            node: "n".into(),
+            seq: 3,
+            segment: 1,
+            latency_us: Some(2000),
+            line: "{\"seq\":3,\"latency_ms\":2}".into(),
+            ..AuditRecord::default()
+        },
+    ];
+    assert_eq!(records, expected);
+}
