@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
@@ -143,5 +144,5 @@ fn prefix(file: &ConfigFile) -> Result<String, Error> {
 
 /// Half of a SHA-256: nobody has a reason to forge one, and the name stays short.
 fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(Sha256::digest(text.as_bytes()).get(..16).unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use data_encoding::HEXLOWER;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
@@ -52,7 +53,7 @@ impl<T: Serialize> Tagged<T> {
     /// What a file says has the hash of that for a tag.
     pub(crate) fn of_file(value: T) -> Self {
         let hash = crate::secret::hash(&serde_json::to_string(&value).unwrap_or_default());
-        let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = HEXLOWER.encode(hash.get(..8).unwrap_or_default());
         Self { status: StatusCode::OK, tag: format!("\"f{hash}\""), location: None, value }
     }
 

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::problem::Problem;
@@ -45,7 +46,7 @@ impl Secret {
 pub(crate) fn id() -> Result<String, getrandom::Error> {
     let mut bits = [0; 12];
     getrandom::fill(&mut bits)?;
-    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(HEXLOWER.encode(&bits))
 }
 
 pub(crate) fn hash(text: &str) -> Hash {

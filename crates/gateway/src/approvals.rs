@@ -46,6 +46,7 @@ pub use self::who::{MayNot, may_decide};
 use self::wire::Wire;
 use crate::agent::Agent;
 use crate::config;
+use crate::random;
 use crate::vault::Vault;
 
 /// Bytes of what makes an approval's id its own.
@@ -85,7 +86,7 @@ impl Approvals {
             store,
             hub: Hub::default(),
             wire: Wire::new(vault),
-            instance: random::<INSTANCE>()?.into(),
+            instance: random::hex::<INSTANCE>()?.into(),
         })
     }
 
@@ -112,10 +113,4 @@ impl Approvals {
             (Some(_), _) | (None, None) => Arc::clone(&agent.key),
         }
     }
-}
-
-fn random<const BYTES: usize>() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes)?;
-    Ok(journal::hex(&bytes))
 }

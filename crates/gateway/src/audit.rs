@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
 use journal::{Journal, NotWritten, OpenError, Opened, SigningKey};
 use mcp::Object;
 use policy::Recorded as Wanted;
@@ -23,6 +24,7 @@ use crate::config;
 use crate::identity::Proof;
 use crate::judge::Cleared;
 use crate::limits::{Charge, Fate};
+use crate::random;
 use crate::record::{About, visible};
 use crate::refusal::{Addressee, Refused};
 use crate::ruling::Ruling;
@@ -68,8 +70,6 @@ pub enum AuditError {
     Key(#[from] journal::KeyError),
     #[error("its folder cannot be used")]
     Folder(#[from] std::io::Error),
-    #[error("no randomness to make a key of")]
-    Random(#[from] getrandom::Error),
 }
 
 /// What is known of a request beside what it is about.
@@ -333,7 +333,7 @@ impl Text {
         let keys = Object::read(arguments.get()).unwrap_or_default();
         self.key("args");
         self.0.push_str("{\"digest\":\"");
-        self.0.push_str(&journal::hex(digest.as_ref()));
+        self.0.push_str(&HEXLOWER.encode(digest.as_ref()));
         self.0.push_str("\",\"bytes\":");
         self.0.push_str(&compact.len().to_string());
         self.0.push_str(",\"keys\":[");
@@ -456,20 +456,11 @@ fn stamp(time: SystemTime) -> String {
 
 /// 256 bits in a file that only its owner may read; made where there is none.
 fn digest_key(path: &Path) -> Result<Vec<u8>, AuditError> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    match std::fs::read(path) {
-        Ok(key) if key.len() == 32 => Ok(key),
-        Ok(_) => Err(std::io::Error::other(format!("`{}` does not hold a key of 32 bytes", path.display())).into()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut key = vec![0; 32];
-            getrandom::fill(&mut key)?;
-            let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path)?;
-            file.write_all(&key)?;
-            file.sync_all()?;
-            Ok(key)
-        }
-        Err(error) => Err(error.into()),
+    let random = || random::bytes::<32>().map(Vec::from).map_err(std::io::Error::other);
+    let key = journal::read_or_make(path, random)?;
+    match key.len() {
+        32 => Ok(key),
+        _ => Err(std::io::Error::other(format!("`{}` does not hold a key of 32 bytes", path.display())).into()),
     }
 }
 
@@ -479,22 +470,13 @@ const INSTANCE: usize = 6;
 /// The operator's name for it, and what makes it its own: random, and kept in the folder.
 pub(crate) fn node(name: &str, folder: &Path) -> Result<String, AuditError> {
     let path = folder.join("instance");
-    let lawful = |text: &str| text.len() == 2 * INSTANCE && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let instance = match std::fs::read_to_string(&path) {
-        Ok(text) if lawful(text.trim_end()) => text.trim_end().to_owned(),
-        Ok(_) => return Err(std::io::Error::other(format!("`{}` does not say what it should", path.display())).into()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut random = [0; INSTANCE];
-            getrandom::fill(&mut random)?;
-            let instance = journal::hex(&random);
-            let mut file = std::fs::File::options().write(true).create_new(true).open(&path)?;
-            std::io::Write::write_all(&mut file, format!("{instance}\n").as_bytes())?;
-            file.sync_all()?;
-            instance
-        }
-        Err(error) => return Err(error.into()),
-    };
-    Ok(format!("{name}.{instance}"))
+    let random = || random::hex::<INSTANCE>().map(|hex| format!("{hex}\n").into_bytes());
+    let said = journal::read_or_make(&path, || random().map_err(std::io::Error::other))?;
+    let lawful = |text: &&str| text.len() == 2 * INSTANCE && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match str::from_utf8(&said).ok().map(str::trim_end).filter(lawful) {
+        Some(instance) => Ok(format!("{name}.{instance}")),
+        None => Err(std::io::Error::other(format!("`{}` does not say what it should", path.display())).into()),
+    }
 }
 
 #[cfg(test)]

@@ -38,7 +38,5 @@ pub(crate) fn finetuning(id: &str, settings: finetuning_server::Settings) -> Res
 
 /// 256 bits from the system, in hexadecimal.
 fn token() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)?;
-    Ok(journal::hex(&bytes))
+    crate::random::hex::<32>()
 }

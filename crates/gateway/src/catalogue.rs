@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
 use http::HeaderMap;
 use mcp::{ListOf, Method, Mirror, Object, Params, ServerMessage, Verdict, Writer};
 use serde_json::value::RawValue;
@@ -162,7 +163,7 @@ async fn fetch(asking: &Asking<'_>) -> Result<Tools, UpstreamError> {
 fn hash(definition: &RawValue) -> Arc<str> {
     let mut compact = Vec::with_capacity(definition.get().len());
     mcp::compact(definition.get(), &mut compact);
-    journal::hex(digest(&SHA256, &compact).as_ref()).into()
+    HEXLOWER.encode(digest(&SHA256, &compact).as_ref()).into()
 }
 
 /// One page; `cursor` is JSON text.

@@ -37,6 +37,7 @@ mod patience;
 mod pipeline;
 mod policies;
 mod process;
+mod random;
 mod record;
 mod refusal;
 mod registry;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -136,5 +137,5 @@ impl Current {
 
 /// Of a description without its secrets: two that differ in nothing else look alike.
 fn hash(document: &Value) -> String {
-    journal::hex(&Sha256::digest(document.to_string()))
+    HEXLOWER.encode(&Sha256::digest(document.to_string()))
 }

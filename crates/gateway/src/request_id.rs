@@ -9,10 +9,8 @@ use mcp::{Object, Params};
 
 /// Tells apart the requests of all processes there ever were.
 static PROCESS: LazyLock<u64> = LazyLock::new(|| {
-    let mut random = [0; 8];
     // Without randomness there are no sessions either; then the numbers alone must do.
-    _ = getrandom::fill(&mut random);
-    u64::from_be_bytes(random)
+    u64::from_be_bytes(crate::random::bytes().unwrap_or_default())
 });
 
 static NEXT: AtomicU64 = AtomicU64::new(1);

@@ -426,17 +426,13 @@ impl Sessions {
 /// however often client, server or session began anew.
 fn next_ask() -> u64 {
     static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| {
-        let mut bytes = [0; 4];
         // Without randomness there are no sessions either.
-        _ = getrandom::fill(&mut bytes);
-        AtomicU64::new(1 + u64::from(u32::from_be_bytes(bytes)))
+        AtomicU64::new(1 + u64::from(u32::from_be_bytes(crate::random::bytes().unwrap_or_default())))
     });
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// 192 bits from the system's generator, in hexadecimal.
 pub(crate) fn random_id() -> Result<Box<str>, Refusal> {
-    let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).map_err(|_| Refusal::NoRandomness)?;
-    Ok(journal::hex(&bytes).into())
+    crate::random::hex::<24>().map(Into::into).map_err(|_| Refusal::NoRandomness)
 }

@@ -310,7 +310,5 @@ fn status(answer: &[u8]) -> StatusCode {
 
 /// 192 bits from the system's generator, in hexadecimal.
 fn session_id() -> Result<Arc<str>, StdioError> {
-    let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).map_err(|_| StdioError::NoRandomness)?;
-    Ok(journal::hex(&bytes).into())
+    crate::random::hex::<24>().map(Into::into).map_err(|_| StdioError::NoRandomness)
 }

@@ -8,6 +8,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
+use data_encoding::HEXLOWER_PERMISSIVE;
+
+use crate::random;
 
 const KEY: usize = 32;
 
@@ -82,18 +85,18 @@ impl Vault {
 
     /// With a key that nobody else has, and that ends with it.
     pub(crate) fn fresh() -> Result<Self, NoKey> {
-        Ok(Self { keys: vec![Key::new(&random().ok_or(NoKey)?)] })
+        Ok(Self { keys: vec![Key::new(&random::bytes().map_err(|_| NoKey)?)] })
     }
 
     /// A key as [`Vault::read`] takes it. None where there is no randomness.
     pub fn new_key() -> Option<String> {
-        Some(BASE64_URL_SAFE_NO_PAD.encode(random::<KEY>()?))
+        Some(BASE64_URL_SAFE_NO_PAD.encode(random::bytes::<KEY>().ok()?))
     }
 
     /// `about`: what it is for and whose it is; it opens for exactly that.
     pub fn seal(&self, about: &[&str], secret: &[u8]) -> Result<Vec<u8>, Unopened> {
         let key = self.keys.first().ok_or(Unopened::OtherKey)?;
-        let salt = random::<SALT>().ok_or(Unopened::NoRandomness)?;
+        let salt = random::bytes::<SALT>().map_err(|_| Unopened::NoRandomness)?;
         let mut sealed = secret.to_vec();
         let nonce = key.of(&salt)?.seal_in_place_append_tag(aad(about), &mut sealed);
         let nonce = nonce.map_err(|_| Unopened::NoRandomness)?;
@@ -122,19 +125,28 @@ impl Vault {
         self.keys.first().is_none_or(|current| name != Some(&current.name[..]))
     }
 
+    /// Sealed, as text of `A` to `Z`, `a` to `z`, `0` to `9`, `-` and `_`. None without randomness.
+    pub(crate) fn seal_text(&self, about: &[&str], text: &[u8]) -> Option<String> {
+        self.seal(about, text).ok().map(|sealed| BASE64_URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// What was sealed so, if this is it, for this purpose.
+    pub(crate) fn open_text(&self, about: &[&str], sealed: &str) -> Option<Vec<u8>> {
+        self.open(about, &BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?).ok()
+    }
+
     /// For a client to carry until then: text of `A` to `Z`, `a` to `z`, `0` to `9`, `-` and `_`. None without randomness.
     ///
     /// The time is the clock's of the day: whichever node it comes back to reads the same. Nodes' clocks may differ by seconds; whoever
     /// needs a time to be kept exactly keeps it where the thing itself is.
     pub(crate) fn carry(&self, about: &[&str], text: &[u8], until: SystemTime) -> Option<String> {
         let text = [&millis(until).to_be_bytes()[..], text].concat();
-        self.seal(about, &text).ok().map(|sealed| BASE64_URL_SAFE_NO_PAD.encode(sealed))
+        self.seal_text(about, &text)
     }
 
     /// What was carried, if this is it, for this purpose, and not too late.
     pub(crate) fn carried(&self, about: &[&str], sealed: &str, now: SystemTime) -> Result<Vec<u8>, Untaken> {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Untaken::Forged)?;
-        let mut text = self.open(about, &bytes).map_err(|_| Untaken::Forged)?;
+        let mut text = self.open_text(about, sealed).ok_or(Untaken::Forged)?;
         let until = text.split_first_chunk::<TIME>().map(|(until, _)| u64::from_be_bytes(*until));
         match millis(now) < until.ok_or(Untaken::Forged)? {
             true => Ok(text.split_off(TIME)),
@@ -157,12 +169,6 @@ impl Key {
     }
 }
 
-fn random<const N: usize>() -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(bytes)
-}
-
 /// Since 1970; what no clock can say is never, or has been.
 fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
@@ -177,12 +183,7 @@ fn aad(about: &[&str]) -> Aad<Vec<u8>> {
 
 fn decoded(text: &str) -> Option<[u8; KEY]> {
     if text.len() == 2 * KEY {
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let pairs = text.as_bytes().chunks(2);
-        let bytes: Option<Vec<u8>> = pairs
-            .map(|pair| if let [high, low] = *pair { Some(digit(high)? << 4 | digit(low)?) } else { None })
-            .collect();
-        return bytes?.try_into().ok();
+        return HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok();
     }
     let text = text.trim_end_matches('=');
     let bytes = BASE64_STANDARD_NO_PAD.decode(text).or_else(|_| BASE64_URL_SAFE_NO_PAD.decode(text)).ok()?;

@@ -4,6 +4,7 @@
 //! and of the line's own bytes up to `,"hash"`, in hexadecimal. So nothing has to be parsed to be verified.
 
 use aws_lc_rs::digest::{self, SHA256};
+use data_encoding::HEXLOWER;
 
 /// A record's hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,25 +15,12 @@ impl Link {
     pub(crate) const START: Self = Self([0; 32]);
 
     pub(crate) fn to_hex(self) -> String {
-        hex(&self.0)
+        HEXLOWER.encode(&self.0)
     }
 
     pub(crate) fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        if text.len() != 64 || text.bytes().any(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return None;
-        }
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-        }
-        Some(Self(bytes))
+        HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
     }
-}
-
-/// Hexadecimal, in lower case.
-pub fn hex(bytes: &[u8]) -> String {
-    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    nibbles.map(|nibble| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble })).collect()
 }
 
 const BEFORE_HASH: &[u8] = b",\"hash\":\"";

@@ -1,14 +1,13 @@
 //! Ed25519 keys that sign checkpoints. Whoever holds the public key elsewhere can tell a journal that was written anew from the true one.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::chain::Link;
+use crate::once;
 use crate::retention::Dropped;
 
 /// What is signed: nothing else than this.
@@ -39,10 +38,7 @@ impl SigningKey {
     /// The key in that file (PKCS#8, DER). Where there is no file, a new key is made, which only its owner may read.
     pub fn load_or_make(path: &Path) -> Result<Self, KeyError> {
         match std::fs::read(path) {
-            Ok(bytes) => match Ed25519KeyPair::from_pkcs8(&bytes) {
-                Ok(pair) => Ok(Self(pair)),
-                Err(_) => Err(KeyError::Invalid(path.into())),
-            },
+            Ok(bytes) => Self::read(path, &bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(path),
             Err(source) => Err(KeyError::Read { path: path.into(), source }),
         }
@@ -51,13 +47,12 @@ impl SigningKey {
     fn make(path: &Path) -> Result<Self, KeyError> {
         let document = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new());
         let document = document.map_err(|_| KeyError::Random)?;
-        let write = || {
-            let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
-            file.write_all(document.as_ref())?;
-            file.sync_all()
-        };
-        write().map_err(|source| KeyError::Write { path: path.into(), source })?;
-        Ed25519KeyPair::from_pkcs8(document.as_ref()).map(Self).map_err(|_| KeyError::Invalid(path.into()))
+        let made = once::read_or_make(path, || Ok(document.as_ref().to_vec()));
+        Self::read(path, &made.map_err(|source| KeyError::Write { path: path.into(), source })?)
+    }
+
+    fn read(path: &Path, bytes: &[u8]) -> Result<Self, KeyError> {
+        Ed25519KeyPair::from_pkcs8(bytes).map(Self).map_err(|_| KeyError::Invalid(path.into()))
     }
 
     pub fn public(&self) -> PublicKey {

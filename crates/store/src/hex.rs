@@ -1,20 +1,15 @@
 //! Bytes in JSON and in keys: as hex, which is readable in `psql` and the same in both engines.
 
+use data_encoding::HEXLOWER;
 use serde::de::Error as _;
 use serde::{Deserialize as _, Deserializer, Serializer};
 
 pub(crate) fn write(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
+    HEXLOWER.encode(bytes)
 }
 
 pub(crate) fn read(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
+    HEXLOWER.decode(text.as_bytes()).ok()
 }
 
 /// For serde's `with`.

@@ -1,5 +1,6 @@
 //! Signing in with a one-time token, and out.
 
+use data_encoding::HEXLOWER;
 use gateway::Act;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, StatusCode};
@@ -65,7 +66,7 @@ pub(super) async fn login(
     let now = here.now();
     let csrf = secret::csrf(id.expose());
     // What is kept of the CSRF token is its hash, so that who reads the store cannot show it.
-    let kept = secret::hash(&csrf).iter().map(|byte| format!("{byte:02x}")).collect();
+    let kept = HEXLOWER.encode(&secret::hash(&csrf));
     let session = Session { admin: admin.id.clone(), csrf: kept, expires_ms: now.saturating_add(SESSION_IDLE_MS) };
     here.store.open_session(&id.hash(), &session, now).await?;
     let cookie = cookie(here.secure, id.expose(), SESSION_MOST_MS / 1_000);

@@ -1,6 +1,7 @@
 //! What an approval is for: a digest of everything that makes a call this call.
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
+use data_encoding::HEXLOWER;
 use mcp::Method;
 use serde_json::value::RawValue;
 
@@ -60,7 +61,7 @@ impl Binding {
 
 /// Hexadecimal, to compare by.
 pub(super) fn hash(text: &str) -> String {
-    journal::hex(digest(&SHA256, text.as_bytes()).as_ref())
+    HEXLOWER.encode(digest(&SHA256, text.as_bytes()).as_ref())
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use store::{Approval, ApprovalState, AskBounds, Asked, Asking, Store, StoreError
 
 use super::binding::hash;
 use super::clock::millis;
-use super::{Approvals, Binding, By, Consent, ID, Use, Wanted, random};
+use super::{Approvals, Binding, By, Consent, ID, Use, Wanted};
 use crate::policies::chain;
+use crate::random;
 use crate::ruling::{Lack, Ticket, Why};
 
 impl Approvals {
@@ -75,7 +76,8 @@ impl Approvals {
     }
 
     async fn ask(&self, store: &Store, asked: &Asked, rule: &Rule) -> Result<Asking, StoreError> {
-        let id = random::<ID>().map_err(|error| StoreError::Invalid { what: "approval", why: error.to_string() })?;
+        let id =
+            random::hex::<ID>().map_err(|error| StoreError::Invalid { what: "approval", why: error.to_string() })?;
         let live = self.live();
         let bounds = AskBounds {
             per_agent: count(live.pending_per_agent.get()),

@@ -22,6 +22,7 @@ use super::Approvals;
 use super::clock::millis;
 use crate::config::{self, Channel};
 use crate::policies::chain;
+use crate::random;
 use crate::record::visible;
 use crate::server::Road;
 use crate::tls::Tls;
@@ -157,8 +158,7 @@ impl Target {
     async fn link(&self, approvals: &Approvals, store: &Store, approval: &Approval) -> Result<String, Failure> {
         let page = approvals.page(&approval.id);
         let Some(approver) = &self.approver else { return Ok(page) };
-        let mut bits = [0; KEY];
-        getrandom::fill(&mut bits).map_err(|error| Failure::Now(format!("no randomness: {error}"), None))?;
+        let bits = random::bytes::<KEY>().map_err(|error| Failure::Now(format!("no randomness: {error}"), None))?;
         let key = URL_SAFE_NO_PAD.encode(bits);
         let sha256 = Sha256::digest(&key).into();
         let kept = store.create_approval_link(&sha256, &approval.id, approver, approval.expires_ms).await;

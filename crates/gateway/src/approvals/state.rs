@@ -4,8 +4,7 @@
 //! Others have states too: of the server, of the bridge to a legacy one, or of another gateway behind this one. Ours begin with a
 //! mark, and what comes from there and begins so is marked as theirs on its way to the client.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use data_encoding::HEXLOWER;
 use mcp::Object;
 
 use crate::eras::to_legacy::BadState;
@@ -50,8 +49,7 @@ pub(crate) enum Brought {
 impl State {
     /// None without randomness.
     pub(crate) fn seal(&self, vault: &Vault) -> Option<String> {
-        let sealed = vault.seal(ABOUT, self.text().as_bytes()).ok()?;
-        Some(format!("{OURS}{}", BASE64_URL_SAFE_NO_PAD.encode(sealed)))
+        vault.seal_text(ABOUT, self.text().as_bytes()).map(|sealed| format!("{OURS}{sealed}"))
     }
 
     fn text(&self) -> String {
@@ -62,7 +60,7 @@ impl State {
             After::Round { round, theirs } => (round.to_string(), theirs.as_deref()),
         };
         let theirs = theirs.map(|theirs| format!(",\"theirs\":{}", mcp::string(theirs))).unwrap_or_default();
-        let (approval, binding) = (mcp::string(approval), journal::hex(binding));
+        let (approval, binding) = (mcp::string(approval), HEXLOWER.encode(binding));
         format!(r#"{{"approval":{approval},"binding":"{binding}","expires":{expires_ms},"after":{after}{theirs}}}"#)
     }
 
@@ -77,9 +75,10 @@ impl State {
                 theirs: text.text("theirs").map(|theirs| theirs.as_ref().into()),
             },
         };
+        let binding = HEXLOWER.decode(text.text("binding")?.as_bytes()).ok()?.try_into().ok()?;
         let approval = text.text("approval")?.as_ref().into();
         let expires_ms = text.get("expires")?.get().parse().ok()?;
-        Some(Self { approval, binding: unhex(&text.text("binding")?)?, expires_ms, after })
+        Some(Self { approval, binding, expires_ms, after })
     }
 }
 
@@ -90,10 +89,9 @@ pub(crate) fn open(vault: &Vault, state: &str) -> Result<Brought, BadState> {
     }
     let Some(sealed) = state.strip_prefix(OURS) else { return Ok(Brought::Theirs(state.into())) };
     // INVARIANT: what is marked as ours and does not open goes nowhere
-    let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| BadState::Forged)?;
-    let text = vault.open(ABOUT, &sealed).map_err(|_| BadState::Forged)?;
-    let text = str::from_utf8(&text).map_err(|_| BadState::Forged)?;
-    State::read(text).map(Brought::Ours).ok_or(BadState::Forged)
+    let text = vault.open_text(ABOUT, sealed).ok_or(BadState::Forged)?;
+    let state = str::from_utf8(&text).ok().and_then(State::read);
+    state.map(Brought::Ours).ok_or(BadState::Forged)
 }
 
 /// A server's state as the client gets it, where that must not be its own words.
@@ -105,14 +103,6 @@ pub(crate) fn marked(theirs: &str) -> Option<String> {
 /// Is there anything in it that would be?
 pub(crate) fn may_be_marked(result: &str) -> bool {
     result.contains(OURS) || result.contains(THEIRS)
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let pairs = text.as_bytes().chunks(2);
-    let bytes: Option<Vec<u8>> =
-        pairs.map(|pair| if let [high, low] = *pair { Some(digit(high)? << 4 | digit(low)?) } else { None }).collect();
-    bytes?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -158,8 +148,8 @@ mod tests {
                 assert_eq!(open(&vault, &sealed[..at]), Err(BadState::Forged), "cut at {at}");
             }
         }
-        let other_purpose = vault.seal(&["approval.task"], states()[0].text().as_bytes()).unwrap();
-        let other_purpose = format!("{OURS}{}", BASE64_URL_SAFE_NO_PAD.encode(other_purpose));
+        let other_purpose = vault.seal_text(&["approval.task"], states()[0].text().as_bytes()).unwrap();
+        let other_purpose = format!("{OURS}{other_purpose}");
         assert_eq!(open(&vault, &other_purpose), Err(BadState::Forged));
     }
 

@@ -23,6 +23,7 @@ use super::hold::Work;
 use crate::agent::Agent;
 use crate::aggregate::answer_of;
 use crate::pipeline::{Entry, Lawful, Pipeline};
+use crate::random;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Reply};
 use crate::ruling::{Ruling, Why};
@@ -67,8 +68,7 @@ impl Approvals {
         approval: &Approval,
     ) -> Option<Arc<Task>> {
         let now = self.clock.now_ms();
-        let mut nonce = [0; 8];
-        getrandom::fill(&mut nonce).ok()?;
+        let nonce = random::bytes().ok()?;
         let ttl_ms = approval.expires_ms.saturating_sub(now).max(0).saturating_add(FETCHED_WITHIN_MS);
         let id =
             Id { approval: approval.id.as_str().into(), created_ms: now, ttl_ms, nonce: u64::from_be_bytes(nonce) };

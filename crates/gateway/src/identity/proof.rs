@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// Nothing was asked for, or nothing that was shown was any good.
@@ -20,7 +22,7 @@ const FINGERPRINT: usize = 8;
 
 impl Proof {
     pub(super) fn certificate(sha256: &[u8; 32]) -> Self {
-        Self::Certificate(journal::hex(sha256.get(..FINGERPRINT).unwrap_or_default()).into())
+        Self::Certificate(HEXLOWER.encode(sha256.get(..FINGERPRINT).unwrap_or_default()).into())
     }
 
     pub(crate) fn way(&self) -> &'static str {

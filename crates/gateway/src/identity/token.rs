@@ -4,9 +4,11 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::AgentId;
+use crate::random;
 
 const PREFIX: &str = "tg_";
 const RANDOM: usize = 32;
@@ -37,8 +39,7 @@ pub struct NewToken {
 impl NewToken {
     /// Fails where there is no randomness.
     pub fn generate() -> std::io::Result<Self> {
-        let mut random = [0; RANDOM];
-        getrandom::fill(&mut random).map_err(std::io::Error::other)?;
+        let random = random::bytes::<RANDOM>().map_err(std::io::Error::other)?;
         Ok(Self { text: format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random)) })
     }
 
@@ -70,7 +71,7 @@ impl NewToken {
 
     /// As configurations have it.
     pub fn sha256_hex(&self) -> String {
-        journal::hex(&self.sha256())
+        HEXLOWER.encode(&self.sha256())
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc};
 
 use crate::events::{Event, Events};
+use crate::random;
 
 /// Events that wait to be sent.
 const QUEUE: usize = 1_024;
@@ -102,9 +103,5 @@ impl Counted {
 
 /// What no other process has, in all likelihood.
 pub(super) fn random() -> u64 {
-    let mut bytes = [0; 8];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => u64::from_be_bytes(bytes),
-        Err(_) => RandomState::new().hash_one(std::process::id()),
-    }
+    random::bytes().map_or_else(|_| RandomState::new().hash_one(std::process::id()), u64::from_be_bytes)
 }

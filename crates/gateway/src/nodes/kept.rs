@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use http::HeaderValue;
 use redis::Pipeline;
 use sha2::{Digest as _, Sha256};
@@ -41,7 +42,7 @@ impl Key {
     }
 
     pub(crate) fn hex(&self) -> String {
-        journal::hex(&self.0)
+        HEXLOWER.encode(&self.0)
     }
 
     pub(super) fn read(hex: &str) -> Option<Self> {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use store::{Credential, Snapshot};
@@ -182,7 +183,7 @@ pub(super) fn are_strange(vault: Option<&Vault>, snapshot: Option<&Snapshot>) ->
 pub(super) fn hashes(snapshot: &Snapshot) -> BTreeMap<String, String> {
     let all = snapshot.credentials.iter().map(|kept| &kept.value);
     all.map(|said| {
-        let hash = journal::hex(&Sha256::digest(&said.sealed));
+        let hash = HEXLOWER.encode(&Sha256::digest(&said.sealed));
         (name(&said.server, said.agent.as_deref()), format!("{} {hash}", said.kind))
     })
     .collect()

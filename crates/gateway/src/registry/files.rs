@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -167,7 +168,7 @@ fn description(id: &str, described: &config::Server) -> Arc<str> {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
-    journal::hex(&digest.finalize()).into()
+    HEXLOWER.encode(&digest.finalize()).into()
 }
 
 /// The same for all who name it.

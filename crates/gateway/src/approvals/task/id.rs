@@ -1,8 +1,6 @@
 //! The ids of tasks that stand for calls that wait: sealed, so that they are nobody else's, and so that a node that does not have the
 //! task still knows what became of it.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use mcp::Object;
 
 use crate::agent::Agent;
@@ -34,14 +32,13 @@ impl Id {
             r#"{{"approval":{},"created":{created_ms},"ttl":{ttl_ms},"nonce":{nonce}}}"#,
             mcp::string(approval)
         );
-        let sealed = vault.seal(&about(server, agent), text.as_bytes()).ok()?;
-        Some(format!("{OURS}{}", BASE64_URL_SAFE_NO_PAD.encode(sealed)).into())
+        let sealed = vault.seal_text(&about(server, agent), text.as_bytes())?;
+        Some(format!("{OURS}{sealed}").into())
     }
 
     /// None for what is not this agent's at this server.
     pub(crate) fn open(id: &str, vault: &Vault, server: &Server, agent: &Agent) -> Option<Self> {
-        let sealed = BASE64_URL_SAFE_NO_PAD.decode(id.strip_prefix(OURS)?).ok()?;
-        let text = vault.open(&about(server, agent), &sealed).ok()?;
+        let text = vault.open_text(&about(server, agent), id.strip_prefix(OURS)?)?;
         let text = Object::read(str::from_utf8(&text).ok()?)?;
         Some(Self {
             approval: text.text("approval")?.as_ref().into(),
