@@ -39,7 +39,7 @@ pub struct AuditRecord {
 }
 
 /// Rows of one statement for SQLite, which takes values that are bound in half the time that it reads them from JSON in.
-const ROWS: usize = 50;
+const ROWS: usize = 250;
 
 static ROW: LazyLock<String> = LazyLock::new(|| sqlite(1));
 static MANY: LazyLock<String> = LazyLock::new(|| sqlite(ROWS));

@@ -31,6 +31,9 @@ const PROMPT: Duration = Duration::from_millis(50);
 
 const NODES: usize = 3;
 
+/// Rounds after which a long run says how far it is.
+const TOLD: usize = 50;
+
 /// Clients that pay while the gateway is killed.
 const PAYERS: u64 = 6;
 /// From readiness to the kill, at most.
@@ -119,6 +122,9 @@ async fn races(
         let seen = upstream.paid(round);
         promised(seen == 1, || format!("{seen} calls reached the upstream by one approval, of {racers}"))?;
         promised(passed == 1, || format!("{passed} of {racers} were answered"))?;
+        if took.len().is_multiple_of(TOLD) && racers > 1 {
+            eprintln!("approvals: {} rounds of {racers} racers on {} nodes, one call each", took.len(), gateways.len());
+        }
     }
     took.sort_unstable();
     Ok(took.get((took.len() * 99).div_ceil(100).saturating_sub(1)).or(took.last()).copied().unwrap_or_default())

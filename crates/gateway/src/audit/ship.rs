@@ -16,7 +16,7 @@ use super::{Audit, Open};
 use crate::policies::chain;
 
 /// Records that are brought at once, and bytes of them.
-const BATCH: usize = 500;
+const BATCH: usize = 1000;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// How often it is looked whether there is something to bring.
