@@ -2,7 +2,7 @@
 
 use gateway::approvals::{MayNot, may_decide};
 use gateway::{Act, Redeemable};
-use store::{Approval, ApprovalState, Asked, Vote, Voted};
+use store::{Approval, ApprovalState, Asked, StoreError, Vote, Voted};
 
 use crate::guard::{By, Caller};
 use crate::here::{Deed, Here};
@@ -85,13 +85,24 @@ pub(crate) async fn decide(here: &Here, caller: &Caller, id: &str, word: Word) -
             // Of any number who use it at once, one is let through.
             used.ok_or_else(|| Problem::unauthenticated("the link was used"))?;
         }
-        cast(here, &approval.id, &vote).await
+        cast(here, caller, &approval.id, &vote).await
     };
     here.on_record(caller, deed, work, |_| None).await
 }
 
-async fn cast(here: &Here, id: &str, vote: &Vote) -> Result<Approval, Problem> {
-    match here.store.vote(id, vote).await? {
+/// Somebody changed what this admin may, at this moment. Whether they still may decide, the next try says.
+pub(crate) fn changed(error: StoreError) -> Problem {
+    match error {
+        StoreError::Stale { .. } => {
+            let detail = "what you may do was changed at this moment: look again, and decide anew if you still may";
+            Problem::new(Code::MayNotDecide, detail).with("why", "changed")
+        }
+        other => other.into(),
+    }
+}
+
+async fn cast(here: &Here, caller: &Caller, id: &str, vote: &Vote) -> Result<Approval, Problem> {
+    match here.store.vote(id, vote, Some(caller.version)).await.map_err(changed)? {
         Voted::Counted(approval) => Ok(approval),
         Voted::Again(approval) => {
             let (has, quorum) = (approvals(&approval), quorum(&approval.asked));

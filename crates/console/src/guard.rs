@@ -39,6 +39,8 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) name: Arc<str>,
+    /// What is known of them here is of this version.
+    pub(crate) version: i64,
     pub(crate) role: Role,
     /// What rules that say who approves may name beside the name.
     pub(crate) groups: Arc<[String]>,
@@ -77,6 +79,7 @@ impl Caller {
     pub(crate) fn new(admin: Kept<Admin>, by: By, peer: Peer, shown: &str) -> Self {
         Self {
             name: admin.id.into(),
+            version: admin.version,
             role: admin.value.role.into(),
             groups: admin.value.groups.into(),
             by,

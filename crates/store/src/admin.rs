@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, Owner};
-use crate::limits::{self, MAX_GROUPS, MAX_NOTE};
+use crate::limits::{self, MAX_NOTE};
 use crate::{Kept, Store, StoreError, hex};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Admin {
 }
 
 impl Admin {
+    /// Groups of one.
+    pub const MAX_GROUPS: usize = 32;
+
     /// Does a yes of theirs count?
     pub fn may_approve(&self) -> bool {
         self.enabled && self.role.may_approve()
@@ -52,8 +55,8 @@ impl Document for Admin {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        if self.groups.len() > MAX_GROUPS {
-            let why = format!("are {}, more than {MAX_GROUPS}", self.groups.len());
+        if self.groups.len() > Self::MAX_GROUPS {
+            let why = format!("are {}, more than {}", self.groups.len(), Self::MAX_GROUPS);
             return Err(StoreError::Invalid { what: "the groups", why });
         }
         self.groups.iter().try_for_each(|group| limits::id("a group's name", group))

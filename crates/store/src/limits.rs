@@ -27,8 +27,6 @@ pub(crate) const MAX_APPROVALS_PAGE: u32 = 100;
 pub(crate) const MAX_NOTICES: u32 = 100;
 /// Whom an approval is told to.
 pub(crate) const MAX_TARGETS: usize = 64;
-/// Groups of an admin.
-pub(crate) const MAX_GROUPS: usize = 64;
 
 /// Approvals that are used or expired; the oldest beyond are forgotten.
 pub(crate) const MAX_APPROVALS: i64 = 100_000;

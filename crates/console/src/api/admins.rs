@@ -18,8 +18,6 @@ use crate::span;
 
 const WHAT: &str = "admin";
 
-/// Groups of one admin.
-const MAX_GROUPS: usize = 32;
 /// Characters of a group's name.
 const MAX_GROUP: usize = 128;
 
@@ -127,9 +125,9 @@ fn grouped(mut groups: Vec<String>) -> Result<Vec<String>, Problem> {
     }
     groups.sort_unstable();
     groups.dedup();
-    match groups.len() <= MAX_GROUPS {
+    match groups.len() <= Admin::MAX_GROUPS {
         true => Ok(groups),
-        false => Err(Problem::invalid("/groups", format!("may have {MAX_GROUPS} names"))),
+        false => Err(Problem::invalid("/groups", format!("may have {} names", Admin::MAX_GROUPS))),
     }
 }
 

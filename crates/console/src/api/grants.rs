@@ -214,6 +214,10 @@ pub(super) async fn create(here: &Here, caller: &Caller, id: &str, new: NewGrant
         approval: id.to_owned(),
     };
     let deed = Deed { action: "grant.create", id: &grant_id, from: None };
-    let made = here.on_record(caller, deed, here.store.create_grant(&grant_id, &grant), |_| None).await?;
+    let make = async {
+        let made = here.store.create_grant(&grant_id, &grant, Some(caller.version)).await;
+        made.map_err(decide::changed)
+    };
+    let made = here.on_record(caller, deed, make, |_| None).await?;
     Ok(Made(view(made, here.approvals_now())))
 }

@@ -146,9 +146,9 @@ async fn what_limits_nothing_is_never_shown_as_if_it_did() {
         made_by: "root".into(),
         approval: "a1".into(),
     };
-    stack.store.create_grant("g1", &grant).await.unwrap();
+    stack.store.create_grant("g1", &grant, None).await.unwrap();
     let bare = store::Grant { scope: grant.scope.replace(&format!(",{SMALL}"), ""), ..grant };
-    stack.store.create_grant("g2", &bare).await.unwrap();
+    stack.store.create_grant("g2", &bare, None).await.unwrap();
     let small: Value = serde_json::from_str(SMALL).unwrap();
     for (id, require) in [("g1", json!([small])), ("g2", json!([]))] {
         assert_eq!(stack.api().get(&format!("/api/v1/grants/{id}")).await.json()["require"], require, "{id}");

@@ -69,7 +69,7 @@ impl Office {
     pub(crate) async fn vote(&self, id: &str, approve: bool, reason: Option<&str>) -> Approval {
         let at_ms = self.control.approvals_now_ms().unwrap();
         let vote = Vote { by: "boss".to_owned(), approve, reason: reason.map(str::to_owned), at_ms };
-        match self.store.vote(id, &vote).await.unwrap() {
+        match self.store.vote(id, &vote, None).await.unwrap() {
             Voted::Counted(approval) => approval,
             other @ (Voted::Again(_) | Voted::Decided(_)) => panic!("{other:?}"),
         }

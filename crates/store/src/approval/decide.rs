@@ -1,5 +1,6 @@
 //! Deciding, and using what was decided: once.
 
+use super::follow::still;
 use super::{Approval, ApprovalState, Vote, locked, write};
 use crate::limits::{self, MAX_NOTE, MAX_VOTES};
 use crate::sql::args;
@@ -18,12 +19,14 @@ pub enum Voted {
 }
 
 impl Store {
-    /// One deny denies; as many approve as the quorum says, each another admin, and it is approved. Whether this admin may is for the caller to say.
-    pub async fn vote(&self, id: &str, vote: &Vote) -> Result<Voted, StoreError> {
+    /// One deny denies; as many approve as the quorum says, each another admin, and it is approved. Whether this admin may is for the caller to say:
+    /// `seen` is the version of the admin that it looked at, and it is [`StoreError::Stale`] if that is not theirs any more. None for who is no admin.
+    pub async fn vote(&self, id: &str, vote: &Vote, seen: Option<i64>) -> Result<Voted, StoreError> {
         limits::id("the admin's name", &vote.by)?;
         limits::text("the reason", vote.reason.as_deref().unwrap_or_default(), MAX_NOTE)?;
         self.within("decide an approval", async {
             let mut tx = self.write().await?;
+            still(&mut tx, &vote.by, seen).await?;
             let found = locked(&mut tx, id).await?.ok_or_else(|| StoreError::missing("approval", id))?;
             let found = found.at(vote.at_ms);
             let same = found.votes.iter().any(|before| before.by == vote.by && before.approve == vote.approve);

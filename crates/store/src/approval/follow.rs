@@ -1,10 +1,27 @@
 //! What hangs on an admin's word, when the admin is not what they were: nothing passes by the word of somebody who could not give it now.
+//! Who gives their word in that moment gives it before, and it is taken back; or after, and it is not taken.
 
 use super::{ApprovalState, Vote, write};
 use crate::limits::MAX_VOTES;
+use crate::document::Document as _;
 use crate::sql::args;
 use crate::store::Change;
+use crate::tx::Tx;
 use crate::{Admin, StoreError};
+
+/// Is the admin what they were when somebody looked at what they may? Then they stay so until this is committed; [`StoreError::Stale`] if not.
+///
+/// INVARIANT: before anything else is locked, as a change of the admin comes before what follows from it.
+pub(super) async fn still(tx: &mut Tx, name: &str, seen: Option<i64>) -> Result<(), StoreError> {
+    const SQL: &str = "SELECT version FROM tg_documents WHERE kind = $1 AND id = $2";
+    const LOCKED: &str = "SELECT version FROM tg_documents WHERE kind = $1 AND id = $2 FOR SHARE";
+    let Some(seen) = seen else { return Ok(()) };
+    let row = tx.row(tx.either(SQL, LOCKED), args![Admin::KIND, name]).await?;
+    match row.map_or(Ok(0), |row| row.get("version"))? {
+        version if version == seen => Ok(()),
+        version => Err(StoreError::Stale { version }),
+    }
+}
 
 /// In the same change. `is`: none, when the admin is removed.
 ///

@@ -1,6 +1,7 @@
 //! Grants: what an approver lets pass some times, for some time, without being asked.
 
 use super::ask::one_at_a_time;
+use super::follow::still;
 use super::list::{cursor, place};
 use crate::limits::{self, MAX_BODY, MAX_GRANTS, MAX_GRANTS_AT, MAX_SUBJECT};
 use crate::sql::{Row, args};
@@ -36,12 +37,13 @@ pub struct GrantFilter {
 }
 
 impl Store {
-    /// `id` is its id, whatever `grant.id` says; it was never used and is not revoked.
-    pub async fn create_grant(&self, id: &str, grant: &Grant) -> Result<Grant, StoreError> {
+    /// `id` is its id, whatever `grant.id` says; it was never used and is not revoked. `seen` as for [`Store::vote`].
+    pub async fn create_grant(&self, id: &str, grant: &Grant, seen: Option<i64>) -> Result<Grant, StoreError> {
         let new = Grant { id: id.to_owned(), used: 0, revoked_ms: None, ..grant.clone() };
         new.check()?;
         self.within("make a grant", async {
             let mut tx = self.write().await?;
+            still(&mut tx, &new.made_by, seen).await?;
             one_at_a_time(&mut tx).await?;
             new.fits(&mut tx).await?;
             new.insert(&mut tx).await?;

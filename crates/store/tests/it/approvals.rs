@@ -32,7 +32,7 @@ async fn ask(store: &Store, id: &str, number: u16, now_ms: i64) -> Asking {
 }
 
 async fn approve(store: &Store, id: &str) {
-    assert!(matches!(store.vote(id, &vote("root", true, 20)).await.unwrap(), Voted::Counted(_)));
+    assert!(matches!(store.vote(id, &vote("root", true, 20), None).await.unwrap(), Voted::Counted(_)));
 }
 
 async fn state(store: &Store, id: &str) -> ApprovalState {
@@ -87,10 +87,10 @@ async fn a_quorum_is_of_different_admins(home: Home) {
     let two = store::Asked { quorum: 2, ..asked("alice", 1) };
     store.ask_approval("a1", &two, 1000, &WIDE, &[], 10).await.unwrap();
     approve(&store, "a1").await;
-    assert!(matches!(store.vote("a1", &vote("root", true, 30)).await.unwrap(), Voted::Again(_)));
+    assert!(matches!(store.vote("a1", &vote("root", true, 30), None).await.unwrap(), Voted::Again(_)));
     assert_eq!(state(&store, "a1").await, ApprovalState::Pending);
     assert!(!store.use_approval("a1", &binding(1), 40).await.unwrap());
-    let Voted::Counted(decided) = store.vote("a1", &vote("bob", true, 50)).await.unwrap() else { panic!("it counts") };
+    let Voted::Counted(decided) = store.vote("a1", &vote("bob", true, 50), None).await.unwrap() else { panic!("it counts") };
     assert_eq!((decided.state, decided.decided_ms), (ApprovalState::Approved, Some(50)));
     assert_eq!(decided.votes, [vote("root", true, 20), vote("bob", true, 50)]);
     assert_eq!(store.approval("a1").await.unwrap(), Some(decided));
@@ -99,7 +99,7 @@ async fn a_quorum_is_of_different_admins(home: Home) {
     let two = store::Asked { quorum: 2, ..asked("alice", 2) };
     store.ask_approval("a2", &two, 1000, &WIDE, &[], 10).await.unwrap();
     approve(&store, "a2").await;
-    let Voted::Counted(denied) = store.vote("a2", &vote("root", false, 50)).await.unwrap() else { panic!("it counts") };
+    let Voted::Counted(denied) = store.vote("a2", &vote("root", false, 50), None).await.unwrap() else { panic!("it counts") };
     assert_eq!((denied.state, denied.votes), (ApprovalState::Denied, vec![vote("root", false, 50)]));
 }
 
@@ -108,10 +108,10 @@ async fn one_deny_denies_and_stands_until_it_expires(home: Home) {
     let three = store::Asked { quorum: 3, ..asked("alice", 1) };
     store.ask_approval("a1", &three, 1000, &WIDE, &[], 10).await.unwrap();
     approve(&store, "a1").await;
-    let Voted::Counted(denied) = store.vote("a1", &vote("bob", false, 30)).await.unwrap() else { panic!("it counts") };
+    let Voted::Counted(denied) = store.vote("a1", &vote("bob", false, 30), None).await.unwrap() else { panic!("it counts") };
     assert_eq!(denied.state, ApprovalState::Denied);
     assert!(!store.use_approval("a1", &binding(1), 40).await.unwrap());
-    assert!(matches!(store.vote("a1", &vote("carol", true, 40)).await.unwrap(), Voted::Decided(_)));
+    assert!(matches!(store.vote("a1", &vote("carol", true, 40), None).await.unwrap(), Voted::Decided(_)));
     for time in [40, 999] {
         let Asking::Denied(found) = ask(&store, "a2", 1, time).await else { panic!("it stands") };
         assert_eq!((&*found.id, &found.votes), ("a1", &denied.votes));
@@ -124,14 +124,14 @@ async fn one_deny_denies_and_stands_until_it_expires(home: Home) {
 
 async fn a_vote_that_comes_again_or_too_late_changes_nothing(home: Home) {
     let store = home.open().await;
-    let missing = store.vote("a1", &vote("root", true, 20)).await;
+    let missing = store.vote("a1", &vote("root", true, 20), None).await;
     assert!(matches!(missing, Err(StoreError::NotFound { what: "approval", .. })), "{missing:?}");
     ask(&store, "a1", 1, 10).await;
     approve(&store, "a1").await;
     let decided = store.approval("a1").await.unwrap().unwrap();
-    assert_eq!(store.vote("a1", &vote("root", true, 30)).await.unwrap(), Voted::Again(decided.clone()));
-    assert_eq!(store.vote("a1", &vote("root", false, 30)).await.unwrap(), Voted::Decided(decided.clone()));
-    assert_eq!(store.vote("a1", &vote("bob", false, 30)).await.unwrap(), Voted::Decided(decided.clone()));
+    assert_eq!(store.vote("a1", &vote("root", true, 30), None).await.unwrap(), Voted::Again(decided.clone()));
+    assert_eq!(store.vote("a1", &vote("root", false, 30), None).await.unwrap(), Voted::Decided(decided.clone()));
+    assert_eq!(store.vote("a1", &vote("bob", false, 30), None).await.unwrap(), Voted::Decided(decided.clone()));
     assert_eq!(store.approval("a1").await.unwrap(), Some(decided));
 }
 
@@ -159,14 +159,14 @@ async fn that_it_expired_is_told_once(home: Home) {
 async fn what_expired_stays_expired_whatever_a_clock_says(home: Home) {
     let store = home.open().await;
     ask(&store, "a1", 1, 10).await;
-    assert!(matches!(store.vote("a1", &vote("root", true, 1000)).await.unwrap(), Voted::Decided(_)), "too late");
+    assert!(matches!(store.vote("a1", &vote("root", true, 1000), None).await.unwrap(), Voted::Decided(_)), "too late");
     let two = store::Asked { quorum: 2, ..asked("alice", 2) };
     store.ask_approval("b1", &two, 1000, &WIDE, &[], 10).await.unwrap();
     approve(&store, "b1").await;
-    let again = store.vote("b1", &vote("root", true, 1000)).await.unwrap();
+    let again = store.vote("b1", &vote("root", true, 1000), None).await.unwrap();
     assert!(matches!(again, Voted::Decided(_)), "too late, though it is the same: {again:?}");
     store.expire_approvals(1000).await.unwrap();
-    let Voted::Decided(late) = store.vote("a1", &vote("root", true, 20)).await.unwrap() else { panic!("it is over") };
+    let Voted::Decided(late) = store.vote("a1", &vote("root", true, 20), None).await.unwrap() else { panic!("it is over") };
     assert_eq!((late.state, late.votes), (ApprovalState::Expired, Vec::<Vote>::new()));
     assert!(!store.use_approval("a1", &binding(1), 20).await.unwrap());
     assert!(matches!(ask(&store, "a2", 1, 20).await, Asking::Expired(_)));
@@ -271,7 +271,7 @@ async fn what_is_decided_and_old_is_forgotten(home: Home) {
     }
     store.use_approval("used", &binding(2), 30).await.unwrap();
     store.use_approval("late", &binding(4), 30).await.unwrap();
-    store.vote("denied", &vote("root", false, 20)).await.unwrap();
+    store.vote("denied", &vote("root", false, 20), None).await.unwrap();
     assert_eq!(store.sweep_approvals(1000).await.unwrap(), 0, "they end at 1000");
     assert_eq!(store.sweep_approvals(1001).await.unwrap(), 2);
     for (id, number, there) in [("pending", 1, true), ("used", 2, false), ("denied", 3, false), ("late", 4, true)] {
@@ -288,7 +288,7 @@ async fn too_many_old_ones_are_forgotten(home: Home) {
     let store = home.open().await;
     ask(&store, "pending", 1, 1).await;
     ask(&store, "denied", 2, 1).await;
-    store.vote("denied", &vote("root", false, 20)).await.unwrap();
+    store.vote("denied", &vote("root", false, 20), None).await.unwrap();
     home.meddle(if home.is_postgres() {
         "INSERT INTO tg_approvals (id, binding, agent, server, state, live, created_ms, expires_ms, asks, round, asked, votes) \
          SELECT 'x' || n, 'b' || n, 'a', 's', 'used', 0, n, 9000, 1, 0, '{}', '[]' FROM generate_series(100, 100702) AS n"
@@ -336,7 +336,7 @@ async fn what_cannot_be_kept_is_refused(home: Home) {
     let taken = store.ask_approval("a1", &asked("alice", 2), 1000, &WIDE, &[], 10).await;
     assert!(matches!(taken, Err(StoreError::Exists { .. })), "{taken:?}");
     let long = Vote { reason: Some("x".repeat(5000)), ..vote("root", true, 20) };
-    let refused = store.vote("a1", &long).await;
+    let refused = store.vote("a1", &long, None).await;
     assert!(matches!(refused, Err(StoreError::Invalid { what: "the reason", .. })), "{refused:?}");
     assert_eq!(state(&store, "a1").await, ApprovalState::Pending);
 }

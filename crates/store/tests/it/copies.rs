@@ -105,9 +105,9 @@ async fn fill(store: &Store) {
     for (id, number) in [("a1", 1), ("a2", 2)] {
         store.ask_approval(id, &asked("alice", number), 1000, &WIDE, &["mail", "slack"], 10).await.unwrap();
     }
-    store.vote("a1", &vote("root", true, 20)).await.unwrap();
+    store.vote("a1", &vote("root", true, 20), None).await.unwrap();
     store.create_approval_link(&[2; 32], "a2", "root", 1000).await.unwrap();
-    store.create_grant("g1", &grant("alice", 5)).await.unwrap();
+    store.create_grant("g1", &grant("alice", 5), None).await.unwrap();
     store.use_grant("g1", 20).await.unwrap();
     for node in ["a", "b"] {
         let records: Vec<_> = (0..225).map(|seq| record(node, seq, seq)).collect();

@@ -15,7 +15,7 @@ both!(
 
 async fn a_grant_is_found_for_its_calls_in_its_time(home: Home) {
     let store = home.open().await;
-    let made = store.create_grant("g1", &grant("alice", 2)).await.unwrap();
+    let made = store.create_grant("g1", &grant("alice", 2), None).await.unwrap();
     assert_eq!(made, Grant { id: "g1".to_owned(), used: 0, revoked_ms: None, ..grant("alice", 2) }, "it starts anew");
     assert_eq!(store.grant("g1").await.unwrap(), Some(made.clone()));
     assert_eq!(store.grant("g2").await.unwrap(), None);
@@ -31,14 +31,14 @@ async fn a_grant_is_found_for_its_calls_in_its_time(home: Home) {
         assert_eq!(found("alice", "github", "tools/call", "delete_repo", now_ms).await, usize::from(good), "{now_ms}");
         assert_eq!(store.use_grant("g1", now_ms).await.unwrap(), good, "{now_ms}");
     }
-    let taken = store.create_grant("g1", &grant("alice", 2)).await;
+    let taken = store.create_grant("g1", &grant("alice", 2), None).await;
     assert!(matches!(taken, Err(StoreError::Exists { .. })), "{taken:?}");
 }
 
 async fn a_used_up_or_revoked_grant_is_good_for_nothing(home: Home) {
     let store = home.open().await;
-    store.create_grant("g1", &grant("alice", 1)).await.unwrap();
-    store.create_grant("g2", &grant("alice", 9)).await.unwrap();
+    store.create_grant("g1", &grant("alice", 1), None).await.unwrap();
+    store.create_grant("g2", &grant("alice", 9), None).await.unwrap();
     assert!(store.use_grant("g1", 20).await.unwrap());
     assert!(!store.use_grant("g1", 20).await.unwrap(), "used up");
     assert_eq!(store.revoke_grant("g2", 30).await.unwrap().revoked_ms, Some(30));
@@ -55,7 +55,7 @@ async fn grants_are_listed_the_newest_first(home: Home) {
     for number in 0..5 {
         let agent = if number % 2 == 0 { "alice" } else { "bob" };
         let made = Grant { created_ms: 10 + number / 2, ..grant(agent, 1) };
-        store.create_grant(&format!("g{number}"), &made).await.unwrap();
+        store.create_grant(&format!("g{number}"), &made, None).await.unwrap();
     }
     let page = store.grants(&GrantFilter::default(), None, 3).await.unwrap();
     let rest = store.grants(&GrantFilter::default(), page.next.as_deref(), 3).await.unwrap();
@@ -68,21 +68,21 @@ async fn grants_are_listed_the_newest_first(home: Home) {
 async fn there_are_so_many_and_no_more(home: Home) {
     let store = home.open().await;
     for number in 0..100 {
-        store.create_grant(&format!("g{number}"), &grant("alice", 1)).await.unwrap();
+        store.create_grant(&format!("g{number}"), &grant("alice", 1), None).await.unwrap();
     }
-    let full = store.create_grant("late", &grant("alice", 1)).await;
+    let full = store.create_grant("late", &grant("alice", 1), None).await;
     assert!(matches!(full, Err(StoreError::Full { max: 100, .. })), "{full:?}");
-    store.create_grant("other", &grant("bob", 1)).await.unwrap();
+    store.create_grant("other", &grant("bob", 1), None).await.unwrap();
     store.revoke_grant("g7", 20).await.unwrap();
-    store.create_grant("late", &grant("alice", 1)).await.unwrap();
-    let refused = store.create_grant("x", &Grant { subject: "x".repeat(9000), ..grant("bob", 1) }).await;
+    store.create_grant("late", &grant("alice", 1), None).await.unwrap();
+    let refused = store.create_grant("x", &Grant { subject: "x".repeat(9000), ..grant("bob", 1) }, None).await;
     assert!(matches!(refused, Err(StoreError::Invalid { what: "the subject", .. })), "{refused:?}");
 }
 
 async fn old_grants_are_forgotten(home: Home) {
     let store = home.open().await;
     for id in ["g1", "g2"] {
-        store.create_grant(id, &grant("alice", 1)).await.unwrap();
+        store.create_grant(id, &grant("alice", 1), None).await.unwrap();
     }
     store.revoke_grant("g2", 20).await.unwrap();
     store.sweep_approvals(20).await.unwrap();

@@ -42,9 +42,9 @@ async fn who_waits_in_the_same_process_hears_each_step_at_once(home: Home) {
     ask(&store, "same-a1", 1).await;
     assert_eq!(next(&mut changes, "same").await, "same-a1", "it is new");
     ask(&store, "same-a2", 1).await; // joins, which is no news
-    store.vote("same-a1", &vote("root", true, 20)).await.unwrap();
+    store.vote("same-a1", &vote("root", true, 20), None).await.unwrap();
     assert_eq!(next(&mut changes, "same").await, "same-a1", "it is decided");
-    store.vote("same-a1", &vote("root", true, 20)).await.unwrap(); // again, which is no news
+    store.vote("same-a1", &vote("root", true, 20), None).await.unwrap(); // again, which is no news
     store.use_approval("same-a1", &binding, 30).await.unwrap();
     assert_eq!(next(&mut changes, "same").await, "same-a1", "it is used");
     store.use_approval("same-a1", &binding, 30).await.unwrap(); // in vain
@@ -101,7 +101,7 @@ async fn who_lags_behind_is_told_to_look(home: Home) {
     for round in 0..400 {
         let id = format!("lag-a{round}");
         ask(&store, &id, 1).await;
-        store.vote(&id, &vote("root", true, 20)).await.unwrap();
+        store.vote(&id, &vote("root", true, 20), None).await.unwrap();
         store.use_approval(&id, &binding, 30).await.unwrap();
     }
     let mut ones = 0;

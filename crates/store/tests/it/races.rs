@@ -2,10 +2,12 @@
 
 use std::future::Future;
 
-use store::{ApprovalFilter, ApprovalState, AskBounds, Asked, Asking, Store, StoreError, TooMany, Voted};
+use store::{
+    Admin, ApprovalFilter, ApprovalState, AskBounds, Asked, Asking, Grant, GrantFilter, Role, Store, StoreError, TooMany, Voted,
+};
 
 use crate::home::{Home, both};
-use crate::samples::{WIDE, asked, grant, vote};
+use crate::samples::{WIDE, admin, asked, grant, vote};
 
 both!(
     of_two_hundred_who_use_an_approval_one_does,
@@ -17,6 +19,7 @@ both!(
     a_round_is_won_by_one,
     of_fifty_who_use_a_link_one_does,
     those_who_expire_and_sweep_at_once_do_not_hinder_each_other,
+    who_is_switched_off_and_decides_at_once_leaves_no_word_behind,
 );
 
 async fn nodes(home: &Home) -> [Store; 2] {
@@ -45,7 +48,7 @@ fn won(outcomes: Vec<bool>) -> usize {
 async fn approved(store: &Store, id: &str, number: u16) -> [u8; 32] {
     let asked = asked("alice", number);
     store.ask_approval(id, &asked, 1000, &WIDE, &[], 10).await.unwrap();
-    store.vote(id, &vote("root", true, 20)).await.unwrap();
+    store.vote(id, &vote("root", true, 20), None).await.unwrap();
     asked.binding
 }
 
@@ -110,7 +113,7 @@ async fn of_twenty_who_approve_as_many_count_as_are_needed(home: Home) {
     nodes[0].ask_approval("a1", &three, 1000, &WIDE, &[], 10).await.unwrap();
     let counted = race(&nodes, 20, |store, number| async move {
         store
-            .vote("a1", &vote(&format!("admin-{number}"), true, 20))
+            .vote("a1", &vote(&format!("admin-{number}"), true, 20), None)
             .await
             .map(|voted| matches!(voted, Voted::Counted(_)))
     });
@@ -131,8 +134,8 @@ async fn who_denies_and_who_uses_do_not_both_succeed(home: Home) {
             let id = id.clone();
             async move {
                 match number % 3 {
-                    0 => store.vote(&id, &vote("root", true, 20)).await.map(|_| false),
-                    1 => store.vote(&id, &vote("bob", false, 20)).await.map(|_| false),
+                    0 => store.vote(&id, &vote("root", true, 20), None).await.map(|_| false),
+                    1 => store.vote(&id, &vote("bob", false, 20), None).await.map(|_| false),
                     _ => store.use_approval(&id, &binding, 30).await,
                 }
             }
@@ -149,7 +152,7 @@ async fn who_denies_and_who_uses_do_not_both_succeed(home: Home) {
 
 async fn a_grant_is_used_as_often_as_it_says(home: Home) {
     let nodes = nodes(&home).await;
-    nodes[0].create_grant("g1", &grant("alice", 7)).await.unwrap();
+    nodes[0].create_grant("g1", &grant("alice", 7), None).await.unwrap();
     let used = race(&nodes, 60, |store, _| async move { store.use_grant("g1", 20).await });
     assert_eq!(won(used.await), 7);
     assert_eq!(nodes[1].grant("g1").await.unwrap().unwrap().used, 7);
@@ -190,4 +193,33 @@ async fn those_who_expire_and_sweep_at_once_do_not_hinder_each_other(home: Home)
     expired += nodes[0].expire_approvals(1000).await.unwrap().len() as u64;
     swept += nodes[0].sweep_approvals(1001).await.unwrap();
     assert_eq!((expired, swept), (300, 300));
+}
+
+async fn who_is_switched_off_and_decides_at_once_leaves_no_word_behind(home: Home) {
+    let nodes = nodes(&home).await;
+    for round in 0..20 {
+        let (name, call) = (format!("bob-{round}"), asked("alice", round));
+        let seen = nodes[0].create(&name, admin(Role::Approver)).await.unwrap().version;
+        let id = format!("a{round}");
+        nodes[0].ask_approval(&id, &call, 1000, &WIDE, &[], 10).await.unwrap();
+        let said = race(&nodes, 9, |store, number| {
+            let (name, id) = (name.clone(), id.clone());
+            async move {
+                let grant = Grant { made_by: name.clone(), ..grant("alice", 9) };
+                let outcome = match number {
+                    4 => store.amend(&name, None, |admin: &mut Admin| admin.enabled = false).await.map(drop),
+                    number if number % 2 == 0 => store.vote(&id, &vote(&name, true, 20), Some(seen)).await.map(drop),
+                    number => store.create_grant(&format!("{id}-{number}"), &grant, Some(seen)).await.map(drop),
+                };
+                match outcome {
+                    Ok(()) | Err(StoreError::Stale { .. }) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
+        });
+        assert_eq!(said.await.len(), 9);
+        assert!(!nodes[1].use_approval(&id, &call.binding, 30).await.unwrap(), "{id}");
+        let grants = nodes[1].grants(&GrantFilter::default(), None, 200).await.unwrap().items;
+        assert!(grants.iter().all(|grant| grant.revoked_ms.is_some()), "{grants:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! What hangs on an admin's word goes with their right to give it.
 
-use store::{Admin, Approval, ApprovalState, Asked, Asking, Grant, Heard, Role, Store};
+use store::{Admin, Approval, ApprovalState, Asked, Asking, Grant, Heard, Role, Store, StoreError};
 
 use crate::home::{Home, both};
 use crate::samples::{WIDE, admin, asked, grant, vote};
@@ -11,6 +11,7 @@ both!(
     who_may_decide_no_more_leaves_no_word_behind,
     who_may_still_decide_keeps_their_word,
     what_somebody_waits_for_is_told,
+    who_was_changed_since_is_not_heard,
 );
 
 /// Bob has said yes to `waits`, `passes` and `used`, and no to `denied`; and made a grant.
@@ -23,12 +24,12 @@ async fn said(home: &Home) -> Store {
         let asked = Asked { quorum: if id == "waits" { 3 } else { 1 }, ..asked("alice", number) };
         store.ask_approval(id, &asked, 1000, &WIDE, &[], 10).await.unwrap();
         let by = if id == "others" { "ann" } else { "bob" };
-        store.vote(id, &vote(by, id != "denied", 20)).await.unwrap();
+        store.vote(id, &vote(by, id != "denied", 20), None).await.unwrap();
     }
-    store.vote("waits", &vote("ann", true, 21)).await.unwrap();
+    store.vote("waits", &vote("ann", true, 21), None).await.unwrap();
     store.use_approval("used", &asked("alice", 3).binding, 30).await.unwrap();
-    store.create_grant("bobs", &Grant { made_by: "bob".to_owned(), ..grant("alice", 9) }).await.unwrap();
-    store.create_grant("anns", &Grant { made_by: "ann".to_owned(), ..grant("alice", 9) }).await.unwrap();
+    store.create_grant("bobs", &Grant { made_by: "bob".to_owned(), ..grant("alice", 9) }, None).await.unwrap();
+    store.create_grant("anns", &Grant { made_by: "ann".to_owned(), ..grant("alice", 9) }, None).await.unwrap();
     store
 }
 
@@ -53,7 +54,7 @@ async fn left_nothing(store: &Store) {
     assert!(store.grant("bobs").await.unwrap().unwrap().revoked_ms.is_some());
     assert!(store.use_grant("anns", 40).await.unwrap());
     // It takes as many others as it says, and what is over is told once and asked anew.
-    store.vote("waits", &vote("carl", true, 40)).await.unwrap();
+    store.vote("waits", &vote("carl", true, 40), None).await.unwrap();
     assert_eq!(read(store, "waits").await.state, ApprovalState::Pending);
     let again = async || store.ask_approval("again", &asked("alice", 2), 1000, &WIDE, &[], 40).await.unwrap();
     assert!(matches!(again().await, Asking::Expired(_)));
@@ -94,7 +95,7 @@ async fn what_somebody_waits_for_is_told(home: Home) {
     for (number, id) in [(1, "word-1"), (2, "word-2")] {
         let asked = Asked { quorum: u32::from(number), ..asked("alice", number) };
         store.ask_approval(id, &asked, 1000, &WIDE, &[], 10).await.unwrap();
-        store.vote(id, &vote("bob", true, 20)).await.unwrap();
+        store.vote(id, &vote("bob", true, 20), None).await.unwrap();
     }
     let mut changes = store.approvals_changed();
     store.delete::<Admin>("bob", None).await.unwrap();
@@ -107,4 +108,26 @@ async fn what_somebody_waits_for_is_told(home: Home) {
         }
     }
     assert_eq!(told, ["word-1", "word-2"], "in the order of their ids");
+}
+
+async fn who_was_changed_since_is_not_heard(home: Home) {
+    let store = home.open().await;
+    let before = store.create("bob", admin(Role::Approver)).await.unwrap().version;
+    store.ask_approval("a", &asked("alice", 1), 1000, &WIDE, &[], 10).await.unwrap();
+    let made = Grant { made_by: "bob".to_owned(), ..grant("alice", 9) };
+    let unheard = async |seen| {
+        let voted = store.vote("a", &vote("bob", true, 20), Some(seen)).await;
+        assert!(matches!(voted, Err(StoreError::Stale { .. })), "{voted:?}");
+        let granted = store.create_grant("g", &made, Some(seen)).await;
+        assert!(matches!(granted, Err(StoreError::Stale { .. })), "{granted:?}");
+        assert_eq!(read(&store, "a").await.votes, []);
+    };
+    let after = store.amend("bob", None, |admin: &mut Admin| admin.groups = vec!["leads".to_owned()]).await.unwrap();
+    unheard(before).await;
+    store.delete::<Admin>("bob", None).await.unwrap();
+    unheard(after.version).await;
+    let again = store.create("bob", admin(Role::Approver)).await.unwrap().version;
+    store.create_grant("g", &made, Some(again)).await.unwrap();
+    store.vote("a", &vote("bob", true, 20), Some(again)).await.unwrap();
+    assert_eq!(read(&store, "a").await.state, ApprovalState::Approved);
 }

@@ -269,7 +269,7 @@ async fn nobody_is_told_of_what_is_decided_already() {
     let desk = Desk::new(&webhook(port, "")).await;
     desk.ask("a1", &asked("x")).await;
     let vote = Vote { by: "root".to_owned(), approve: false, reason: None, at_ms: desk.approvals.clock.now_ms() };
-    desk.store.vote("a1", &vote).await.unwrap();
+    desk.store.vote("a1", &vote, None).await.unwrap();
     assert_eq!(desk.round().await, 1);
     assert_eq!(desk.owed().await, [0; 0]);
     assert!(taken.try_recv().is_err());

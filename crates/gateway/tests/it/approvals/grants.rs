@@ -32,7 +32,7 @@ pub(super) async fn grant(office: &Office, id: &str, from: &str, require: Option
         made_by: "boss".to_owned(),
         approval: from.to_owned(),
     };
-    office.store.create_grant(id, &grant).await.unwrap();
+    office.store.create_grant(id, &grant, None).await.unwrap();
 }
 
 async fn used(store: &Store, id: &str) -> i64 {

@@ -80,7 +80,7 @@ async fn it_waits_until_as_many_have_agreed_as_must() {
     assert_eq!(runs(&upstream, "pay"), 0);
     let at_ms = office.control.approvals_now_ms().unwrap();
     let second = store::Vote { by: "other".to_owned(), approve: true, reason: None, at_ms };
-    office.store.vote(&id, &second).await.unwrap();
+    office.store.vote(&id, &second, None).await.unwrap();
     assert_eq!(code(&reply.answer_to(&json!(1)).await), "ran");
     assert_eq!(office.store.approvals(&store::ApprovalFilter::default(), None, 9).await.unwrap().items.len(), 1);
 }
