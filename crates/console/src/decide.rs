@@ -92,13 +92,11 @@ pub(crate) async fn decide(here: &Here, caller: &Caller, id: &str, word: Word) -
 
 /// Somebody changed what this admin may, at this moment. Whether they still may decide, the next try says.
 pub(crate) fn changed(error: StoreError) -> Problem {
-    match error {
-        StoreError::Stale { .. } => {
-            let detail = "what you may do was changed at this moment: look again, and decide anew if you still may";
-            Problem::new(Code::MayNotDecide, detail).with("why", "changed")
-        }
-        other => other.into(),
+    if !matches!(error, StoreError::Stale { .. }) {
+        return error.into();
     }
+    let detail = "what you may do was changed at this moment: look again, and decide anew if you still may";
+    Problem::new(Code::MayNotDecide, detail).with("why", "changed")
 }
 
 async fn cast(here: &Here, caller: &Caller, id: &str, vote: &Vote) -> Result<Approval, Problem> {

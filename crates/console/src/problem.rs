@@ -221,7 +221,8 @@ impl Problem {
     pub(crate) fn invalid(path: &str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let errors = json!([{ "path": path, "detail": detail }]);
-        Self::new(Code::Invalid, format!("`{path}`: {detail}")).with("errors", errors)
+        let place = if path.is_empty() { String::new() } else { format!("`{path}`: ") };
+        Self::new(Code::Invalid, format!("{place}{detail}")).with("errors", errors)
     }
 
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {

@@ -68,8 +68,12 @@ pub enum AuditError {
     Open(#[from] OpenError),
     #[error("its keys cannot be used")]
     Key(#[from] journal::KeyError),
-    #[error("its folder cannot be used")]
-    Folder(#[from] std::io::Error),
+    #[error("its folder `{path}` cannot be made")]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("`{path}` cannot be read or made")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("`{path}` {why}")]
+    Strange { path: PathBuf, why: &'static str },
 }
 
 /// What is known of a request beside what it is about.
@@ -115,7 +119,7 @@ impl<'a> Told<'a> {
 impl Audit {
     pub(crate) fn open(settings: &config::Audit) -> Result<Self, AuditError> {
         let Some(folder) = &settings.dir else { return Ok(Self { open: None, dropped: AtomicU64::new(0) }) };
-        std::fs::create_dir_all(folder)?;
+        journal::make_folder(folder).map_err(|source| AuditError::Folder { path: folder.clone(), source })?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &digest_key(&folder.join("digest.key"))?);
         let node = node(&settings.node, folder)?;
         let opened = Journal::open(journal::Settings {
@@ -454,14 +458,16 @@ fn stamp(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
 
+fn made(path: &Path, make: impl FnOnce() -> std::io::Result<Vec<u8>>) -> Result<Vec<u8>, AuditError> {
+    journal::read_or_make(path, make).map_err(|source| AuditError::File { path: path.to_owned(), source })
+}
+
 /// 256 bits in a file that only its owner may read; made where there is none.
 fn digest_key(path: &Path) -> Result<Vec<u8>, AuditError> {
     let random = || random::bytes::<32>().map(Vec::from).map_err(std::io::Error::other);
-    let key = journal::read_or_make(path, random)?;
-    match key.len() {
-        32 => Ok(key),
-        _ => Err(std::io::Error::other(format!("`{}` does not hold a key of 32 bytes", path.display())).into()),
-    }
+    let key = made(path, random)?;
+    let why = "does not hold a key of 32 bytes: put back the right one; or remove it, and what is recorded from then on has other digests";
+    if key.len() == 32 { Ok(key) } else { Err(AuditError::Strange { path: path.to_owned(), why }) }
 }
 
 /// Bytes of what makes a journal's name its own.
@@ -471,11 +477,14 @@ const INSTANCE: usize = 6;
 pub(crate) fn node(name: &str, folder: &Path) -> Result<String, AuditError> {
     let path = folder.join("instance");
     let random = || random::hex::<INSTANCE>().map(|hex| format!("{hex}\n").into_bytes());
-    let said = journal::read_or_make(&path, || random().map_err(std::io::Error::other))?;
+    let said = made(&path, || random().map_err(std::io::Error::other))?;
     let lawful = |text: &&str| text.len() == 2 * INSTANCE && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match str::from_utf8(&said).ok().map(str::trim_end).filter(lawful) {
         Some(instance) => Ok(format!("{name}.{instance}")),
-        None => Err(std::io::Error::other(format!("`{}` does not say what it should", path.display())).into()),
+        None => {
+            let why = "does not say what this journal is called: put back the right one; or remove it, and the journal is another one in the store";
+            Err(AuditError::Strange { path, why })
+        }
     }
 }
 

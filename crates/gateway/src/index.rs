@@ -1,6 +1,6 @@
 //! The records in the store: asked there, and read in again from the journal, which is the truth.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -26,6 +26,16 @@ pub enum IndexError {
     Name(#[from] AuditError),
     #[error("there is no journal: `audit.dir` is empty")]
     NoJournal,
+    #[error("there is no record in `{0}`: what the store has stays as it is")]
+    Empty(PathBuf),
+}
+
+/// What was read in again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    pub records: u64,
+    /// The number of the first of them: those before were left as they were.
+    pub first: u64,
 }
 
 /// A record, and whose journal it is from.
@@ -61,22 +71,26 @@ impl Index {
         }
     }
 
-    /// Forgets what is known of this journal, and reads all of it in. Returns how many records that were.
-    pub async fn rebuild(&self, audit: &config::Audit) -> Result<u64, IndexError> {
+    /// Forgets what is known of this journal, and reads all of it in.
+    ///
+    /// INVARIANT: what is in the files no more is not forgotten: they were dropped since the store had it, and nobody else has.
+    pub async fn rebuild(&self, audit: &config::Audit) -> Result<Rebuilt, IndexError> {
         let folder = audit.dir.as_deref().ok_or(IndexError::NoJournal)?;
         let node = node(&audit.node, folder)?;
+        let first = journal::segments(folder)?.first().map(|segment| segment.first);
+        let first = first.ok_or_else(|| IndexError::Empty(folder.to_owned()))?;
         // What is not on the disk may be written once more under the same number.
         sync(folder)?;
-        while self.0.forget_audit(&node).await? > 0 {}
+        while self.0.forget_audit(&node, first.cast_signed()).await? > 0 {}
         let mut source = Source::of(folder, &node, 0)?;
-        let mut count = 0;
+        let mut records = 0;
         loop {
             let batch = source.batch(u64::MAX)?;
             if batch.records.is_empty() {
-                return Ok(count);
+                return Ok(Rebuilt { records, first });
             }
             self.0.insert_audit(&batch.records).await?;
-            count += batch.records.len() as u64;
+            records += batch.records.len() as u64;
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Filter {
 }
 
 /// The columns of a record, for tables.
-pub const COLUMNS: [&str; 16] = [
+pub const COLUMNS: [&str; 23] = [
     "seq",
     "time",
     "kind",
@@ -39,6 +39,13 @@ pub const COLUMNS: [&str; 16] = [
     "bytes",
     "by",
     "by_id",
+    "admin",
+    "action",
+    "who",
+    "what",
+    "id",
+    "from",
+    "to",
 ];
 
 /// Reads a journal, also while it is written.
@@ -157,6 +164,7 @@ pub fn line(record: &Value) -> String {
         Some(Value::String(text)) => crate::record::visible(text),
         Some(other) => other.to_string(),
     };
+    let or_none = |key: &str| Some(text(key)).filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned());
     match text("kind").as_str() {
         "decision" => format!(
             "{} {:>8} {:<8} {} {} {} {} {}",
@@ -176,6 +184,25 @@ pub fn line(record: &Value) -> String {
             text("outcome"),
             text("of"),
             text("latency_ms")
+        ),
+        "admin" => format!(
+            "{} {:>8} {:<8} {} {} {}",
+            text("time"),
+            text("seq"),
+            text("outcome"),
+            text("admin"),
+            text("action"),
+            text("id")
+        ),
+        "change" => format!(
+            "{} {:>8} changed  {} {} from {} to {} ({})",
+            text("time"),
+            text("seq"),
+            text("what"),
+            text("id"),
+            or_none("from"),
+            or_none("to"),
+            text("who")
         ),
         kind => format!("{} {:>8} ({kind})", text("time"), text("seq")),
     }
@@ -203,6 +230,6 @@ mod tests {
     #[test]
     fn nothing_leaves_its_cell() {
         let row = csv(&json!({ "seq": 7, "agent": "a,\"b\"", "subject": "=cmd()" }));
-        assert_eq!(row, "7,,,\"a,\"\"b\"\"\",,,'=cmd(),,,,,,,,,");
+        assert_eq!(row, "7,,,\"a,\"\"b\"\"\",,,'=cmd(),,,,,,,,,,,,,,,,");
     }
 }

@@ -1,5 +1,6 @@
 //! The folder of a journal: which segments are there, in their order.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "journal-";
@@ -21,6 +22,11 @@ impl Segment {
     pub fn name(&self) -> String {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
+}
+
+/// The folder, if it is not there: for its owner's eyes only, as all that is in it.
+pub fn make(folder: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// All segments in the folder, the oldest first. Other files are not looked at.

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use crate::chain::Link;
@@ -40,5 +40,5 @@ impl Head {
 }
 
 pub(crate) fn open(folder: &Path) -> io::Result<File> {
-    File::options().create(true).truncate(false).write(true).open(folder.join(NAME))
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(folder.join(NAME))
 }

@@ -116,7 +116,7 @@ impl Journal {
     pub fn open(settings: Settings) -> Result<Opened, OpenError> {
         let folder = settings.folder.clone();
         let in_folder = |source| OpenError::Folder { folder: folder.clone(), source };
-        std::fs::create_dir_all(&folder).map_err(in_folder)?;
+        crate::folder::make(&folder).map_err(in_folder)?;
         let head_file = head::open(&folder).map_err(in_folder)?;
         if head_file.try_lock().is_err() {
             return Err(OpenError::Locked(folder));

@@ -26,7 +26,7 @@ pub enum KeyError {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write the key `{path}`")]
     Write { path: PathBuf, source: io::Error },
-    #[error("`{0}` is no Ed25519 key in PKCS#8")]
+    #[error("`{0}` is no Ed25519 key in PKCS#8: put back the right one; or remove it, and another signs from then on")]
     Invalid(PathBuf),
     #[error("a public key is 32 bytes in base64")]
     InvalidPublic,

@@ -21,7 +21,7 @@ mod segment;
 mod verify;
 mod writer;
 
-pub use folder::{Segment, segments};
+pub use folder::{Segment, make as make_folder, segments};
 pub use journal::{Journal, NotWritten, OpenError, Opened, Settings, Status, Sync};
 pub use key::{KeyError, PublicKey, SigningKey};
 pub use once::read_or_make;

@@ -24,7 +24,10 @@ pub fn read_or_make(path: &Path, make: impl FnOnce() -> io::Result<Vec<u8>>) -> 
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.error),
     }
-    std::fs::read(path)
+    std::fs::read(path).map_err(|error| match error.kind() == io::ErrorKind::NotFound {
+        true => io::Error::new(error.kind(), "it is a symbolic link to what is not there"),
+        false => error,
+    })
 }
 
 #[cfg(test)]
@@ -67,5 +70,10 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         assert_eq!(read_or_make(&path, || Ok(b"1".to_vec())).unwrap(), b"1");
         assert_eq!(read_or_make(&path, || unreachable!("it is there")).unwrap(), b"1");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("away"), &link).unwrap();
+        let error = read_or_make(&link, || Ok(b"1".to_vec())).unwrap_err().to_string();
+        assert!(error.contains("symbolic link"), "{error}");
+        assert!(!folder.path().join("away").exists(), "another volume that is not there is not made up for");
     }
 }

@@ -1,6 +1,7 @@
 //! Finds the end of a journal when it is opened again. A line that a crash cut in half is set aside, never written over.
 
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -76,10 +77,11 @@ fn set_aside(segment: &Path, torn: &[u8]) -> io::Result<()> {
         return Ok(());
     }
     let aside = aside(segment);
-    let mut kept = std::fs::read(&aside).unwrap_or_default();
-    kept.extend_from_slice(STANDARD.encode(torn).as_bytes());
-    kept.push(b'\n');
-    std::fs::write(&aside, kept)?;
+    let mut kept = STANDARD.encode(torn);
+    kept.push('\n');
+    let mut file = std::fs::File::options().append(true).create(true).mode(0o600).open(aside)?;
+    file.write_all(kept.as_bytes())?;
+    file.sync_all()?;
     let file = std::fs::File::options().write(true).open(segment)?;
     let whole = file.metadata()?.len() - torn.len() as u64;
     file.set_len(whole)?;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 
 use crate::folder::Segment;
@@ -18,7 +19,7 @@ pub(crate) struct Tail {
 impl Tail {
     /// A file that must not be there yet.
     pub(crate) fn create(segment: &Segment) -> io::Result<Self> {
-        let file = File::options().append(true).create_new(true).open(&segment.path)?;
+        let file = File::options().append(true).create_new(true).mode(0o600).open(&segment.path)?;
         Ok(Self { file: Arc::new(file), length: 0, torn: false })
     }
 

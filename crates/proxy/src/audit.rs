@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gateway::config::{Config, ConfigFile, Layers};
-use gateway::index::{Found, Index};
+use gateway::index::{Found, Index, Rebuilt};
 use gateway::trail::{self, Filter, Trail};
 
 use crate::serve::Signals;
@@ -110,11 +110,15 @@ fn query(args: &cli::AuditQuery) -> anyhow::Result<ExitCode> {
 
 fn index(args: &cli::AuditIndex) -> anyhow::Result<ExitCode> {
     let Some(config) = config(&args.config) else { return Ok(exit::USAGE.into()) };
-    let count = on_a_runtime(async {
+    let Rebuilt { records, first } = on_a_runtime(async {
         let index = Index::open(store(&config)?).await?;
         Ok(index.rebuild(&config.audit).await?)
     })?;
-    writeln!(io::stdout(), "{count} records of the journal are in the store")?;
+    let older = match first {
+        0 | 1 => String::new(),
+        first => format!("; those before {first} are in the files no more, and stay there as they were"),
+    };
+    writeln!(io::stdout(), "{records} records of the journal are in the store{older}")?;
     Ok(exit::OK.into())
 }
 

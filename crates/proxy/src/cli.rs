@@ -434,7 +434,7 @@ pub(crate) struct AuditQuery {
     #[arg(long, default_value = "decision", value_name = "KIND")]
     pub(crate) kind: String,
     /// At most so many, the newest
-    #[arg(long, default_value_t = 50)]
+    #[arg(short = 'n', long, default_value_t = 50)]
     pub(crate) limit: usize,
     /// For people, for programs (a line each), or a table for a spreadsheet
     #[arg(long, value_enum, default_value_t = QueryFormat::Table)]

@@ -12,7 +12,18 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::reload::{self, Handle};
 
 /// The level is for what we say ourselves. Libraries may warn; below that they talk about bytes and headers, and so about secrets.
-const OURS: [&str; 7] = ["toolgate", "azure_finetuning", "finetuning_server", "gateway", "policy", "ratelimit", "mcp"];
+const OURS: [&str; 10] = [
+    "toolgate",
+    "azure_finetuning",
+    "console",
+    "finetuning_server",
+    "gateway",
+    "journal",
+    "mcp",
+    "policy",
+    "ratelimit",
+    "store",
+];
 
 /// Changes the level while the program runs.
 pub(crate) struct Dial(Handle<Targets, Registry>);

@@ -29,7 +29,9 @@ pub(crate) fn agents(args: &Agents) -> anyhow::Result<ExitCode> {
         AgentsCommandOfGateway::Add(add) => client.add_agent(&new_agent(add)).await,
         AgentsCommandOfGateway::List => client.agents().await,
         AgentsCommandOfGateway::Show { id } => client.agent(id).await,
-        AgentsCommandOfGateway::Rotate { id, token, overlap } => client.rotate(id, token.as_deref(), overlap).await,
+        AgentsCommandOfGateway::Rotate { id, token, overlap, expires_in } => {
+            client.rotate(id, token.as_deref(), overlap, expires_in.as_deref()).await
+        }
         AgentsCommandOfGateway::Revoke { id, token } => client.revoke(id, token.as_deref()).await,
         AgentsCommandOfGateway::Remove { id } => client.remove_agent(id).await,
     })
@@ -87,6 +89,7 @@ pub(crate) fn settings(args: &Settings) -> anyhow::Result<ExitCode> {
 
 /// A number where it is one, and otherwise a text.
 fn written(value: &str) -> Value {
+    let value = value.trim();
     value.parse::<i64>().map_or_else(|_| value.into(), Value::from)
 }
 

@@ -86,15 +86,18 @@ impl Store {
         .await
     }
 
-    /// Deletes some of a node's records, so that its journal can be read in again: how many. Call it until it is 0; then the node starts anew.
-    pub async fn forget_audit(&self, node: &str) -> Result<u64, StoreError> {
+    /// Deletes some of a node's records from this number on, so that its journal can be read in again: how many. Call it until it is 0; then the
+    /// node goes on from there. Those before stay: nobody else may have them any more.
+    pub async fn forget_audit(&self, node: &str, from: i64) -> Result<u64, StoreError> {
         const SQL: &str = "DELETE FROM tg_audit WHERE node = $1 AND seq IN \
-            (SELECT seq FROM tg_audit WHERE node = $1 ORDER BY seq LIMIT $2)";
+            (SELECT seq FROM tg_audit WHERE node = $1 AND seq >= $2 ORDER BY seq LIMIT $3)";
+        const BACK: &str = "UPDATE tg_audit_nodes SET seq = $2 - 1 WHERE node = $1 AND seq >= $2";
         self.within("forget a node's audit records", async {
             let mut tx = self.write().await?;
-            let gone = tx.run(SQL, args![node, MAX_SWEEP]).await?;
+            let gone = tx.run(SQL, args![node, from, MAX_SWEEP]).await?;
             if gone == 0 {
-                tx.run("DELETE FROM tg_audit_nodes WHERE node = $1", args![node]).await?;
+                tx.run(BACK, args![node, from]).await?;
+                tx.run("DELETE FROM tg_audit_nodes WHERE node = $1 AND seq < 1", args![node]).await?;
             }
             tx.commit().await?;
             Ok(gone)

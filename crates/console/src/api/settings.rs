@@ -1,5 +1,6 @@
 //! Settings that may change while the gateway runs: what files say of them, what the store says, and what they are by default.
 
+use axum::response::{IntoResponse as _, Response};
 use gateway::config::NotAdjustable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +27,10 @@ pub(crate) struct SettingView {
     #[schema(value_type = Value)]
     value: Value,
     managed: Said,
+    /// What is kept of it here, where a file says otherwise
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    kept: Option<Value>,
     /// Is it what this gateway goes by? What it has no use for is kept all the same
     in_force: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +67,7 @@ impl SettingView {
             key: kept.id,
             value: kept.value.0,
             managed: Said::Api,
+            kept: None,
             created: Some(time(kept.created_ms)),
             updated: Some(time(kept.updated_ms)),
         }
@@ -76,6 +82,7 @@ fn without_store(here: &Here) -> impl Iterator<Item = SettingView> {
             key: setting.key.to_owned(),
             value: setting.value,
             managed: setting.place.map_or(Said::Default, by_file),
+            kept: None,
             in_force: true,
             created: None,
             updated: None,
@@ -87,7 +94,7 @@ fn without_store(here: &Here) -> impl Iterator<Item = SettingView> {
 fn may_be(here: &Here, key: &str, value: &Value) -> Result<(), Problem> {
     here.control.check_setting(key, value).map_err(|why| match &why {
         NotAdjustable::Said(place) => Problem::managed_by_file(WHAT, key, path_of(place)),
-        NotAdjustable::Unknown => Problem::invalid("key", why.to_string()),
+        NotAdjustable::Unknown => Problem::invalid("key", format!("`{key}` {why}")),
         NotAdjustable::Invalid(_) => Problem::invalid("/value", why.to_string()),
     })
 }
@@ -99,23 +106,31 @@ pub(super) async fn list(here: State, Query(paging): Query<Paging>) -> Result<Bo
     let after = paging.after()?;
     let kept = here.store.list::<Setting>(after.as_deref(), listed::one_more(paging.limit()?)).await?;
     let kept: Vec<_> = kept.items.into_iter().map(|kept| SettingView::kept(&here, kept)).collect();
-    let said = |view: &SettingView| kept.iter().any(|kept| kept.key == view.key);
     // What a file says goes before what is kept, and that before what nobody says.
-    let others = without_store(&here).filter(|view| view.managed != Said::Default || !said(view)).collect();
+    let others = without_store(&here).filter_map(|view| match kept.iter().find(|kept| kept.key == view.key) {
+        None => Some(view),
+        Some(_) if view.managed == Said::Default => None,
+        Some(kept) => Some(SettingView { kept: Some(kept.value.clone()), ..view }),
+    });
+    let others = others.collect();
     listed::merge(&paging, others, kept.into_iter(), |view| view.key.clone()).map(Body)
 }
 
 /// One setting
 #[utoipa::path(get, path = "/api/v1/settings/{key}", tag = "settings", operation_id = "get_setting", params(("key" = String, Path)),
     responses((status = 200, body = SettingView)))]
-pub(super) async fn get(here: State, Path(key): Path<String>) -> Result<Tagged<SettingView>, Problem> {
+pub(super) async fn get(here: State, Path(key): Path<String>) -> Result<Response, Problem> {
     let plain = without_store(&here).find(|view| view.key == key);
-    if let Some(view) = plain.as_ref().filter(|view| view.managed != Said::Default) {
-        return Ok(Tagged::of_file(view.clone()));
-    }
-    match found(here.store.get::<Setting>(&key).await)? {
-        Some(kept) => Ok(Tagged::ok(kept.version, SettingView::kept(&here, kept))),
-        None => plain.map(Tagged::of_file).ok_or_else(|| Problem::not_found(WHAT, &key)),
+    let kept = found(here.store.get::<Setting>(&key).await)?;
+    match (plain, kept) {
+        (Some(view), kept) if view.managed != Said::Default => {
+            let view = SettingView { kept: kept.map(|kept| kept.value.0), ..view };
+            Ok(Tagged::of_file(view).into_response())
+        }
+        (_, Some(kept)) => Ok(Tagged::ok(kept.version, SettingView::kept(&here, kept)).into_response()),
+        // There is none yet that a PUT could be of: it has no tag.
+        (Some(view), None) => Ok(Body(view).into_response()),
+        (None, None) => Err(Problem::not_found(WHAT, &key)),
     }
 }
 
@@ -138,7 +153,7 @@ pub(super) async fn put(
     Ok(Tagged::put(change, kept.version, location, SettingView::kept(&here, kept)))
 }
 
-/// Remove a setting: it is what it is by default again
+/// Remove what is kept of a setting: it is what a file says again, or what it is by default
 #[utoipa::path(delete, path = "/api/v1/settings/{key}", tag = "settings", operation_id = "delete_setting", params(("key" = String, Path)),
     responses((status = 204)))]
 pub(super) async fn delete(

@@ -57,7 +57,7 @@ pub(crate) struct Rotate {
     /// How long the old one is still good, such as `1h` or `0s`; at most 30 days
     #[schema(example = "1h")]
     overlap: String,
-    /// How long the new one is good, such as `90d`; for ever, when absent
+    /// How long the new one is good, such as `90d`, or `never` for ever; as long as the old one was at first, when absent
     expires_in: Option<String>,
 }
 
@@ -158,8 +158,16 @@ pub(super) async fn rotate(
     if old.value.revoked_ms.is_some() {
         return Err(Problem::new(Code::InUse, format!("the token `{id}` is revoked: give the agent a new one")));
     }
+    if old.value.expires_ms.is_some_and(|end| end <= here.now()) {
+        return Err(Problem::new(Code::InUse, format!("the token `{id}` has expired: give the agent a new one")));
+    }
     let until = span::end_within("/overlap", &rotate.overlap, here.now(), span::MOST_OVERLAP)?;
-    let expires = span::end("/expires_in", rotate.expires_in.as_deref(), here.now())?;
+    let expires = match rotate.expires_in.as_deref() {
+        Some("never") => None,
+        Some(span) => span::end("/expires_in", Some(span), here.now())?,
+        // INVARIANT: nothing is good for longer because nobody thought of it
+        None => old.value.expires_ms.map(|end| here.now().saturating_add(end.saturating_sub(old.created_ms))),
+    };
     let (new, new_id, token) = fresh(&agent, old.value.label.clone(), expires)?;
     let deed = Deed { action: "token.rotate", id: &format!("{agent}/{id}"), from: Some(old.version) };
     let work = here.store.rotate_token(&id, &new_id, token, until, Some(old.version));

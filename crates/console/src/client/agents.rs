@@ -57,14 +57,25 @@ impl Client {
     }
 
     /// Replaces a token; the agent's only good one, when none is named.
-    pub async fn rotate(&self, id: &str, token: Option<&str>, overlap: &str) -> Result<Told, ClientError> {
+    pub async fn rotate(
+        &self,
+        id: &str,
+        token: Option<&str>,
+        overlap: &str,
+        expires_in: Option<&str>,
+    ) -> Result<Told, ClientError> {
         let token = match token {
             Some(token) => token.to_owned(),
             None => self.only_token(id).await?,
         };
         let path = format!("{}/tokens/{}/rotate", at(id), part(&token));
-        let made = self.send(Method::POST, &path, When::Always, Some(&json!({ "overlap": overlap }))).await?.body;
-        Ok(given(made))
+        let post = json!({ "overlap": overlap, "expires_in": expires_in });
+        let made = self.send(Method::POST, &path, When::Always, Some(&post)).await?.body;
+        let old = self.get(&format!("{}/tokens/{}", at(id), part(&token))).await?.body;
+        let until = old.get("expires").and_then(Value::as_str).unwrap_or_default();
+        Ok(given(made).beside(format!(
+            "the old token {token} is good until {until}; to end it: toolgate agents revoke {id} --token {token}"
+        )))
     }
 
     async fn only_token(&self, id: &str) -> Result<String, ClientError> {

@@ -20,8 +20,7 @@ impl Client {
     /// `value` is written as in `toolgate.toml`.
     pub async fn set_setting(&self, key: &str, value: &Value) -> Result<Told, ClientError> {
         let there = match self.get(&at(key)).await {
-            // What nobody has said has a tag, too, but is not there yet.
-            Ok(there) if there.body.pointer("/managed/by").is_some_and(|by| by == "default") => None,
+            // What nobody has said is not there yet, and has no tag.
             Ok(there) => there.tag,
             Err(ClientError::Refused { status: 404, .. }) => None,
             Err(error) => return Err(error),
@@ -31,8 +30,20 @@ impl Client {
         Ok(Told::table(COLUMNS, vec![kept]))
     }
 
+    /// Whether or not there was anything to take back.
     pub async fn unset_setting(&self, key: &str) -> Result<Told, ClientError> {
-        self.remove(&at(key)).await?;
-        Ok(Told::line(format!("`{key}` is what it is by default"), json!({ "removed": key })))
+        match self.send(Method::DELETE, &at(key), When::Tag("*"), None).await {
+            Ok(_) | Err(ClientError::Refused { status: 404, .. }) => {}
+            Err(error) => return Err(error),
+        }
+        // What is none at all is told as that.
+        let now = match self.get(&at(key)).await {
+            Ok(there) => there.body,
+            Err(ClientError::Refused { status: 404, .. }) => {
+                return Ok(Told::line(format!("`{key}` is not kept"), Value::Null));
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Told::table(COLUMNS, vec![now]))
     }
 }

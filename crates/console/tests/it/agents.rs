@@ -43,6 +43,30 @@ async fn a_token_works_from_the_next_call_on_until_it_is_revoked() {
     problem(&rotated, 409, "in_use");
 }
 
+/// Nothing is good for longer because it was replaced.
+#[tokio::test]
+async fn a_new_token_is_good_for_as_long_as_the_old_one_was() {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let stack = Stack::start().await;
+    stack.api().make("/api/v1/agents/a", &agent()).await;
+    let expires = |shown: &Value| shown["expires"].as_str().map(|time| humantime::parse_rfc3339(time).unwrap());
+    let old = stack.api().post("/api/v1/agents/a/tokens", &json!({ "expires_in": "90d" })).await.json();
+    stack.later(10 * DAY);
+    let at = |shown: &Value| format!("/api/v1/agents/a/tokens/{}/rotate", shown["id"].as_str().unwrap());
+    let new = stack.api().post(&at(&old), &json!({ "overlap": "1h" })).await.json();
+    let longer = expires(&new).unwrap().duration_since(expires(&old).unwrap()).unwrap().as_secs_f64() / 86_400.0;
+    assert!((longer - 10.0).abs() < 0.01, "as long again: {old} {new}");
+    let other = stack.api().post(&at(&new), &json!({ "overlap": "1h", "expires_in": "1h" })).await.json();
+    assert!(expires(&other).unwrap() < expires(&new).unwrap());
+    let ever = stack.api().post(&at(&other), &json!({ "overlap": "1h", "expires_in": "never" })).await.json();
+    assert_eq!(expires(&ever), None);
+    let still = stack.api().post(&at(&ever), &json!({ "overlap": "1h" })).await.json();
+    assert_eq!(expires(&still), None, "it was good for ever");
+    let short = stack.api().post("/api/v1/agents/a/tokens", &json!({ "expires_in": "1h" })).await.json();
+    stack.later(11 * DAY);
+    problem(&stack.api().post(&at(&short), &json!({ "overlap": "1h" })).await, 409, "in_use");
+}
+
 #[tokio::test]
 async fn a_token_that_is_replaced_is_good_for_the_overlap() {
     let (_upstream, stack) = gate().await;

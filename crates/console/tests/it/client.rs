@@ -27,7 +27,7 @@ async fn an_agent_from_its_beginning_to_its_end() {
     let told = client.add_agent(&new).await.unwrap();
     assert!(told.text().lines().last().unwrap().starts_with("tg_"), "{}", told.text());
     assert!(client.agents().await.unwrap().text().contains("team=x"));
-    client.rotate("a", None, "1h").await.unwrap();
+    client.rotate("a", None, "1h", None).await.unwrap();
     assert_eq!(client.agent("a").await.unwrap().json()["tokens"].as_array().unwrap().len(), 2);
     assert_eq!(client.revoke("a", None).await.unwrap().json().as_array().unwrap().len(), 2);
     client.remove_agent("a").await.unwrap();

@@ -29,6 +29,7 @@ async fn a_setting_is_said_by_a_file_or_here_or_by_nobody() {
     );
 
     let api = stack.api();
+    assert_eq!(api.get(ROUNDS).await.header("etag"), None, "there is none yet to be changed");
     let made = api.creating().put(ROUNDS, &json!({ "value": 3 })).await;
     assert_eq!((made.status, &made.json()["managed"]["by"]), (201, &json!("api")), "{}", text(&made));
     problem(&api.creating().put(ROUNDS, &json!({ "value": 4 })).await, 412, "stale");
@@ -72,6 +73,14 @@ async fn what_the_gateway_would_make_nothing_of_is_not_kept() {
     let refused =
         problem(&api.put("/api/v1/settings/log.level", &json!({ "value": "debug" })).await, 409, "managed_by_file");
     assert!(refused["path"].as_str().unwrap().ends_with("toolgate.toml"), "{refused}");
+    // What a file says since it was kept is taken back all the same.
+    stack.store.create("log.level", Setting(json!("debug"))).await.unwrap();
+    let shown = stack.api().get("/api/v1/settings/log.level").await.json();
+    assert_eq!((&shown["value"], &shown["kept"]), (&json!("warn"), &json!("debug")));
+    let listed = stack.api().get("/api/v1/settings").await.json();
+    assert_eq!(setting(&listed, "log.level"), &shown);
+    assert_eq!(stack.api().seen("*").delete("/api/v1/settings/log.level").await.status, 204);
+    assert!(stack.api().get("/api/v1/settings/log.level").await.json()["kept"].is_null());
     let manager = stack.as_token(&stack.token("m", Role::PolicyManager).await).creating();
     problem(&manager.put(ROUNDS, &json!({ "value": 1 })).await, 403, "forbidden");
     assert!(stack.store.list::<Setting>(None, 10).await.unwrap().items.is_empty());

@@ -190,7 +190,8 @@ async fn the_index_is_built_anew_at_will_and_asked() {
     store.insert_audit(&[wrong.clone(), AuditRecord { seq: 9999, ..wrong }, foreign]).await.unwrap();
     let index = Index::open(&url(folder.path())).await.unwrap();
     for _ in 0..2 {
-        assert_eq!(index.rebuild(&settings).await.unwrap() as usize, lines(folder.path()).len());
+        let rebuilt = index.rebuild(&settings).await.unwrap();
+        assert_eq!((rebuilt.records as usize, rebuilt.first), (lines(folder.path()).len(), 1));
     }
     let here = lines(folder.path());
     let there: Vec<_> =
@@ -236,4 +237,30 @@ fn an_odd_member_of_a_record_is_left_out_and_the_record_is_not() {
         },
     ];
     assert_eq!(records, expected);
+}
+
+/// They were dropped because the store had them.
+#[tokio::test]
+async fn what_is_in_the_files_no_more_stays_in_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (settings, files) = (settings(folder.path()), folder.path().join("audit"));
+    std::fs::create_dir(&files).unwrap();
+    let name = node("n", &files).unwrap();
+    let index = Index::open(&url(folder.path())).await.unwrap();
+    let (store, kept) = (store(folder.path()).await, |seq: i64, line: &str| AuditRecord {
+        node: name.clone(),
+        seq,
+        line: line.into(),
+        ..AuditRecord::default()
+    });
+    let old = [kept(1, "{\"seq\":1}"), kept(4, "{\"seq\":4}"), kept(5, "wrong"), kept(9, "wrong")];
+    store.insert_audit(&old).await.unwrap();
+    assert!(index.rebuild(&settings).await.is_err(), "no files, and nothing is forgotten");
+    assert_eq!(all(&store).await.len(), 4);
+    std::fs::write(files.join("journal-00000000000000000005.jsonl"), "{\"seq\":5}\n{\"seq\":6}\n").unwrap();
+    let rebuilt = index.rebuild(&settings).await.unwrap();
+    assert_eq!((rebuilt.records, rebuilt.first), (2, 5));
+    let there: Vec<_> = all(&store).await.into_iter().map(|record| record.line).collect();
+    assert_eq!(there, [1, 4, 5, 6].map(|seq| format!("{{\"seq\":{seq}}}")));
+    assert_eq!(store.last_audit_seq(&name).await.unwrap(), Some(6));
 }

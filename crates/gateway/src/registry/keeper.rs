@@ -221,8 +221,14 @@ impl Keeper {
     }
 }
 
-/// What the store says of settings, and the gateway does not take.
+/// What the store says of settings that it did not say before; and what of it the gateway does not take.
 fn told(now: &Memory, before: &Memory) {
+    for (setting, value) in now.settings.iter().filter(|(key, value)| before.settings.get(*key) != Some(value)) {
+        tracing::warn!(setting, value, "the store says this of a setting");
+    }
+    for setting in before.settings.keys().filter(|key| !now.settings.contains_key(*key)) {
+        tracing::warn!(setting, "the store says nothing of this setting any more");
+    }
     for (setting, why) in now.left_out.iter().filter(|left_out| !before.left_out.contains(left_out)) {
         tracing::warn!(setting, %why, "what the store says of this setting is not in force here");
     }

@@ -61,6 +61,9 @@ pub(crate) enum AgentsCommandOfGateway {
         /// How long the old token is still good
         #[arg(long, value_name = "SPAN", default_value = "1h")]
         overlap: String,
+        /// How long the new token is good, such as 90d, or `never` for ever; as long as the old one was at first, when absent
+        #[arg(long, value_name = "SPAN")]
+        expires_in: Option<String>,
     },
     /// Revoke a token, or all of an agent's: it works no longer from the next request on
     Revoke {
@@ -189,9 +192,10 @@ pub(crate) enum SettingsCommand {
         /// As in toolgate.toml, such as log.level
         key: String,
         /// As it is written there; a text needs no quotation marks
+        #[arg(allow_hyphen_values = true)]
         value: String,
     },
-    /// Let a setting be what it is by default
+    /// Take back what was set: the setting is again what a file says, or its default
     Unset { key: String },
 }
 

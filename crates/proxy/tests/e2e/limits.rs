@@ -82,5 +82,7 @@ async fn what_never_left_is_not_counted_after_a_restart() {
     let gateway = gateway(folder.path(), &upstream);
     let client = client(&gateway);
     while !is_limited(&client.call("t", json!({})).await) {}
-    assert_eq!(calls(&upstream), LIMIT);
+    // The first of them may have left by a connection that was just about to close: nobody can know, so it counts.
+    let passed = calls(&upstream);
+    assert!((LIMIT - 1..=LIMIT).contains(&passed), "{passed}");
 }

@@ -184,6 +184,17 @@ fn the_logs_level_changes_while_the_gateway_runs() {
     assert!(!heard(300) && !heard(301), "it stays so");
     let (code, _, stderr) = managed.run(&["settings", "set", "log.level", "loud"]);
     assert_eq!((code, stderr.contains("`log.level` is \"loud\"")), (1, true), "{stderr}");
-    managed.says(&["settings", "unset", "log.level"]);
+    for _ in 0..2 {
+        let unset = managed.says(&["settings", "unset", "log.level"]);
+        assert!(unset.contains("info") && unset.contains("default"), "{unset}");
+    }
     until(true);
+    let (code, _, stderr) = managed.run(&["settings", "set", "approvals.rounds", "-1"]);
+    assert_eq!((code, stderr.contains("from 1 to")), (1, true), "{stderr}");
+    let (_, told, _) = run(&mut toolgate(managed.folder.path(), &["audit", "tail", "-n", "1000"]));
+    assert!(
+        told.contains("setting.put approvals.rounds") || told.contains("setting.create approvals.rounds"),
+        "{told}"
+    );
+    assert!(told.contains("changed  setting log.level from - to \"error\""), "{told}");
 }

@@ -2,8 +2,8 @@
 //! Who gives their word in that moment gives it before, and it is taken back; or after, and it is not taken.
 
 use super::{ApprovalState, Vote, write};
-use crate::limits::MAX_VOTES;
 use crate::document::Document as _;
+use crate::limits::MAX_VOTES;
 use crate::sql::args;
 use crate::store::Change;
 use crate::tx::Tx;

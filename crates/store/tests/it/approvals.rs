@@ -90,7 +90,9 @@ async fn a_quorum_is_of_different_admins(home: Home) {
     assert!(matches!(store.vote("a1", &vote("root", true, 30), None).await.unwrap(), Voted::Again(_)));
     assert_eq!(state(&store, "a1").await, ApprovalState::Pending);
     assert!(!store.use_approval("a1", &binding(1), 40).await.unwrap());
-    let Voted::Counted(decided) = store.vote("a1", &vote("bob", true, 50), None).await.unwrap() else { panic!("it counts") };
+    let Voted::Counted(decided) = store.vote("a1", &vote("bob", true, 50), None).await.unwrap() else {
+        panic!("it counts")
+    };
     assert_eq!((decided.state, decided.decided_ms), (ApprovalState::Approved, Some(50)));
     assert_eq!(decided.votes, [vote("root", true, 20), vote("bob", true, 50)]);
     assert_eq!(store.approval("a1").await.unwrap(), Some(decided));
@@ -99,7 +101,9 @@ async fn a_quorum_is_of_different_admins(home: Home) {
     let two = store::Asked { quorum: 2, ..asked("alice", 2) };
     store.ask_approval("a2", &two, 1000, &WIDE, &[], 10).await.unwrap();
     approve(&store, "a2").await;
-    let Voted::Counted(denied) = store.vote("a2", &vote("root", false, 50), None).await.unwrap() else { panic!("it counts") };
+    let Voted::Counted(denied) = store.vote("a2", &vote("root", false, 50), None).await.unwrap() else {
+        panic!("it counts")
+    };
     assert_eq!((denied.state, denied.votes), (ApprovalState::Denied, vec![vote("root", false, 50)]));
 }
 
@@ -108,7 +112,9 @@ async fn one_deny_denies_and_stands_until_it_expires(home: Home) {
     let three = store::Asked { quorum: 3, ..asked("alice", 1) };
     store.ask_approval("a1", &three, 1000, &WIDE, &[], 10).await.unwrap();
     approve(&store, "a1").await;
-    let Voted::Counted(denied) = store.vote("a1", &vote("bob", false, 30), None).await.unwrap() else { panic!("it counts") };
+    let Voted::Counted(denied) = store.vote("a1", &vote("bob", false, 30), None).await.unwrap() else {
+        panic!("it counts")
+    };
     assert_eq!(denied.state, ApprovalState::Denied);
     assert!(!store.use_approval("a1", &binding(1), 40).await.unwrap());
     assert!(matches!(store.vote("a1", &vote("carol", true, 40), None).await.unwrap(), Voted::Decided(_)));
@@ -166,7 +172,9 @@ async fn what_expired_stays_expired_whatever_a_clock_says(home: Home) {
     let again = store.vote("b1", &vote("root", true, 1000), None).await.unwrap();
     assert!(matches!(again, Voted::Decided(_)), "too late, though it is the same: {again:?}");
     store.expire_approvals(1000).await.unwrap();
-    let Voted::Decided(late) = store.vote("a1", &vote("root", true, 20), None).await.unwrap() else { panic!("it is over") };
+    let Voted::Decided(late) = store.vote("a1", &vote("root", true, 20), None).await.unwrap() else {
+        panic!("it is over")
+    };
     assert_eq!((late.state, late.votes), (ApprovalState::Expired, Vec::<Vote>::new()));
     assert!(!store.use_approval("a1", &binding(1), 20).await.unwrap());
     assert!(matches!(ask(&store, "a2", 1, 20).await, Asking::Expired(_)));

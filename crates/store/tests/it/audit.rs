@@ -163,11 +163,17 @@ async fn too_much_at_once_is_refused(home: Home) {
 async fn a_forgotten_node_starts_anew(home: Home) {
     let store = home.open().await;
     store.insert_audit(&[record("a", 1, 1), record("a", 2, 2), record("b", 3, 9)]).await.unwrap();
-    assert_eq!(store.forget_audit("a").await.unwrap(), 2);
+    assert_eq!(store.forget_audit("a", 1).await.unwrap(), 2);
     assert_eq!(store.last_audit_seq("a").await.unwrap(), Some(2), "not while some may be left");
-    assert_eq!(store.forget_audit("a").await.unwrap(), 0);
+    assert_eq!(store.forget_audit("a", 1).await.unwrap(), 0);
     assert_eq!(store.last_audit_seq("a").await.unwrap(), None);
     assert_eq!(store.last_audit_seq("b").await.unwrap(), Some(3));
+    // From a number on.
+    store.insert_audit(&[record("b", 5, 5), record("b", 6, 6)]).await.unwrap();
+    assert_eq!(store.forget_audit("b", 5).await.unwrap(), 2);
+    assert_eq!(store.forget_audit("b", 5).await.unwrap(), 0);
+    assert_eq!(store.last_audit_seq("b").await.unwrap(), Some(4));
+    assert_eq!(store.audit_record("b", 3).await.unwrap(), record("b", 3, 9));
 }
 
 async fn all(store: &Store, mut query: AuditQuery) -> Vec<AuditRecord> {

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use store::{
-    Admin, ApprovalFilter, ApprovalState, AskBounds, Asked, Asking, Grant, GrantFilter, Role, Store, StoreError, TooMany, Voted,
+    Admin, ApprovalFilter, ApprovalState, AskBounds, Asked, Asking, Grant, GrantFilter, Role, Store, StoreError,
+    TooMany, Voted,
 };
 
 use crate::home::{Home, both};
