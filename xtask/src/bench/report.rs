@@ -56,7 +56,7 @@ impl Report {
              What Toolgate costs beside a bare hyper reverse proxy that reads nothing (`crates/testkit/src/bin/bare_proxy.rs`, the same runtime\n\
              shape), measured in alternation in one run. Ratios are what to look at: absolute figures are those of this machine with whatever else\n\
              it was doing, with client, proxy and upstream sharing its cores.\n\n\
-             Toolgate runs as it comes (with mimalloc; the bare proxy with the system's allocator): a policy of 100 rules, a rate limit that is counted and never reached, every decision logged to a file. CPU is\n\
+             Toolgate runs as it comes (with mimalloc; the bare proxy with the system's allocator): a policy of 100 rules, a rate limit that is counted and never reached, every decision logged to a file, put into the audit journal and copied from there to SQLite. CPU is\n\
              user plus kernel time of the process that is called, from `/proc`; a figure is the median of the rounds, a ratio the median of the rounds' ratios.\n\n\
              ```\n{}\n```\n\n{}\n{self}{}",
             self.command,
