@@ -71,10 +71,12 @@ impl Client {
         let path = format!("{}/tokens/{}/rotate", at(id), part(&token));
         let post = json!({ "overlap": overlap, "expires_in": expires_in });
         let made = self.send(Method::POST, &path, When::Always, Some(&post)).await?.body;
-        let old = self.get(&format!("{}/tokens/{}", at(id), part(&token))).await?.body;
-        let until = old.get("expires").and_then(Value::as_str).unwrap_or_default();
+        // INVARIANT: whatever happens to this question, the new token is shown
+        let old = self.get(&format!("{}/tokens/{}", at(id), part(&token))).await.ok();
+        let until = old.as_ref().and_then(|old| old.body.get("expires")).and_then(Value::as_str);
+        let until = until.map_or_else(|| format!("for {overlap}"), |until| format!("until {until}"));
         Ok(given(made).beside(format!(
-            "the old token {token} is good until {until}; to end it: toolgate agents revoke {id} --token {token}"
+            "the old token {token} is good {until}; to end it: toolgate agents revoke {id} --token {token}"
         )))
     }
 

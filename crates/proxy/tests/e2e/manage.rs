@@ -66,7 +66,9 @@ fn a_gateway_is_managed_by_commands() {
     assert!(managed.says(&["agents", "list"]).contains("bot"));
     let (code, _, stderr) = managed.run(&["agents", "add", "bot", "--all-servers"]);
     assert_eq!((code, stderr.contains("is there already")), (1, true), "{stderr}");
-    managed.says(&["agents", "rotate", "bot", "--overlap", "1m"]);
+    let (code, stdout, stderr) = managed.run(&["agents", "rotate", "bot", "--overlap", "1m", "--expires-in", "1d"]);
+    assert_eq!((code, stderr.contains("is good until 20")), (0, true), "{stderr}");
+    assert!(stdout.contains("good until 20") && stdout.lines().last().unwrap().starts_with("tg_"), "{stdout}");
     managed.says(&["agents", "revoke", "bot"]);
     managed.says(&["agents", "remove", "bot"]);
     let listed = managed.says(&["servers", "list", "--format", "json"]);
