@@ -49,7 +49,8 @@ def main() -> int:
     command += ["-H", f"Authorization: Bearer {token(link, base)}", "--exclude-checks", NOT_CHECKED]
     for kind, what in LEFT_OUT:
         command += [f"--exclude-{kind}", what]
-    command += ["--max-examples", examples, "--workers", "2", "--request-timeout", "10", "--seed", "1"]
+    # One worker: two that read source at once trip over each other in Python 3.11 (python/cpython#106905).
+    command += ["--max-examples", examples, "--workers", "1", "--request-timeout", "10", "--seed", "1"]
     command += ["--report", "junit", "--report-dir", reports]
     return subprocess.run(command).returncode
 
