@@ -167,13 +167,13 @@ pub struct Limits {
     /// How long a call waits for the store.
     pub timeout: Duration,
     /// What our keys in the store start with.
-    pub prefix: ratelimit::Prefix,
+    pub prefix: redis_link::Prefix,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitStore {
     Memory,
-    Redis(ratelimit::Address),
+    Redis(redis_link::Address),
 }
 
 /// What each thing that grows or waits may reach. `docs/operations.md` says what happens then.
@@ -437,7 +437,7 @@ impl Limits {
 }
 
 /// None: in memory.
-fn redis(settings: &mut Settings, key: &str) -> Option<ratelimit::Address> {
+fn redis(settings: &mut Settings, key: &str) -> Option<redis_link::Address> {
     let expected = "\"memory\", or a URL such as \"redis://user:password@host:6379/0\" or \"rediss://host\"";
     settings.read(key, None, expected, |found| match value::text(found)? {
         "memory" => Some(None),
@@ -445,9 +445,9 @@ fn redis(settings: &mut Settings, key: &str) -> Option<ratelimit::Address> {
     })
 }
 
-fn prefix(settings: &mut Settings, key: &str) -> ratelimit::Prefix {
+fn prefix(settings: &mut Settings, key: &str) -> redis_link::Prefix {
     let expected = "1 to 64 of `a` to `z`, `A` to `Z`, `0` to `9`, `.`, `_` and `-`";
-    settings.read(key, ratelimit::Prefix::default(), expected, |found| value::text(found)?.parse().ok())
+    settings.read(key, redis_link::Prefix::default(), expected, |found| value::text(found)?.parse().ok())
 }
 
 impl Bounds {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Owed, Permitted, RulePointer};
-use ratelimit::{Address, Clock, Demand, Limited, Limiter, MonotonicClock, Refused, Remote, Reservation};
+use ratelimit::{Clock, Demand, Limited, Limiter, MonotonicClock, Refused, Remote, Reservation};
+use redis_link::Address;
 
 pub(crate) use self::charge::Charge;
 pub(crate) use self::held::{Fate, Held};
@@ -56,7 +57,7 @@ pub(crate) enum Why {
 }
 
 impl Limits {
-    pub(crate) fn new(settings: &config::Limits) -> Result<Self, ratelimit::InvalidAddress> {
+    pub(crate) fn new(settings: &config::Limits) -> Result<Self, redis_link::InvalidAddress> {
         match &settings.store {
             LimitStore::Memory => Ok(Self::Memory(Counts::by(settings.keys.get(), MonotonicClock::ahead_by(PAST)))),
             LimitStore::Redis(address) => {

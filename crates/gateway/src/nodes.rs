@@ -6,22 +6,20 @@
 mod afar;
 mod keep;
 mod kept;
-mod link;
 mod questions;
 mod record;
 mod told;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use ratelimit::{Address, InvalidAddress, Prefix};
-use redis::Pipeline;
+use redis::{FromRedisValue, Pipeline};
+use redis_link::{Address, Away, InvalidAddress, Link, Prefix};
 use tokio::time::Instant;
 
 pub(crate) use self::afar::{Afar, Outbox};
 pub(crate) use self::kept::{Kept, Key};
-use self::link::{Away, Link};
 use self::record::Record;
 use crate::agent::Agent;
 use crate::config;
@@ -40,6 +38,8 @@ const BATCH: usize = 256;
 /// This node among the others.
 pub(crate) struct Nodes {
     link: Link,
+    /// It was said that it is away.
+    lost: AtomicBool,
     prefix: Prefix,
     /// What no other process is called.
     me: Box<str>,
@@ -90,7 +90,8 @@ impl Nodes {
         let idle = config.bounds.session_idle;
         let (afar, outbox) = Afar::new();
         let nodes = Self {
-            link: Link::new(address, config.sessions.timeout)?,
+            link: Link::new(address.clone(), config.sessions.timeout)?,
+            lost: AtomicBool::new(false),
             prefix: config.sessions.prefix.clone(),
             me: format!("{:016x}", afar::random()).into(),
             name: config.audit.node.as_str().into(),
@@ -108,7 +109,7 @@ impl Nodes {
     }
 
     pub(crate) fn status(&self) -> Status {
-        Status { trouble: self.link.trouble(), refused: self.link.refused.load(Ordering::Relaxed) }
+        Status { trouble: self.link.trouble(), refused: self.link.refused() }
     }
 
     /// How long a session that nobody uses here is remembered.
@@ -204,7 +205,7 @@ impl Nodes {
             for session in due {
                 pipe.cmd("PEXPIRE").arg(self.key(session)).arg(millis(self.lifetime));
             }
-            let Ok(there) = self.link.ask::<Vec<i64>>(&pipe).await else { return };
+            let Ok(there) = self.ask::<Vec<i64>>(&pipe).await else { return };
             for (session, there) in due.iter().zip(there) {
                 match (there, &session.kept) {
                     (0, _) | (_, None) => drop(sessions.remove(session)),
@@ -212,6 +213,12 @@ impl Nodes {
                 }
             }
         }
+    }
+
+    /// The answers to some commands, in time or not at all. Boxed, so that what most calls wait in does not grow with what few wait for.
+    async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Away> {
+        let asked = self.link.ask(async |mut connection| commands.query_async(&mut connection).await);
+        Box::pin(asked).await
     }
 
     /// Where a session is kept; nothing that is there where it has none.

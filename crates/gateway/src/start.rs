@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ratelimit::InvalidAddress;
+use redis_link::InvalidAddress;
 use store::{Snapshot, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;

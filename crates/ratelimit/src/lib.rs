@@ -45,7 +45,5 @@ pub use limiter::{Demand, Limiter};
 pub use meter::{InvalidMeter, Meter, QuotaSet};
 pub use quota::{Algorithm, InvalidQuota, Quota};
 #[cfg(not(loom))]
-pub use remote::{
-    Address, InvalidAddress, InvalidPrefix, Prefix, Refused, Remote, RemoteReservation, Settings, Status, StoredKey,
-};
+pub use remote::{Refused, Remote, RemoteReservation, Settings, Status, StoredKey};
 pub use reservation::{Remaining, Reservation};

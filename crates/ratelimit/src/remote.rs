@@ -5,40 +5,31 @@
 //! long, is counted anew, and one that surely never left is given back. Both are done behind the caller's back by [`Remote::keep`],
 //! which also keeps the connection. If the process dies in between, the call is counted: the strict side.
 
-mod address;
 mod call;
 mod keep;
-mod link;
 mod pending;
 mod reply;
-
-pub use address::{Address, InvalidAddress, InvalidPrefix, Prefix};
-pub use link::Status;
+mod script;
 
 use crate::{Clock as _, Demand, Limited, MonotonicClock, Remaining, limiter::possible};
 use call::{Call, Mode};
-use link::Link;
 use pending::Pending;
+use redis_link::{Address, InvalidAddress, Link, Prefix};
 use reply::Reply;
 use smallvec::SmallVec;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
-use tokio::{
-    sync::{Notify, Semaphore, watch},
-    time::{Instant, timeout_at},
-};
+use tokio::sync::Notify;
 
 /// All of the counting.
 const SCRIPT: &str = include_str!("remote/reserve.lua");
 /// What in there gives the time.
 const SERVER_CLOCK: &str = "tonumber(time[1]) * 1000000 + tonumber(time[2])";
-/// Calls that may wait for the server at a time; more are refused.
-const IN_FLIGHT: usize = 8192;
 /// When to come back after the store did not answer.
 const COME_BACK: Duration = Duration::from_secs(1);
 
@@ -76,23 +67,29 @@ pub enum Refused {
 
 /// A limiter whose counts are elsewhere. Nothing is granted unless [`Remote::keep`] runs.
 pub struct Remote {
-    client: redis::Client,
     settings: Settings,
     script: Box<str>,
     hash: Box<str>,
-    link: watch::Sender<Link>,
+    link: Link,
     /// The keeper has something to do.
     wake: Notify,
-    places: Semaphore,
-    /// Failures since the last success.
-    failures: AtomicU32,
     known: Mutex<Known>,
     /// The server's clock minus ours, in microseconds; 0 while unknown.
     ahead: AtomicU64,
     /// Our clock: only differences matter.
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
     pending: Mutex<Pending>,
-    refused: AtomicU64,
+}
+
+/// How it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Why nothing can be counted now, if so.
+    pub trouble: Option<Arc<str>>,
+    /// Calls that were refused because the store did not answer as it should.
+    pub refused: u64,
+    /// Calls that left late or never, and that the store has not heard of yet.
+    pub untold: usize,
 }
 
 /// What this process has seen of the store: what it must never see less of.
@@ -133,19 +130,15 @@ impl Remote {
         clock: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Result<Self, InvalidAddress> {
         Ok(Self {
-            client: settings.address.client()?,
+            link: Link::new(settings.address.clone(), settings.timeout)?,
             settings,
             hash: redis::Script::new(script).get_hash().into(),
             script: script.into(),
-            link: watch::Sender::new(Link::Connecting),
             wake: Notify::new(),
-            places: Semaphore::new(IN_FLIGHT),
-            failures: AtomicU32::new(0),
             known: Mutex::default(),
             ahead: AtomicU64::new(0),
             clock: Box::new(clock),
             pending: Mutex::default(),
-            refused: AtomicU64::new(0),
         })
     }
 
@@ -157,10 +150,9 @@ impl Remote {
         possible(demands)?;
         let call = Call::new(&self.settings.prefix, demands);
         let asked = (self.clock)();
-        let deadline = Instant::now() + self.settings.timeout;
-        let answered = timeout_at(deadline, self.ask(&call, deadline, asked)).await;
-        let late = || Err(self.unavailable("it does not answer in time"));
-        let refused = match answered.unwrap_or_else(|_| late())? {
+        let too_late = self.too_late(asked);
+        let answered = self.link.ask(|connection| self.run(connection, &call, Mode::Reserve, too_late)).await;
+        let why = match answered.map_err(|away| self.unavailable(&away.to_string()))? {
             Reply::Granted { epoch, nows, remaining } => {
                 let ticket = pending::lock(&self.pending).grant(call, epoch, nows, asked);
                 return Ok(RemoteReservation { remote: Arc::clone(self), ticket, remaining, spent: false });
@@ -168,36 +160,19 @@ impl Remote {
             Reply::Limited(limited) => return Err(limited.into()),
             Reply::Late => {
                 self.wake.notify_one(); // perhaps its clock was set
-                self.unavailable("it answered too late")
+                "it answered too late"
             }
-            Reply::Done { .. } => self.unavailable("it answered something else"),
+            Reply::Done { .. } => "it answered something else",
         };
-        self.count_refusal();
-        Err(refused)
+        self.link.count_refusal();
+        Err(self.unavailable(why))
     }
 
-    async fn ask(&self, call: &Call, deadline: Instant, asked: Duration) -> Result<Reply, Refused> {
-        let Ok(_place) = self.places.try_acquire() else {
-            self.count_refusal();
-            return Err(self.unavailable("too many calls wait for it"));
-        };
-        let up = self.up().await.inspect_err(|_| self.count_refusal())?;
-        let answered = timeout_at(deadline, self.run(&up.connection, call, Mode::Reserve, self.too_late(asked)));
-        match answered.await {
-            Ok(Ok(reply)) => {
-                self.failures.store(0, Ordering::Relaxed);
-                Ok(reply)
-            }
-            Ok(Err(error)) => {
-                self.failed(&up, &error.to_string(), link::is_end(&error));
-                self.count_refusal();
-                Err(self.unavailable("it fails"))
-            }
-            Err(_) => {
-                self.failed(&up, "it does not answer in time", false);
-                self.count_refusal();
-                Err(self.unavailable("it does not answer in time"))
-            }
+    pub fn status(&self) -> Status {
+        Status {
+            trouble: self.link.trouble(),
+            refused: self.link.refused(),
+            untold: pending::lock(&self.pending).untold((self.clock)()),
         }
     }
 
@@ -211,10 +186,6 @@ impl Remote {
 
     fn unavailable(&self, why: &str) -> Refused {
         Refused::Unavailable { why: why.into(), retry_after: COME_BACK }
-    }
-
-    fn count_refusal(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -8,18 +8,19 @@ use serde_json::Value;
 use crate::shell::{cargo, read};
 
 /// What each crate may use of ours. A crate that is not here has no place yet.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("azure-emulator", &[]),
     ("azure-finetuning", &[]),
     ("connect", &[]),
     ("console", &["gateway", "policy", "store"]),
     ("finetuning-server", &["azure-finetuning"]),
-    ("gateway", &["finetuning-server", "journal", "mcp", "policy", "ratelimit", "store"]),
+    ("gateway", &["finetuning-server", "journal", "mcp", "policy", "ratelimit", "redis-link", "store"]),
     ("journal", &[]),
     ("mcp", &[]),
     ("policy", &[]),
     ("proxy", &["azure-emulator", "connect", "console", "finetuning-server", "gateway", "policy", "store"]),
-    ("ratelimit", &[]),
+    ("ratelimit", &["redis-link"]),
+    ("redis-link", &[]),
     ("store", &[]),
     ("testkit", &[]),
     ("xtask", &[]),

@@ -8,11 +8,11 @@ use super::{MILLISECOND, SECOND, prefix, redis};
 #[derive(Clone, Debug)]
 pub struct Sessions {
     /// None: in memory, each node its own.
-    pub store: Option<ratelimit::Address>,
+    pub store: Option<redis_link::Address>,
     /// How long a request waits for the store.
     pub timeout: Duration,
     /// What our keys and channels in the store start with.
-    pub prefix: ratelimit::Prefix,
+    pub prefix: redis_link::Prefix,
 }
 
 impl Sessions {

@@ -9,11 +9,11 @@ use redis::Pipeline;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::link::Away;
 use super::record::{Moves, Record};
 use super::told::Told;
 use super::{FRESH, Nodes, Stays, millis};
 use crate::session::Session;
+use redis_link::Away;
 
 /// The field of a session's hash that says what it is.
 const SAID: &str = "s";
@@ -66,7 +66,7 @@ impl Kept {
         let asked = Instant::now();
         let mut pipe = Pipeline::new();
         pipe.cmd("HEXISTS").arg(self.nodes.named(&self.key)).arg(SAID);
-        let (there,): (i64,) = self.nodes.link.ask(&pipe).await?;
+        let (there,): (i64,) = self.nodes.ask(&pipe).await?;
         if there != 0 {
             self.times().confirmed = Some(asked);
         }
@@ -88,7 +88,7 @@ impl Kept {
         let mut pipe = Pipeline::new();
         pipe.atomic().cmd("DEL").arg(nodes.named(&self.key)).ignore();
         nodes.add_told(&mut pipe, &Told::Ended { key: self.key.hex() });
-        Ok(nodes.link.ask::<()>(&pipe).await?)
+        Ok(nodes.ask::<()>(&pipe).await?)
     }
 
     /// Nobody uses it here any more: does nobody anywhere? One whose server is gone ends here and now.
@@ -131,13 +131,13 @@ impl Nodes {
         let mut pipe = Pipeline::new();
         pipe.atomic().cmd("HSET").arg(&name).arg(SAID).arg(said).ignore();
         pipe.cmd("PEXPIRE").arg(&name).arg(millis(self.lifetime)).ignore();
-        self.link.ask::<()>(&pipe).await
+        self.ask::<()>(&pipe).await
     }
 
     pub(super) async fn load(&self, key: &Key) -> Result<Option<Record>, super::Refusal> {
         let mut pipe = Pipeline::new();
         pipe.cmd("HGET").arg(self.named(key)).arg(SAID);
-        let (said,): (Option<Vec<u8>>,) = self.link.ask(&pipe).await?;
+        let (said,): (Option<Vec<u8>>,) = self.ask(&pipe).await?;
         let record = said.as_deref().map(|said| self.opened(key, said));
         if let Some(Err(why)) = &record {
             tracing::warn!(error = %why, "a session in Redis cannot be read, so there is none");
@@ -147,10 +147,10 @@ impl Nodes {
 
     /// Where there is a key that nodes share, Redis and whoever reads it learn nothing of a session, and can make up none.
     fn sealed(&self, key: &Key, record: &Record) -> Result<Vec<u8>, Away> {
-        let text = serde_json::to_vec(record).map_err(|_| Away)?;
+        let text = serde_json::to_vec(record).map_err(|_| Away::Fails)?;
         match &self.vault {
             None => Ok(text),
-            Some(vault) => vault.seal(&["session", &key.hex()], &text).map_err(|_| Away),
+            Some(vault) => vault.seal(&["session", &key.hex()], &text).map_err(|_| Away::Fails),
         }
     }
 

@@ -63,7 +63,7 @@ impl Kept {
     async fn run(&self, script: &str, words: &[&str]) -> Result<Option<String>, Refusal> {
         let mut pipe = Pipeline::new();
         pipe.cmd("EVAL").arg(script).arg(1).arg(self.nodes.named(&self.key)).arg(words);
-        let (said,): (Option<String>,) = self.nodes.link.ask(&pipe).await?;
+        let (said,): (Option<String>,) = self.nodes.ask(&pipe).await?;
         Ok(said)
     }
 }

@@ -59,7 +59,7 @@ impl Kept {
         let told = Told::Cancelled { key: self.key.hex(), id: id.to_owned(), reason };
         let mut pipe = Pipeline::new();
         self.nodes.add_told(&mut pipe, &told);
-        if self.nodes.link.ask::<()>(&pipe).await.is_err() {
+        if self.nodes.ask::<()>(&pipe).await.is_err() {
             tracing::warn!("a cancel did not get to the node that it is for");
         }
     }

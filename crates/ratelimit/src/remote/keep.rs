@@ -3,13 +3,12 @@
 use super::{
     Remote,
     call::{Call, Mode},
-    link::{Link, Up},
     micros,
     pending::{self, Fate, Grant},
     reply::Reply,
 };
 use futures_util::future::join_all;
-use redis::{AsyncConnectionConfig, ServerErrorKind};
+use redis::{ServerErrorKind, aio::MultiplexedConnection};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -28,36 +27,29 @@ const BATCH: usize = 64;
 impl Remote {
     /// Connects, and connects again, for ever.
     pub async fn keep(&self) {
-        for number in 1.. {
-            let why = match self.connect(number).await {
-                Ok(up) => {
-                    self.failures.store(0, Ordering::Relaxed);
-                    self.link.send_replace(Link::Up(up.clone()));
-                    self.hold(&up).await
+        loop {
+            let why = match self.connect().await {
+                Ok(connection) => {
+                    self.link.is_up(connection.clone());
+                    self.hold(&connection).await
                 }
                 Err(why) => why,
             };
-            self.link.send_replace(Link::Down(why));
+            self.link.is_down(why);
             sleep(PAUSE).await;
         }
     }
 
     /// A connection to a store that is fit to count in.
-    async fn connect(&self, number: u64) -> Result<Up, Arc<str>> {
-        let patience = Some(self.patience());
-        let settings = AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&settings);
-        let connection = timeout(self.patience(), connecting).await.map_err(|_| Arc::from("it cannot be reached"))?;
-        let connection = connection.map_err(|error| Arc::from(error.to_string()))?;
-        let up = Up { connection, number };
-        self.refuses_to_forget(&up).await?;
-        self.probe(&up).await?;
-        Ok(up)
+    async fn connect(&self) -> Result<MultiplexedConnection, Arc<str>> {
+        let connection = self.link.connect().await?;
+        self.refuses_to_forget(connection.clone()).await?;
+        self.probe(&connection).await?;
+        Ok(connection)
     }
 
     /// A store that throws keys away when it is full would throw counts away.
-    async fn refuses_to_forget(&self, up: &Up) -> Result<(), Arc<str>> {
-        let mut connection = up.connection.clone();
+    async fn refuses_to_forget(&self, mut connection: MultiplexedConnection) -> Result<(), Arc<str>> {
         let told: Result<String, _> = redis::cmd("INFO").arg("memory").query_async(&mut connection).await;
         let Ok(told) = told else { return Ok(()) }; // not allowed to ask: nothing can be said
         let says = |key: &str| told.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
@@ -72,45 +64,40 @@ impl Remote {
     }
 
     /// Is it there, does it take writes, what time is it there, and has it lost anything?
-    async fn probe(&self, up: &Up) -> Result<(), Arc<str>> {
+    async fn probe(&self, connection: &MultiplexedConnection) -> Result<(), Arc<str>> {
         let call = Call::default();
-        let probed = timeout(self.patience(), self.run(&up.connection, &call, Mode::Probe, 0)).await;
-        match probed {
-            Ok(Ok(Reply::Done { clock })) => {
+        match self.link.within(self.run(connection.clone(), &call, Mode::Probe, 0)).await? {
+            Reply::Done { clock } => {
                 self.ahead.store(clock.saturating_sub(micros((self.clock)())), Ordering::Relaxed);
                 Ok(())
             }
-            Ok(Ok(Reply::Granted { .. } | Reply::Limited(_) | Reply::Late)) => Err("it answered something else".into()),
-            Ok(Err(error)) => Err(error.to_string().into()),
-            Err(_) => Err("it does not answer in time".into()),
+            Reply::Granted { .. } | Reply::Limited(_) | Reply::Late => Err("it answered something else".into()),
         }
     }
 
     /// Until the connection is given up; says why.
-    async fn hold(&self, up: &Up) -> Arc<str> {
+    async fn hold(&self, connection: &MultiplexedConnection) -> Arc<str> {
         let (mut beat, mut look) = (interval(BEAT), interval(LOOK));
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let done = tokio::select! {
-                _ = beat.tick() => self.probe(up).await,
-                _ = look.tick() => self.tell_all(up).await,
-                () = self.wake.notified() => self.tell_all(up).await,
+                _ = beat.tick() => self.probe(connection).await,
+                _ = look.tick() => self.tell_all(connection).await,
+                () = self.wake.notified() => self.tell_all(connection).await,
+                why = self.link.broken() => Err(why),
             };
             if let Err(why) = done {
                 return why;
             }
-            if let Link::Down(why) = &*self.link.borrow() {
-                return Arc::clone(why);
-            }
         }
     }
 
-    async fn tell_all(&self, up: &Up) -> Result<(), Arc<str>> {
+    async fn tell_all(&self, connection: &MultiplexedConnection) -> Result<(), Arc<str>> {
         let decided = pending::lock(&self.pending).decided(BATCH);
         let stale = pending::lock(&self.pending).stale((self.clock)(), BATCH);
-        let told = join_all(decided.iter().map(|(ticket, grant)| self.tell(up, *ticket, grant))).await;
-        let moved = join_all(stale.iter().map(|(ticket, grant)| self.hold_on(up, *ticket, grant))).await;
+        let told = join_all(decided.iter().map(|(ticket, grant)| self.tell(connection, *ticket, grant))).await;
+        let moved = join_all(stale.iter().map(|(ticket, grant)| self.hold_on(connection, *ticket, grant))).await;
         if decided.len() == BATCH {
             self.wake.notify_one();
         }
@@ -118,9 +105,9 @@ impl Remote {
     }
 
     /// What became of a call.
-    async fn tell(&self, up: &Up, ticket: u64, grant: &Grant) -> Result<(), Arc<str>> {
+    async fn tell(&self, connection: &MultiplexedConnection, ticket: u64, grant: &Grant) -> Result<(), Arc<str>> {
         let mode = if grant.fate == Fate::Stayed { Mode::Release } else { Mode::Move };
-        let told = self.say_patiently(up, mode, grant).await;
+        let told = self.say_patiently(connection, mode, grant).await;
         // INVARIANT: given back at most once, even if nobody knows whether it was; moved until it is, or the server will not have it.
         let is_over = mode == Mode::Release || !told.as_ref().is_err_and(|trouble| trouble.may_pass);
         if is_over {
@@ -130,18 +117,23 @@ impl Remote {
     }
 
     /// A call that is held for long is counted as of now, so that its count is there when it leaves.
-    async fn hold_on(&self, up: &Up, ticket: u64, grant: &Grant) -> Result<(), Arc<str>> {
+    async fn hold_on(&self, connection: &MultiplexedConnection, ticket: u64, grant: &Grant) -> Result<(), Arc<str>> {
         let now = (self.clock)();
-        let told = self.say_patiently(up, Mode::Move, grant).await.map_err(|trouble| trouble.why)?;
+        let told = self.say_patiently(connection, Mode::Move, grant).await.map_err(|trouble| trouble.why)?;
         if let Reply::Granted { epoch, nows, .. } = told {
             pending::lock(&self.pending).moved(ticket, epoch, nows, now);
         }
         Ok(())
     }
 
-    async fn say_patiently(&self, up: &Up, mode: Mode, grant: &Grant) -> Result<Reply, Trouble> {
-        let said = self.say(&up.connection, &grant.call, (mode, 0), grant.epoch, &grant.nows);
-        match timeout(self.patience(), said).await {
+    async fn say_patiently(
+        &self,
+        connection: &MultiplexedConnection,
+        mode: Mode,
+        grant: &Grant,
+    ) -> Result<Reply, Trouble> {
+        let said = self.say(connection.clone(), &grant.call, (mode, 0), grant.epoch, &grant.nows);
+        match timeout(self.link.patience(), said).await {
             Ok(said) => said.map_err(|error| Trouble {
                 may_pass: error.kind() != ServerErrorKind::ResponseError.into(),
                 why: error.to_string().into(),

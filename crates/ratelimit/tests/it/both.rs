@@ -4,7 +4,8 @@ mod cases;
 mod laws;
 
 use super::*;
-use ratelimit::{Address, Refused, Remaining, Remote, RemoteReservation, Settings};
+use ratelimit::{Refused, Remaining, Remote, RemoteReservation, Settings};
+use redis_link::Address;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 /// A limiter and its clock.

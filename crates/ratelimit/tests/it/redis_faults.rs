@@ -1,7 +1,8 @@
 //! A Redis that is flushed, stopped, killed, set back, full, read-only: nothing passes uncounted, nobody waits long, and it heals.
 
 use super::*;
-use ratelimit::{Address, Refused, Remote, Settings};
+use ratelimit::{Refused, Remote, Settings};
+use redis_link::Address;
 use std::time::Instant;
 use testkit::{Redis, patiently};
 

@@ -24,7 +24,7 @@ pub struct InvalidPrefix;
 
 impl Address {
     /// What connects to it.
-    pub fn client(&self) -> Result<redis::Client, InvalidAddress> {
+    pub(crate) fn client(&self) -> Result<redis::Client, InvalidAddress> {
         redis::Client::open(&*self.url).map_err(|_| InvalidAddress)
     }
 }
