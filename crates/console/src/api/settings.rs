@@ -19,7 +19,7 @@ use crate::reply::{Body, Tagged, found, part, path_of, time};
 const WHAT: &str = "setting";
 
 /// A setting.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SettingView {
     /// As in `toolgate.toml`
     key: String,
@@ -40,7 +40,7 @@ pub(crate) struct SettingView {
 }
 
 /// Who says what a setting is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "by", rename_all = "lowercase")]
 pub(crate) enum Said {
     /// A file, a variable or a flag, and it is changed there

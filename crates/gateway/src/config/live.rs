@@ -101,7 +101,6 @@ impl Adjustable {
     pub(crate) fn with<'s>(
         &self,
         said: impl IntoIterator<Item = (&'s str, &'s Value)>,
-        before: &Live,
     ) -> (Live, Vec<(String, NotAdjustable)>) {
         let (mut entries, mut left_out) = (self.0.clone(), Vec::new());
         for (key, value) in said {
@@ -112,8 +111,9 @@ impl Adjustable {
         }
         let mut settings = Settings::of(entries);
         let live = Live::read(&mut settings);
-        // Each was good by itself. If they were not together, nothing would change.
-        (settings.finish().map_or_else(|_| before.clone(), |_| live), left_out)
+        // Each was good by itself. If they were not together, none would be taken.
+        let live = settings.finish().map_or_else(|_| Live::read(&mut Settings::of(self.0.clone())), |_| live);
+        (live, left_out)
     }
 
     /// May the store say this?

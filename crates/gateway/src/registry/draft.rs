@@ -56,9 +56,8 @@ pub(crate) struct Frame {
     pub(super) commands: bool,
     /// Of the store's credentials.
     pub(super) key: Option<Arc<Vault>>,
-    /// What the store may have a say in, and what it is without it.
+    /// What the store may have a say in.
     pub(super) adjustable: Adjustable,
-    live: Live,
     /// Stands for a policy that is missing.
     absent: Arc<PolicyFile>,
 }
@@ -68,8 +67,8 @@ impl Frame {
         let absent = Arc::new(PolicyFile::absent()?);
         let joined = config.aggregate.servers.clone();
         let key = config.store.key.clone();
-        let (adjustable, live) = (config.adjustable.clone(), config.live.clone());
-        Ok(Self { here, files, joined, commands: config.store.commands, key, adjustable, live, absent })
+        let adjustable = config.adjustable.clone();
+        Ok(Self { here, files, joined, commands: config.store.commands, key, adjustable, absent })
     }
 
     pub(super) fn draft(&self, snapshot: Option<&Snapshot>, before: &Memory) -> Result<Draft, Vec<Fault>> {
@@ -123,7 +122,7 @@ impl Frame {
         let policies = policies.map(|policy| (policy.name.as_ref().into(), policy)).collect();
         memory.worn = worn;
         let said = snapshot.into_iter().flat_map(|snapshot| &snapshot.settings);
-        let (live, left_out) = self.adjustable.with(said.map(|kept| (kept.id.as_str(), &kept.value.0)), &self.live);
+        let (live, left_out) = self.adjustable.with(said.map(|kept| (kept.id.as_str(), &kept.value.0)));
         memory.left_out = left_out;
         let registry = Registry::new(servers, &self.joined).with(about, policies);
         Draft { registry, agents, live, binds, dresses, memory }
