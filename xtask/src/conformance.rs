@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 fn server(profile: Profile, direct_only: bool) -> anyhow::Result<Vec<String>> {
     let folder = stand::fresh("conformance")?;
     let node = Node::install()?;
-    let (_fixture, fixture) = stand::fixture(profile, &folder)?;
+    let (_fixture, fixture) = stand::fixture(&folder)?;
     let mut targets = vec![("direct", fixture.clone())];
     let gateway = if direct_only { None } else { Some(start_gateway(profile, &folder, &fixture)?) };
     targets.extend(gateway.as_ref().map(|gateway| ("through toolgate", gateway.mount("fixture"))));

@@ -123,7 +123,7 @@ fn pairs(profile: Profile, divisor: u32) -> anyhow::Result<usize> {
     isolation(ISOLATION / divisor)?;
     let folder = stand::fresh("e2e")?;
     let node = Node::install()?;
-    let (_fixture, fixture) = stand::fixture(profile, &folder)?;
+    let (_fixture, fixture) = stand::fixture(&folder)?;
     let (_everything, everything) = start_everything(&node, "streamableHttp", &folder)?;
     let gateway = Gateway::start(
         profile,
@@ -168,7 +168,8 @@ fn pairs(profile: Profile, divisor: u32) -> anyhow::Result<usize> {
 
 /// The test that every `cargo test` runs, with as many calls as were promised.
 fn isolation(calls: u32) -> anyhow::Result<()> {
-    let test = ["test", "-p", "gateway", "--test", "it", "nothing_crosses_between_two_agents_of_a_shared_program"];
+    // Of the whole workspace, or all would be built anew for other features.
+    let test = ["test", "--workspace", "--test", "it", "nothing_crosses_between_two_agents_of_a_shared_program"];
     shell::run(shell::cargo(&test).env("TOOLGATE_ISOLATION_CALLS", calls.to_string()))
 }
 

@@ -26,7 +26,7 @@ pub(super) fn check(profile: Profile) -> anyhow::Result<usize> {
     eprintln!("calls that wait for a person");
     let folder = stand::fresh("e2e-approvals")?;
     let node = Node::install()?;
-    let (_fixture, fixture) = stand::fixture(profile, &folder)?;
+    let (_fixture, fixture) = stand::fixture(&folder)?;
     std::fs::create_dir_all(folder.join("policies"))?;
     std::fs::copy(shell::root().join("xtask/e2e/approvals.policy.json"), folder.join("policies/policy.json"))?;
     std::fs::write(folder.join("toolgate.toml"), config(&fixture))?;

@@ -102,7 +102,7 @@ fn look(wanted: &Wanted, folder: &Path) -> anyhow::Result<Seen> {
         let possible = own.iter().filter(|cell| cell.impossible().is_none());
         let targets = possible.map(|cell| Ok(cell.target(&stage.at(*cell)?))).collect::<anyhow::Result<Vec<_>>>()?;
         if !targets.is_empty() {
-            work.push((sdk, era, own, sdk.command(era, &node, wanted.profile)?, targets));
+            work.push((sdk, era, own, sdk.command(era, &node)?, targets));
         }
     }
     let (work, seen) = (Mutex::new(work), Mutex::new(Seen::default()));

@@ -22,7 +22,7 @@ pub(super) fn check(profile: Profile) -> anyhow::Result<()> {
     let mut provider = node.run();
     provider.arg(shell::root().join("xtask/e2e/oidc.mjs"));
     let (_provider, issuer) = Process::start("oidc", &mut provider, &folder, after("oidc ready "))?;
-    let (_fixture, fixture) = stand::fixture(profile, &folder)?;
+    let (_fixture, fixture) = stand::fixture(&folder)?;
     std::fs::write(folder.join("policy.json"), POLICY)?;
     std::fs::write(folder.join("toolgate.toml"), config(&issuer, &fixture))?;
     let mut serve = Command::new(build("proxy", "toolgate", &[], profile)?);
