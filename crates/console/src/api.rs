@@ -84,7 +84,7 @@ pub(crate) fn router(here: &Arc<Here>) -> (Router, OpenApi) {
         .route("/login", axum::routing::get(meta::page))
         .route("/login.js", axum::routing::get(meta::script))
         .route("/approvals/{id}", axum::routing::get(sheet::page).post(sheet::say))
-        .route("/approvals/{id}/look", axum::routing::post(sheet::look))
+        .route("/approvals/{id}/look", axum::routing::get(sheet::look_by_hand).post(sheet::look))
         .route("/approval.css", axum::routing::get(sheet::style))
         .route("/approval.js", axum::routing::get(sheet::script))
         .route_layer(from_fn_with_state(Arc::clone(here), guard))

@@ -63,9 +63,9 @@ pub(crate) fn may(caller: &Caller, asked: &Asked) -> Result<(), Problem> {
     }
 }
 
-/// A reason as it may be kept; what is empty is none.
+/// A reason as it may be kept; what is empty is none. Forms end lines as the network does.
 pub(crate) fn reason(text: Option<String>) -> Result<Option<String>, Problem> {
-    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let text = text.map(|text| text.trim().replace("\r\n", "\n")).filter(|text| !text.is_empty());
     match text.as_ref().is_some_and(|text| text.contains('\0') || text.chars().count() > MAX_REASON) {
         true => Err(Problem::invalid("/reason", format!("may have {MAX_REASON} characters, and no NUL"))),
         false => Ok(text),
@@ -83,11 +83,16 @@ pub(crate) async fn decide(here: &Here, caller: &Caller, id: &str, word: Word) -
         if let Some(key) = key {
             let used = here.store.use_approval_link(&key, vote.at_ms).await?;
             // Of any number who use it at once, one is let through.
-            used.ok_or_else(|| Problem::unauthenticated("the link was used"))?;
+            used.ok_or_else(spent)?;
         }
         cast(here, caller, &approval.id, &vote).await
     };
     here.on_record(caller, deed, work, |_| None).await
+}
+
+/// A link that was good.
+pub(crate) fn spent() -> Problem {
+    Problem::new(Code::Spent, "what was decided by it counts; who is signed in sees how the call stands")
 }
 
 /// Somebody changed what this admin may, at this moment. Whether they still may decide, the next try says.

@@ -10,24 +10,43 @@ const PREVIEW: usize = 160;
 /// Members of members are set in so deep, and no deeper: what is laid out stays about as large as what came.
 const DEEPEST: usize = 8;
 
+/// Blanks in a row within a string that are shown as they are. More could hide what stands behind them.
+const BLANKS: usize = 8;
+
 const UNSEEN: &str = "contains invisible or direction-changing characters";
 const CONTROLS: &str = "contains control characters";
+const BLANK: &str = "contains long runs of blanks";
+const RIGHT_TO_LEFT: &str =
+    "contains letters written from right to left, which may be shown in another order than they are sent in";
+
+/// Of what is laid out: a string with its quotes, or what stands between strings.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) text: String,
+    pub(crate) is_string: bool,
+}
 
 /// A member a line.
 pub(crate) fn laid_out(json: &str) -> String {
-    let mut sheet = Sheet { text: String::with_capacity(json.len() * 2), broken: true, depth: 0, last: Last::Other };
+    pieces(json).into_iter().map(|piece| piece.text).collect()
+}
+
+/// The same, with the strings apart: each has a direction of writing of its own.
+pub(crate) fn pieces(json: &str) -> Vec<Piece> {
+    let mut sheet = Sheet::new(true);
     lay(json, &mut sheet);
-    sheet.text
+    sheet.pieces
 }
 
 /// Its beginning, on one line.
 pub(crate) fn preview(json: &str) -> String {
     // What stands beyond this cannot be in the preview, unless it is white space.
     let beginning: String = json.chars().take(8 * PREVIEW).collect();
-    let mut sheet = Sheet { text: String::new(), broken: false, depth: 0, last: Last::Other };
+    let mut sheet = Sheet::new(false);
     lay(&beginning, &mut sheet);
-    let cut: String = sheet.text.chars().take(PREVIEW).collect();
-    match cut.len() < sheet.text.len() || beginning.len() < json.len() {
+    let text: String = sheet.pieces.into_iter().map(|piece| piece.text).collect();
+    let cut: String = text.chars().take(PREVIEW).collect();
+    match cut.len() < text.len() || beginning.len() < json.len() {
         true => cut + "…",
         false => cut,
     }
@@ -36,20 +55,33 @@ pub(crate) fn preview(json: &str) -> String {
 /// What to look out for, in words.
 pub(crate) fn warnings(json: &str) -> Vec<&'static str> {
     let escapes = char::decode_utf16(escapes(json)).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER));
-    let (mut unseen, mut controls) = (false, false);
+    let (mut unseen, mut controls, mut right_to_left) = (false, false, false);
     for c in json.chars().chain(escapes) {
         unseen |= is_unseen(c);
         controls |= c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        right_to_left |= is_right_to_left(c);
     }
-    [(unseen, UNSEEN), (controls, CONTROLS)].into_iter().filter_map(|(there, said)| there.then_some(said)).collect()
+    let mut sheet = Sheet::new(false);
+    lay(json, &mut sheet);
+    let there =
+        [(unseen, UNSEEN), (controls, CONTROLS), (sheet.has_long_blanks, BLANK), (right_to_left, RIGHT_TO_LEFT)];
+    there.into_iter().filter_map(|(there, said)| there.then_some(said)).collect()
+}
+
+/// The blocks of scripts that are written so.
+fn is_right_to_left(c: char) -> bool {
+    matches!(c,
+        '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}' | '\u{10800}'..='\u{10fff}'
+        | '\u{1e800}'..='\u{1efff}')
 }
 
 struct Sheet {
-    text: String,
+    pieces: Vec<Piece>,
     /// Into lines?
     broken: bool,
     depth: usize,
     last: Last,
+    has_long_blanks: bool,
 }
 
 /// What was written last, as far as a line may break after it.
@@ -61,11 +93,12 @@ enum Last {
 }
 
 fn lay(json: &str, sheet: &mut Sheet) {
-    let (mut within, mut escaped) = (false, false);
+    let (mut within, mut escaped, mut blanks) = (false, false, 0);
     for c in json.chars() {
         match c {
             _ if within => {
-                sheet.text.push_str(&visible(c.encode_utf8(&mut [0; 4])));
+                blanks = if c.is_whitespace() { blanks + 1 } else { 0 };
+                sheet.of_string(c, blanks);
                 within = c != '"' || escaped;
                 escaped = c == '\\' && !escaped;
             }
@@ -79,6 +112,25 @@ fn lay(json: &str, sheet: &mut Sheet) {
 }
 
 impl Sheet {
+    fn new(broken: bool) -> Self {
+        Self { pieces: Vec::new(), broken, depth: 0, last: Last::Other, has_long_blanks: false }
+    }
+
+    /// A string begins with each quote that is a token, and ends where the next token is.
+    fn text(&mut self, begins: bool, is_string: bool) -> &mut String {
+        let goes_on = self.pieces.pop_if(|piece| !begins && piece.is_string == is_string);
+        let piece = goes_on.unwrap_or_else(|| Piece { text: String::new(), is_string });
+        &mut self.pieces.push_mut(piece).text
+    }
+
+    /// `blanks`: how many stand in a row, this one included.
+    fn of_string(&mut self, c: char, blanks: usize) {
+        self.has_long_blanks |= blanks > BLANKS;
+        let hides = blanks > BLANKS || (blanks > 1 && c != ' ');
+        let shown = if hides { c.escape_unicode().to_string() } else { visible(c.encode_utf8(&mut [0; 4])) };
+        self.text(false, true).push_str(&shown);
+    }
+
     fn token(&mut self, c: char) {
         let closing = matches!(c, '}' | ']');
         if closing {
@@ -90,7 +142,8 @@ impl Sheet {
             Last::Other if closing => self.line(),
             Last::Opening | Last::Other => {}
         }
-        self.text.push_str(&visible(c.encode_utf8(&mut [0; 4])));
+        let (shown, is_quote) = (visible(c.encode_utf8(&mut [0; 4])), c == '"');
+        self.text(is_quote, is_quote).push_str(&shown);
         self.last = match c {
             '{' | '[' => {
                 self.depth += 1;
@@ -98,7 +151,7 @@ impl Sheet {
             }
             ',' => Last::Comma,
             ':' => {
-                self.text.push(' ');
+                self.text(false, false).push(' ');
                 Last::Other
             }
             _ => Last::Other,
@@ -108,10 +161,12 @@ impl Sheet {
     fn line(&mut self) {
         match (self.broken, self.last) {
             (true, _) => {
-                self.text.push('\n');
-                self.text.extend(std::iter::repeat_n("  ", self.depth.min(DEEPEST)));
+                let depth = self.depth.min(DEEPEST);
+                let text = self.text(false, false);
+                text.push('\n');
+                text.extend(std::iter::repeat_n("  ", depth));
             }
-            (false, Last::Comma) => self.text.push(' '),
+            (false, Last::Comma) => self.text(false, false).push(' '),
             (false, Last::Opening | Last::Other) => {}
         }
     }
@@ -142,7 +197,7 @@ fn escapes(json: &str) -> impl Iterator<Item = u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CONTROLS, UNSEEN, laid_out, preview, warnings};
+    use super::{BLANK, CONTROLS, RIGHT_TO_LEFT, UNSEEN, laid_out, pieces, preview, warnings};
 
     #[test]
     fn every_member_has_a_line_and_stays_as_it_was_written() {
@@ -158,6 +213,42 @@ mod tests {
         let shown = laid_out("{\"a\":\"\u{202e}x\u{1b}[2J\u{7}\r\"}");
         assert_eq!(shown, "{\n  \"a\": \"\\u{202e}x\\u{1b}[2J\\u{7}\\u{d}\"\n}");
         assert!(preview("[\"\u{200b}\"]").contains("\\u{200b}"));
+    }
+
+    #[test]
+    fn no_blanks_hide_what_stands_behind_them() {
+        let (nbsp, wide) = ("\u{a0}", "\u{3000}");
+        assert_eq!(
+            laid_out(&format!("[\"a{nbsp}b{wide}c{}d\"]", " ".repeat(8))),
+            format!("[\n  \"a{nbsp}b{wide}c        d\"\n]")
+        );
+        assert_eq!(
+            laid_out(&format!("[\"{nbsp}{nbsp}x{}y\"]", " ".repeat(10))),
+            format!("[\n  \"{nbsp}\\u{{a0}}x{}\\u{{20}}\\u{{20}}y\"\n]", " ".repeat(8))
+        );
+        for (blanks, expected) in [(" ".repeat(8), &[][..]), (" ".repeat(9), &[BLANK]), (nbsp.repeat(9), &[BLANK])] {
+            assert_eq!(warnings(&format!("{{\"a{blanks}\":1,             \"b\":2}}")), expected, "{blanks:?}");
+        }
+    }
+
+    #[test]
+    fn each_string_stands_by_itself() {
+        let told: Vec<_> =
+            pieces(r#"{"אב":"ג\"}","n":["",1]}"#).into_iter().map(|piece| (piece.text, piece.is_string)).collect();
+        let expected = [
+            ("{\n  ", false),
+            (r#""אב""#, true),
+            (": ", false),
+            (r#""ג\"}""#, true),
+            (",\n  ", false),
+            (r#""n""#, true),
+            (": [\n    ", false),
+            (r#""""#, true),
+            (",\n    1\n  ]\n}", false),
+        ];
+        assert_eq!(told, expected.map(|(text, is_string)| (text.to_owned(), is_string)));
+        assert_eq!(warnings(r#"["ש"]"#), [RIGHT_TO_LEFT]);
+        assert_eq!(warnings(r#"["\u05e9"]"#), [RIGHT_TO_LEFT]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(crate) enum Code {
     Exists,
     Decided,
     Expired,
+    Spent,
     Voted,
     Quorum,
     ManagedByFile,
@@ -50,7 +51,7 @@ pub(crate) enum Code {
 
 impl Code {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -62,6 +63,7 @@ impl Code {
         Self::Exists,
         Self::Decided,
         Self::Expired,
+        Self::Spent,
         Self::Voted,
         Self::Quorum,
         Self::ManagedByFile,
@@ -101,6 +103,7 @@ impl Code {
             Self::Exists => ("exists", S::CONFLICT, "there is one by that name already"),
             Self::Decided => ("decided", S::CONFLICT, "it is decided already"),
             Self::Expired => ("expired", S::CONFLICT, "nobody decided in time"),
+            Self::Spent => ("spent", S::GONE, "this link was used, or its time is over"),
             Self::Voted => ("voted", S::CONFLICT, "you have decided, and others are still to"),
             Self::Quorum => ("quorum", S::CONFLICT, "several must decide this, each for themselves"),
             Self::ManagedByFile => ("managed_by_file", S::CONFLICT, "a file says what this is"),

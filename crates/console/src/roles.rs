@@ -130,6 +130,7 @@ pub(crate) const RULES: &[Rule] = &[
     // Pages for people. Who decides is looked at there: by a session with its token in the form, or by a key.
     rule(GET,    "/approvals/{id}",                                 Anyone,    Plain),
     rule(POST,   "/approvals/{id}",                                 Anyone,    Plain),
+    rule(GET,    "/approvals/{id}/look",                            Anyone,    Plain),
     rule(POST,   "/approvals/{id}/look",                            Anyone,    Plain),
     rule(GET,    "/approval.css",                                   Anyone,    Plain),
     rule(GET,    "/approval.js",                                    Anyone,    Plain),

@@ -5,7 +5,7 @@
 
 use askama::Template;
 use axum::extract::Request;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use gateway::visible;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_FRAME_OPTIONS};
 use http::{HeaderMap, StatusCode};
@@ -15,7 +15,7 @@ use crate::decide::{self, Verdict, Word};
 use crate::extract::{Path, read_up_to};
 use crate::guard::{By, Caller, Peer, same_origin};
 use crate::here::{Here, State};
-use crate::legible;
+use crate::legible::{self, Piece};
 use crate::problem::{Code, Problem};
 use crate::reply::{found, time};
 use crate::secret;
@@ -50,10 +50,12 @@ struct Sheet {
     in_vain: &'static str,
     warnings: Vec<&'static str>,
     facts: Vec<(&'static str, String)>,
-    arguments: String,
+    arguments: Vec<Piece>,
     votes: Vec<String>,
     form: Option<Form>,
     why_not: String,
+    /// May somebody come to this very page with a key of theirs?
+    takes_keys: bool,
 }
 
 /// From a page to where all pages are: a proxy may have them below a path of its own.
@@ -68,6 +70,8 @@ struct Form {
     secret: String,
     who: String,
     via: &'static str,
+    /// Said so already: what is left is to take it back.
+    approves: bool,
 }
 
 /// For those of whom nothing is known yet.
@@ -115,6 +119,14 @@ pub(super) async fn look(here: State, peer: Peer, Path(id): Path<String>, reques
     told(look_with_key(&here, peer, &id, request).await, UP_FROM_LOOK)
 }
 
+/// Who comes to that address by hand has sent nothing, and begins anew.
+pub(super) async fn look_by_hand(Path(id): Path<String>) -> Response {
+    match decide::is_id(&id) {
+        true => (headers(POLICY), Redirect::to(&format!("../{id}"))).into_response(),
+        false => told(Err(Problem::not_found(decide::WHAT, &id)), UP_FROM_LOOK),
+    }
+}
+
 /// Decides.
 pub(super) async fn say(here: State, peer: Peer, Path(id): Path<String>, request: Request) -> Response {
     told(said(&here, peer, &id, request).await, UP)
@@ -133,12 +145,14 @@ async fn show(here: &Here, peer: Peer, sent: &HeaderMap, id: &str) -> Result<Res
         By::Session(csrf) => Some(("csrf", csrf.to_string())),
         By::Token | By::Link => None,
     };
-    page_of(&sheet(here, &caller, secret, &approval, UP), StatusCode::OK, POLICY)
+    page_of(&sheet(here, &caller, secret, &approval, UP), StatusCode::OK, WITH_SCRIPT)
 }
 
 async fn look_with_key(here: &Here, peer: Peer, id: &str, request: Request) -> Result<Response, Problem> {
     let fields = fields(request).await?;
     let key = fields.key.ok_or_else(|| Problem::invalid("key", "is missing"))?;
+    // What people have at hand may be the whole link.
+    let key = key.rsplit('#').next().unwrap_or_default().trim().to_owned();
     let caller = by_key(here, peer, id, &key).await?;
     let approval = decide::approval(here, id).await?;
     page_of(&sheet(here, &caller, Some(("key", key)), &approval, UP_FROM_LOOK), StatusCode::OK, POLICY)
@@ -159,16 +173,22 @@ async fn said(here: &Here, peer: Peer, id: &str, request: Request) -> Result<Res
     };
     let word = Word { verdict, reason: decide::reason(reason)?, key };
     let approval = decide::decide(here, &caller, id, word).await?;
-    let said = match approval.state_at(here.approvals_now()) {
-        ApprovalState::Pending => {
+    let state = approval.state_at(here.approvals_now());
+    let said = match (state, decide::in_vain(here, &approval)) {
+        (ApprovalState::Pending | ApprovalState::Approved, Some(why)) => {
+            ("Approved, in vain", format!("That lets nothing pass: {why}. The agent has to ask anew."))
+        }
+        (ApprovalState::Pending, None) => {
             let (has, quorum) = (decide::approvals(&approval), decide::quorum(&approval.asked));
             ("Approved", format!("{has} of {quorum} approve: the call waits for the others."))
         }
-        ApprovalState::Approved => ("Approved", "The call may be made now, once.".to_owned()),
-        ApprovalState::Used => ("Approved", "The call was made.".to_owned()),
-        ApprovalState::Denied => ("Denied", "The agent is told so.".to_owned()),
-        ApprovalState::Expired => ("Too late", "It expired meanwhile.".to_owned()),
+        (ApprovalState::Approved, None) => ("Approved", "The call may be made now, once.".to_owned()),
+        (ApprovalState::Used, _) => ("Approved", "The call was made.".to_owned()),
+        (ApprovalState::Denied, _) => ("Denied", "The agent is told so.".to_owned()),
+        (ApprovalState::Expired, _) => ("Too late", "It expired meanwhile.".to_owned()),
     };
+    // The link that somebody came by is used up: it leads nowhere any more.
+    let id = if matches!(caller.by, By::Link) { "" } else { id };
     page_of(&Said { base: UP, title: said.0, detail: &said.1, id }, StatusCode::OK, POLICY)
 }
 
@@ -182,15 +202,20 @@ async fn by_session(here: &Here, peer: Peer, sent: &HeaderMap, shown: &str) -> R
     }
 }
 
-/// Whose key it is, for this call and no other, and who may decide at all. Wrong ones count as logins that fail.
+/// Whose key it is, for this call and no other, and who may decide at all. Wrong ones count as logins that fail; those that were good
+/// do not.
 async fn by_key(here: &Here, peer: Peer, id: &str, key: &str) -> Result<Caller, Problem> {
     if let Some(seconds) = here.throttle.wait(peer.0, here.now()) {
         return Err(Problem::too_many_failures(seconds));
     }
+    let (hash, now) = (secret::hash(key), here.approvals_now());
     let known = match key.len() <= MAX_KEY {
-        true => here.store.approval_link(&secret::hash(key), here.approvals_now()).await?,
+        true => here.store.approval_link(&hash, now).await?,
         false => None,
     };
+    if known.is_none() && here.store.spent_approval_link(&hash, now).await?.is_some_and(|approval| approval == id) {
+        return Err(decide::spent());
+    }
     let name = known.filter(|(approval, _)| approval == id).map(|(_, admin)| admin);
     let admin = match name {
         Some(name) => found(here.store.get::<Admin>(&name).await)?.filter(|admin| admin.value.may_approve()),
@@ -237,14 +262,17 @@ fn sheet(
     base: &'static str,
 ) -> Sheet {
     let (asked, state) = (&approval.asked, approval.state_at(here.approvals_now()));
-    let refused = decide::may(caller, asked).err().map(|refused| refused.told().1.to_owned());
     let waits = state == ApprovalState::Pending;
+    let refused = decide::may(caller, asked).err().map(|refused| refused.told().1.to_owned());
+    // Where somebody is signed in, a link may still stand for somebody else.
+    let takes_keys = matches!(caller.by, By::Session(_));
     let is_open = waits || state == ApprovalState::Approved;
     let form = secret.filter(|_| waits && refused.is_none()).map(|(name, secret)| Form {
         name,
         secret,
         who: visible(&caller.name),
         via: decide::via(caller),
+        approves: approval.votes.iter().any(|vote| *vote.by == *caller.name),
     });
     Sheet {
         base,
@@ -255,10 +283,11 @@ fn sheet(
         in_vain: if is_open { decide::in_vain(here, approval).unwrap_or_default() } else { "" },
         warnings: legible::warnings(&asked.arguments),
         facts: facts(approval),
-        arguments: legible::laid_out(&asked.arguments),
+        arguments: legible::pieces(&asked.arguments),
         votes: approval.votes.iter().map(told_vote).collect(),
         why_not: refused.filter(|_| waits).unwrap_or_default(),
         form,
+        takes_keys,
     }
 }
 
@@ -279,7 +308,8 @@ fn told_state(approval: &Approval, state: ApprovalState) -> String {
 
 fn told_vote(vote: &store::Vote) -> String {
     let word = if vote.approve { "approves" } else { "denies" };
-    let why = vote.reason.as_deref().map(|reason| format!(": {}", visible(reason))).unwrap_or_default();
+    let lines = |reason: &str| reason.lines().map(visible).collect::<Vec<_>>().join("\n");
+    let why = vote.reason.as_deref().map(|reason| format!(": {}", lines(reason))).unwrap_or_default();
     format!("{} {word} at {}{why}", visible(&vote.by), time(vote.at_ms))
 }
 

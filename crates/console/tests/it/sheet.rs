@@ -11,6 +11,16 @@ use crate::stack::{Api, Stack, text};
 
 const KEY: &str = "tgk_0123456789012345678901234567890123456789012";
 
+/// The server that the calls are for.
+const SERVER: &str = "[servers.s]\nurl = \"http://127.0.0.1:9/mcp\"\npolicy = \"policy.json\"\n";
+
+/// A call that may pass once it is approved: the policy in force is the one that it was asked under.
+async fn passable(stack: &Stack, arguments: &str) -> Asked {
+    let policies = stack.api().get("/api/v1/policies").await.json();
+    let policy = policies["items"][0]["hash"].as_str().unwrap().to_owned();
+    Asked { policy, ..asked(arguments) }
+}
+
 /// A browser at one of our own pages.
 fn browser(stack: &Stack) -> Api {
     stack.nobody().with("origin", &format!("http://{}", stack.admin))
@@ -88,8 +98,11 @@ async fn who_is_signed_in_sees_the_call_and_decides() {
     let path = format!("/approvals/{id}");
     let seen = session.bare(&stack).get(&path).await;
     let shown = page(&seen, 200);
-    assert!(!seen.header("content-security-policy").unwrap().contains("script-src"), "it works without scripts");
-    for markup in ["<script", "<img", "<b>\\", "</main><b>", "\u{202e}", "\u{200b}", "\u{2066}", "onload='x"] {
+    // The only script is for whoever comes with a link that is somebody else's, and has the form's `hidden` key to fill.
+    assert_eq!(shown.matches("<script").count(), 1, "{shown}");
+    assert!(shown.contains(r#"<form id="look" method="post""#) && shown.contains(r#"src="../approval.js""#), "{shown}");
+    assert!(seen.header("content-security-policy").unwrap().contains("script-src 'self'"));
+    for markup in ["<script>", "<img", "<b>\\", "</main><b>", "\u{202e}", "\u{200b}", "\u{2066}", "onload='x"] {
         assert!(!shown.contains(markup), "{markup}: {shown}");
     }
     for written in ["&#60;script&#62;alert(1)", "\\u{202e}\\u{200b}", "\\u{2066}", "invisible or direction-changing"] {
@@ -105,7 +118,7 @@ async fn who_is_signed_in_sees_the_call_and_decides() {
     let twice = page(&sends(&own, &path, &form).await, 409);
     assert!(twice.contains("it is decided already"), "{twice}");
     let after = page(&session.bare(&stack).get(&path).await, 200);
-    assert!(!after.contains("<form") && after.contains("fine &#38; good"), "{after}");
+    assert!(!after.contains("verdict") && after.contains("fine &#38; good"), "{after}");
 }
 
 #[tokio::test]
@@ -146,24 +159,33 @@ async fn no_get_decides_and_no_form_of_another_site() {
 
 #[tokio::test]
 async fn a_key_shows_the_call_as_often_as_one_likes_and_decides_once() {
-    let stack = Stack::start().await;
+    let stack = Stack::with(SERVER).await;
     stack.token("ann", Role::Approver).await;
-    let id = waits(&stack, Asked { quorum: 2, ..asked(r#"{"a":"canary"}"#) }).await;
+    let id = waits(&stack, Asked { quorum: 2, ..passable(&stack, r#"{"a":"canary"}"#).await }).await;
     let (path, look, key) =
         (format!("/approvals/{id}"), format!("/approvals/{id}/look"), key(&stack, &id, "ann").await);
     for _ in 0..3 {
         let shown = page(&sends(&browser(&stack), &look, &[("key", &key)]).await, 200);
         assert!(shown.contains("canary") && shown.contains("<b>ann</b>, by a link"), "{shown}");
     }
-    assert_eq!(stack.nobody().get(&format!("{look}?key={key}")).await.status, 405);
+    let whole = format!("  https://toolgate.example{path}#{key}\n");
+    page(&sends(&browser(&stack), &look, &[("key", &whole)]).await, 200);
+    let by_hand = stack.nobody().get(&format!("{look}?key={key}")).await;
+    assert_eq!((by_hand.status, by_hand.header("location")), (303, Some(&*format!("../{id}"))));
     assert_eq!(approval(&stack, &id).await.votes, [], "a look decides nothing");
     assert_eq!(sends(&stack.nobody(), &path, &[("key", &key), ("verdict", "approve")]).await.status, 403, "no origin");
     let done = page(&sends(&browser(&stack), &path, &[("key", &key), ("verdict", "approve")]).await, 200);
-    assert!(done.contains("1 of 2 approve"), "{done}");
+    assert!(done.contains("1 of 2 approve") && !done.contains("<a "), "{done}");
     assert_eq!(approval(&stack, &id).await.votes[0].by, "ann");
-    for (path, form) in [(&look, &[("key", key.as_str())][..]), (&path, &[("key", &key), ("verdict", "deny")])] {
-        page(&sends(&browser(&stack), path, form).await, 401);
+    // As often as somebody opens it who had it, nobody is kept out for it.
+    for (path, form) in
+        [(&look, &[("key", key.as_str())][..]), (&path, &[("key", &key), ("verdict", "deny")])].repeat(10)
+    {
+        let spent = page(&sends(&browser(&stack), path, form).await, 410);
+        assert!(spent.contains("this link was used") && spent.contains("what was decided by it counts"), "{spent}");
     }
+    let elsewhere = waits(&stack, asked("[2]")).await;
+    page(&sends(&browser(&stack), &format!("/approvals/{elsewhere}/look"), &[("key", &key)]).await, 401);
     let acts = crate::audit::acts(&stack);
     let done: Vec<_> = acts.iter().filter(|act| act["action"] == "approval.approve").collect();
     assert_eq!((done.len(), &done[0]["admin"], &done[0]["via"]), (2, &"ann".into(), &"link".into()));
@@ -248,4 +270,65 @@ async fn who_shows_wrong_keys_too_often_waits() {
     page(&session.bare(&stack).get(&format!("/approvals/{id}")).await, 200);
     stack.later(60_001);
     page(&sends(&browser(&stack), &look, &[("key", &good)]).await, 200);
+}
+
+#[tokio::test]
+async fn a_link_whose_time_is_over_says_so() {
+    let stack = Stack::start().await;
+    stack.token("ann", Role::Approver).await;
+    let id = waits(&stack, asked("[1]")).await;
+    let key = key(&stack, &id, "ann").await;
+    stack.later(15 * MINUTES);
+    let spent = page(&sends(&browser(&stack), &format!("/approvals/{id}/look"), &[("key", &key)]).await, 410);
+    assert!(spent.contains("its time is over") && !spent.contains("[1]"), "{spent}");
+}
+
+#[tokio::test]
+async fn who_said_yes_is_told_so_and_may_still_say_no() {
+    let stack = Stack::start().await;
+    let id = waits(&stack, Asked { quorum: 2, ..asked("[1]") }).await;
+    let session = Session::of(&stack, "root").await;
+    let path = format!("/approvals/{id}");
+    let own = session.bare(&stack).with("origin", &format!("http://{}", stack.admin));
+    let lines = "Not \u{202e} this week.\r\nAsk again.";
+    let form = [("csrf", session.csrf.as_str()), ("reason", lines), ("verdict", "approve")];
+    page(&sends(&own, &path, &form).await, 200);
+    let kept = approval(&stack, &id).await;
+    assert_eq!(kept.votes[0].reason.as_deref(), Some("Not \u{202e} this week.\nAsk again."));
+    let shown = page(&own.get(&path).await, 200);
+    assert!(shown.contains("You approve already") && !shown.contains("value=\"approve\""), "{shown}");
+    assert!(shown.contains("Not \\u{202e} this week.\nAsk again."), "{shown}");
+    // As a browser counts it, this is as long as it may be.
+    let full = format!("{}{}", "a\r\n".repeat(499), "ab");
+    let form = [("csrf", session.csrf.as_str()), ("reason", &*full), ("verdict", "deny")];
+    page(&sends(&own, &path, &form).await, 200);
+    assert_eq!(state(&stack, &id).await, ApprovalState::Denied);
+}
+
+#[tokio::test]
+async fn arguments_hide_nothing_by_blanks_or_by_the_direction_of_writing() {
+    let stack = Stack::start().await;
+    let arguments = format!(r#"{{"to":"a{}.","delete_all":true,"שם":"א"}}"#, "\u{a0}".repeat(20));
+    let id = waits(&stack, asked(&arguments)).await;
+    let session = Session::of(&stack, "root").await;
+    let shown = page(&session.bare(&stack).get(&format!("/approvals/{id}")).await, 200);
+    let written = format!("a\u{a0}{}.", "\\u{a0}".repeat(19));
+    assert!(shown.contains(&written) && shown.contains("long runs of blanks"), "{shown}");
+    assert!(shown.contains("<bdi>&#34;שם&#34;</bdi>: <bdi>&#34;א&#34;</bdi>"), "{shown}");
+    assert!(shown.contains("from right to left"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_yes_that_lets_nothing_pass_says_so() {
+    let stack = Stack::with(SERVER).await;
+    let session = Session::of(&stack, "root").await;
+    let own = session.bare(&stack).with("origin", &format!("http://{}", stack.admin));
+    let form = [("csrf", session.csrf.as_str()), ("verdict", "approve")];
+    let good = waits(&stack, passable(&stack, "[1]").await).await;
+    let done = page(&sends(&own, &format!("/approvals/{good}"), &form).await, 200);
+    assert!(done.contains("The call may be made now, once."), "{done}");
+    let other = Asked { policy: "0".repeat(64), ..asked("[2]") };
+    let vain = waits(&stack, other).await;
+    let done = page(&sends(&own, &format!("/approvals/{vain}"), &form).await, 200);
+    assert!(done.contains("That lets nothing pass: another policy judges such calls now."), "{done}");
 }

@@ -38,13 +38,22 @@ impl Store {
         self.ask_one("read a link to an approval", SQL, args![&hash, now_ms]).await?.as_ref().map(read).transpose()
     }
 
-    /// The same, once: of any number who ask at once, on any node, one is told.
+    /// Which approval a link was for that was used, or whose time is over.
+    pub async fn spent_approval_link(&self, sha256: &[u8; 32], now_ms: i64) -> Result<Option<String>, StoreError> {
+        const SQL: &str = "SELECT approval FROM tg_approval_links WHERE hash = $1 AND expires_ms <= $2";
+        let row = self.ask_one("read a link to an approval", SQL, args![&hex::write(sha256), now_ms]).await?;
+        row.map(|row| row.get("approval")).transpose()
+    }
+
+    /// Whom it lets decide, once: of any number who ask at once, on any node, one is told.
     pub async fn use_approval_link(
         &self,
         sha256: &[u8; 32],
         now_ms: i64,
     ) -> Result<Option<(String, String)>, StoreError> {
-        const SQL: &str = "DELETE FROM tg_approval_links WHERE hash = $1 AND expires_ms > $2 RETURNING approval, admin";
+        // It goes with its approval. Until then it is known for one that was good, and by no node's clock it is good again.
+        const SQL: &str =
+            "UPDATE tg_approval_links SET expires_ms = 0 WHERE hash = $1 AND expires_ms > $2 RETURNING approval, admin";
         let hash = hex::write(sha256);
         self.within("use a link to an approval", async {
             let mut tx = self.write().await?;

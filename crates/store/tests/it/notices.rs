@@ -88,8 +88,12 @@ async fn a_link_is_looked_at_often_and_used_once(home: Home) {
     assert_eq!(store.approval_link(&[2; 32], 20).await.unwrap(), None, "another");
     assert_eq!(store.use_approval_link(&[1; 32], 1000).await.unwrap(), None, "too late");
     assert_eq!(store.use_approval_link(&[2; 32], 20).await.unwrap(), None, "another");
+    assert_eq!(store.spent_approval_link(&[1; 32], 999).await.unwrap(), None);
+    assert_eq!(store.spent_approval_link(&[1; 32], 1000).await.unwrap().as_deref(), Some("a1"), "too late");
     assert_eq!(store.use_approval_link(&[1; 32], 20).await.unwrap(), for_root);
-    assert_eq!(store.use_approval_link(&[1; 32], 20).await.unwrap(), None, "twice");
+    assert_eq!(store.use_approval_link(&[1; 32], 0).await.unwrap(), None, "twice, by a clock that is behind");
+    assert_eq!(store.spent_approval_link(&[1; 32], 0).await.unwrap().as_deref(), Some("a1"));
+    assert_eq!(store.spent_approval_link(&[2; 32], 20).await.unwrap(), None, "another");
     assert_eq!(store.approval_link(&[1; 32], 20).await.unwrap(), None);
 }
 
