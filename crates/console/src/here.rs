@@ -183,6 +183,8 @@ impl From<StoreError> for Problem {
                 .with("current", crate::etag::tag(*version)),
             StoreError::NotFound { .. } => Self::new(Code::NotFound, error.to_string()),
             StoreError::Invalid { what, why } => Self::invalid(what, why.clone()),
+            StoreError::InUse { .. } => Self::new(Code::InUse, error.to_string()),
+            StoreError::LastAdmin { .. } => Self::new(Code::LastAdmin, error.to_string()),
             StoreError::Full { .. } => Self::new(Code::Full, error.to_string()),
             StoreError::Corrupt { .. } | StoreError::Newer { .. } | StoreError::Url(_) => Self::internal(&error),
         }

@@ -27,6 +27,9 @@ const MAX_KEY: usize = 128;
 /// How long an answer is kept.
 pub(crate) const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
 
+/// No request takes longer: one that is not heard of after that has lost its end.
+const LONGEST_MS: i64 = 60 * 1_000;
+
 /// What is kept of an answer beside its body.
 const HEADERS: [HeaderName; 3] = [CONTENT_TYPE, ETAG, LOCATION];
 
@@ -48,14 +51,24 @@ pub(crate) async fn once(here: &Here, caller: &Caller, request: Request, next: N
     here.store.sweep_idempotency(now - KEPT_MS).await?;
     match here.store.claim(who, &key, &digest, now).await? {
         Claim::Yours => {}
-        Claim::Busy { .. } => return Err(Problem::new(Code::InProgress, "wait for its answer, or use another key")),
+        Claim::Busy { since_ms } if now.saturating_sub(since_ms) < LONGEST_MS => {
+            return Err(Problem::new(Code::InProgress, "wait for its answer, or use another key"));
+        }
+        Claim::Busy { .. } => {
+            let detail = "nobody knows how it ended: look whether it was carried out, and use another key if not";
+            return Err(Problem::new(Code::InProgress, detail));
+        }
         Claim::Other => return Err(Problem::new(Code::KeyReused, "a key is for one request: use another one")),
         Claim::Answered(answer) => return replay(caller, &key, &answer),
     }
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    if !response.status().is_success() {
-        // Nothing happened, or nobody knows: neither is an answer to give again.
-        here.store.unclaim(who, &key).await?;
+    let code = response.extensions().get::<Code>().copied();
+    // What is not in force here yet was carried out all the same: whoever repeats it is told the same.
+    if !response.status().is_success() && code != Some(Code::NotApplied) {
+        // Where nobody knows whether it was, the key stays taken: nothing is carried out twice.
+        if !matches!(code, Some(Code::StoreUnavailable | Code::Timeout)) {
+            here.store.unclaim(who, &key).await?;
+        }
         return Ok(response);
     }
     let (parts, body) = response.into_parts();

@@ -1,14 +1,13 @@
 //! What all kinds of objects have in common: lists of two sources in one order, and how a document is removed.
 
 use http::StatusCode;
-use store::{Document, Kept};
+use store::{Document, Kept, StoreError};
 
 use crate::etag::{Change, Seen};
 use crate::guard::Caller;
 use crate::here::{Deed, Here};
 use crate::page::{Page, Paging};
 use crate::problem::Problem;
-use crate::reply::found;
 
 /// One more than the page has, to know whether there is a next one.
 pub(crate) fn one_more(limit: usize) -> u32 {
@@ -44,12 +43,15 @@ pub(crate) async fn delete<D: Document + Clone>(
     may: impl FnOnce(&Kept<D>) -> Result<(), Problem>,
 ) -> Result<StatusCode, Problem> {
     let changing = here.changing().await;
-    let there = found(here.store.get::<D>(id).await)?;
-    let change = seen.against(what, id, there.as_ref().map(|kept| kept.version))?;
-    let (Some(kept), Change::Update(version)) = (there, change) else {
+    let Change::Update(version) = seen.against(what, id, here.store.version::<D>(id).await?)? else {
         return Err(Problem::invalid("If-None-Match", "what is removed must be there"));
     };
-    may(&kept)?;
+    match here.store.get::<D>(id).await {
+        Ok(kept) => may(&kept)?,
+        // To be removed is all that it is good for.
+        Err(StoreError::Corrupt { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     let deed = Deed { action, id, from: Some(version) };
     changing.carry_out(caller, deed, here.store.delete::<D>(id, Some(version)), |_| None).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -251,6 +251,8 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.headers);
+        // For whoever must know in here what is said.
+        response.extensions_mut().insert(self.code);
         response
     }
 }

@@ -73,7 +73,9 @@ pub enum What {
     Server,
     Policy,
     Agent,
+    Token,
     Credential,
+    Setting,
 }
 
 /// One thing that cannot be put in force.
@@ -243,7 +245,9 @@ impl fmt::Display for What {
             Self::Server => "server",
             Self::Policy => "policy",
             Self::Agent => "agent",
+            Self::Token => "token",
             Self::Credential => "credential",
+            Self::Setting => "setting",
         })
     }
 }

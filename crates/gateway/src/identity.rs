@@ -30,6 +30,7 @@ use crate::policies::PolicyFile;
 pub(crate) type Labels = Box<[(Box<str>, Box<str>)]>;
 
 /// An agent that is known by name, and what it may use.
+#[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) id: Arc<str>,
     pub(crate) labels: Labels,

@@ -250,10 +250,12 @@ fn url(at: &At) -> anyhow::Result<String> {
 fn text(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
-        io::stdin().take(MAX_DOCUMENT).read_to_string(&mut text)
+        io::stdin().take(MAX_DOCUMENT + 1).read_to_string(&mut text)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(MAX_DOCUMENT).read_to_string(&mut text))
+        std::fs::File::open(path).and_then(|file| file.take(MAX_DOCUMENT + 1).read_to_string(&mut text))
     };
     read.with_context(|| format!("cannot read `{}`", path.display()))?;
+    let fits = u64::try_from(text.len()).is_ok_and(|size| size <= MAX_DOCUMENT);
+    anyhow::ensure!(fits, "`{}` is larger than {MAX_DOCUMENT} bytes, which is all that the API takes", path.display());
     Ok(text)
 }

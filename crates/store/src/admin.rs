@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Document, Owner};
+use crate::document::{self, Document, Owner, Written};
 use crate::limits::{self, MAX_NOTE};
+use crate::sql::args;
+use crate::store::Change;
 use crate::{Kept, Store, StoreError, hex};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,6 +31,11 @@ pub struct Admin {
 impl Admin {
     /// Groups of one.
     pub const MAX_GROUPS: usize = 32;
+
+    /// May they do everything, admins included?
+    fn manages(&self) -> bool {
+        self.enabled && self.role == Role::Admin
+    }
 
     /// Does a yes of theirs count?
     pub fn may_approve(&self) -> bool {
@@ -93,6 +100,52 @@ impl Document for AdminToken {
 }
 
 impl Store {
+    /// The very first one, unless there is any. Links that let its id in are for nobody after this.
+    pub async fn create_first_admin(&self, id: &str, first: Admin) -> Result<Kept<Admin>, StoreError> {
+        let row = Written::of(id, &first)?;
+        self.within("create the first admin", async {
+            let mut change = self.change().await?;
+            if let Some(there) =
+                change.tx.row("SELECT id FROM tg_documents WHERE kind = $1 LIMIT 1", args![Admin::KIND]).await?
+            {
+                return Err(StoreError::Exists { id: there.get("id")? });
+            }
+            let kept = document::insert(&mut change, &row, first).await?;
+            change.tx.run("DELETE FROM tg_login_links WHERE admin = $1", args![id]).await?;
+            self.commit(change).await?;
+            Ok(kept)
+        })
+        .await
+    }
+
+    /// As `replace`, unless nobody would be left with the role `admin`: [`StoreError::LastAdmin`].
+    pub async fn replace_admin(&self, id: &str, value: Admin, expect: Option<i64>) -> Result<Kept<Admin>, StoreError> {
+        let row = Written::of(id, &value)?;
+        self.within("replace an admin", async {
+            let mut change = self.change().await?;
+            let old = document::find::<Admin>(&mut change.tx, id).await?;
+            let old = document::checked(old, id, expect)?;
+            if !value.manages() {
+                another(&mut change, id).await?;
+            }
+            let kept = document::update(&mut change, &row, old, value).await?;
+            self.commit(change).await?;
+            Ok(kept)
+        })
+        .await
+    }
+
+    /// As `delete`, unless nobody would be left with the role `admin`.
+    pub async fn delete_admin(&self, id: &str, expect: Option<i64>) -> Result<(), StoreError> {
+        self.within("delete an admin", async {
+            let mut change = self.change().await?;
+            document::delete::<Admin>(&mut change, id, expect).await?;
+            another(&mut change, id).await?;
+            self.commit(change).await
+        })
+        .await
+    }
+
     /// Whose token this is, if it is good at `now_ms` and its admin is there and enabled.
     pub async fn admin_by_token(&self, sha256: &[u8; 32], now_ms: i64) -> Result<Option<Kept<Admin>>, StoreError> {
         let Some(token) = self.by_alias::<AdminToken>(&hex::write(sha256)).await? else { return Ok(None) };
@@ -108,5 +161,18 @@ impl Store {
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Is there another one who could manage the gateway? Changes come one after the other, so nobody else takes that one away meanwhile.
+async fn another(change: &mut Change, id: &str) -> Result<(), StoreError> {
+    const OTHERS: &str =
+        "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 AND id <> $2";
+    let rows = change.tx.rows(OTHERS, args![Admin::KIND, id]).await?;
+    // Who cannot be read cannot sign in.
+    let others = rows.iter().filter_map(|row| document::read::<Admin>(row).ok());
+    match others.into_iter().any(|other| other.value.manages()) {
+        true => Ok(()),
+        false => Err(StoreError::LastAdmin { id: id.to_owned() }),
     }
 }

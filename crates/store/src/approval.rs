@@ -21,7 +21,7 @@ pub use ask::{AskBounds, Asking, TooMany};
 pub use changes::{ApprovalChanges, Heard};
 pub(crate) use changes::{BACKLOG, CHANNEL, notify};
 pub use decide::Voted;
-pub(crate) use follow::follow;
+pub(crate) use follow::{admin_gone, agent_gone, follow};
 pub use grant::{Grant, GrantFilter};
 pub(crate) use joined::Joined;
 pub use list::ApprovalFilter;

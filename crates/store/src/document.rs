@@ -10,7 +10,7 @@ use crate::limits::{self, MAX_BODY};
 use crate::sql::{Row, args};
 use crate::store::Change;
 use crate::tx::Tx;
-use crate::{Admin, Kept, Page, Store, StoreError, approval};
+use crate::{Admin, Agent, Kept, Page, Store, StoreError, approval};
 
 /// A kind of document. Every kind is in this crate.
 pub trait Document: Serialize + DeserializeOwned + Send + Sync {
@@ -58,6 +58,7 @@ impl Owner<'_> {
 }
 
 const FIND: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 AND id = $2";
+const VERSION: &str = "SELECT version FROM tg_documents WHERE kind = $1 AND id = $2";
 const COUNT: &str = "SELECT COUNT(*) AS count FROM tg_documents WHERE kind = $1";
 
 impl Store {
@@ -119,24 +120,20 @@ impl Store {
         .await
     }
 
-    /// The one that is there, and all that it owns.
-    pub async fn delete<D: Document>(&self, id: &str, expect: Option<i64>) -> Result<Kept<D>, StoreError> {
+    /// The one that is there, and all that it owns; also one that cannot be read.
+    pub async fn delete<D: Document>(&self, id: &str, expect: Option<i64>) -> Result<(), StoreError> {
         self.within("delete a record", async {
             let mut change = self.change().await?;
-            let old = find::<D>(&mut change.tx, id).await?;
-            let gone = checked(old, id, expect)?;
-            remove(&mut change, D::KIND, id).await?;
-            let owned = "DELETE FROM tg_documents WHERE owner = $1 OR partner = $1";
-            change.tx.run(owned, args![&key(D::KIND, id)]).await?;
-            if D::KIND == Admin::KIND {
-                change.tx.run("DELETE FROM tg_sessions WHERE admin = $1", args![id]).await?;
-                change.tx.run("DELETE FROM tg_login_links WHERE admin = $1", args![id]).await?;
-            }
-            approval::follow(&mut change, id, gone.value.as_admin(), None).await?;
-            self.commit(change).await?;
-            Ok(gone)
+            delete::<D>(&mut change, id, expect).await?;
+            self.commit(change).await
         })
         .await
+    }
+
+    /// The version of one that may be unreadable.
+    pub async fn version<D: Document>(&self, id: &str) -> Result<Option<i64>, StoreError> {
+        let row = self.ask_one("read a record's version", VERSION, args![D::KIND, id]).await?;
+        row.map(|row| row.get("version")).transpose()
     }
 
     pub async fn get<D: Document>(&self, id: &str) -> Result<Kept<D>, StoreError> {
@@ -205,6 +202,26 @@ impl<'a> Written<'a> {
 
 pub(crate) async fn remove(change: &mut Change, kind: &'static str, id: &str) -> Result<(), StoreError> {
     change.tx.run("DELETE FROM tg_documents WHERE kind = $1 AND id = $2", args![kind, id]).await.map(drop)
+}
+
+pub(crate) async fn delete<D: Document>(change: &mut Change, id: &str, expect: Option<i64>) -> Result<(), StoreError> {
+    const OWNED: &str = "DELETE FROM tg_documents WHERE owner = $1 OR partner = $1";
+    let row = change.tx.row(VERSION, args![D::KIND, id]).await?.ok_or_else(|| StoreError::missing(D::KIND, id))?;
+    let version = row.get("version")?;
+    if expect.is_some_and(|expect| expect != version) {
+        return Err(StoreError::Stale { version });
+    }
+    remove(change, D::KIND, id).await?;
+    change.tx.run(OWNED, args![&key(D::KIND, id)]).await?;
+    if D::KIND == Admin::KIND {
+        change.tx.run("DELETE FROM tg_sessions WHERE admin = $1", args![id]).await?;
+        change.tx.run("DELETE FROM tg_login_links WHERE admin = $1", args![id]).await?;
+        approval::admin_gone(change, id).await?;
+    }
+    if D::KIND == Agent::KIND {
+        approval::agent_gone(change, id).await?;
+    }
+    Ok(())
 }
 
 /// All of a kind, in the order of their ids.

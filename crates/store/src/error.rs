@@ -18,6 +18,10 @@ pub enum StoreError {
     /// What was to be kept is too long, empty, or has characters that it must not have.
     #[error("{what} {why}")]
     Invalid { what: &'static str, why: String },
+    #[error("`{by}` needs `{id}`")]
+    InUse { id: String, by: String },
+    #[error("`{id}` is the last one with the role `admin`")]
+    LastAdmin { id: String },
     #[error("there are {max} {what} already, which is the most that is kept")]
     Full { what: &'static str, max: i64 },
     /// What is kept cannot be read: written by a newer version, or by somebody else.

@@ -50,6 +50,6 @@ pub use query::{AuditCursor, AuditPage, AuditQuery};
 pub use server::Server;
 pub use session::Session;
 pub use setting::Setting;
-pub use snapshot::{ActivePolicy, Snapshot};
+pub use snapshot::{ActivePolicy, Snapshot, Unreadable};
 pub use store::{Options, Store};
 pub use token::Token;

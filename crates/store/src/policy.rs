@@ -1,10 +1,11 @@
 //! Policies: a name, and versions of it that never change. One of them is active, or none yet; going back is activating an older one.
 
+use crate::document::{self, Document as _};
 use crate::limits::{self, MAX_NOTE, MAX_POLICIES, MAX_POLICY, MAX_POLICY_VERSIONS};
 use crate::sql::{Row, args};
 use crate::store::Change;
 use crate::tx::Tx;
-use crate::{Kept, Page, Store, StoreError};
+use crate::{Agent, Kept, Page, Server, Store, StoreError};
 
 const WHAT: &str = "policy";
 
@@ -106,12 +107,13 @@ impl Store {
         .await
     }
 
-    /// The policy and all its versions. Who uses it is denied from then on: look first.
+    /// The policy and all its versions, unless a server or an agent of the store's names it: [`StoreError::InUse`]. What files name is not known here.
     pub async fn delete_policy(&self, name: &str, expect: Option<i64>) -> Result<Kept<Policy>, StoreError> {
         self.within("delete a policy", async {
             let mut change = self.change().await?;
             let found = find(&mut change.tx, name).await?;
             let gone = checked(found, name, expect)?;
+            unused(&mut change.tx, name).await?;
             change.tx.run("DELETE FROM tg_policies WHERE name = $1", args![name]).await?;
             self.commit(change).await?;
             Ok(gone)
@@ -175,6 +177,27 @@ fn checked(found: Option<Kept<Policy>>, name: &str, expect: Option<i64>) -> Resu
         Some(version) if version != found.version => Err(StoreError::Stale { version: found.version }),
         Some(_) | None => Ok(found),
     }
+}
+
+/// What cannot be read is judged by nothing.
+async fn unused(tx: &mut Tx, name: &str) -> Result<(), StoreError> {
+    const SQL: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 ORDER BY id";
+    let by = |by: String| Err(StoreError::InUse { id: name.to_owned(), by });
+    for row in tx.rows(SQL, args![Server::KIND]).await? {
+        if let Ok(server) = document::read::<Server>(&row)
+            && server.value.policy.as_deref() == Some(name)
+        {
+            return by(format!("server {}", server.id));
+        }
+    }
+    for row in tx.rows(SQL, args![Agent::KIND]).await? {
+        if let Ok(agent) = document::read::<Agent>(&row)
+            && agent.value.policies.values().any(|policy| policy == name)
+        {
+            return by(format!("agent {}", agent.id));
+        }
+    }
+    Ok(())
 }
 
 async fn make(change: &mut Change, name: &str) -> Result<Kept<Policy>, StoreError> {

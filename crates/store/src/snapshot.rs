@@ -1,6 +1,6 @@
 //! All that judges calls, of one moment: what a node builds its registry from.
 
-use crate::document::{Document as _, all, read};
+use crate::document::{Document, read};
 use crate::sql::{Row, args};
 use crate::store::revision;
 use crate::tx::Tx;
@@ -18,6 +18,16 @@ pub struct Snapshot {
     /// One that cannot be read is here as one that opens nowhere: its owner does without, and everybody else is not concerned.
     pub credentials: Vec<Kept<Credential>>,
     pub settings: Vec<Kept<Setting>>,
+    /// What cannot be read is not in the others: written by a newer version, or by hand.
+    pub unreadable: Vec<Unreadable>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// `server`, `agent`, `token` or `setting`.
+    pub kind: &'static str,
+    pub id: String,
+    pub why: String,
 }
 
 /// A policy's active version. A policy without one is not in a snapshot.
@@ -34,16 +44,18 @@ impl Store {
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         self.within("read a snapshot", async {
             let mut tx = self.read().await?;
-            let mut tokens = all::<Token>(&mut tx).await?;
+            let mut unreadable = Vec::new();
+            let mut tokens = readable::<Token>(&mut tx, &mut unreadable).await?;
             tokens.retain(|token| token.value.revoked_ms.is_none());
             Ok(Snapshot {
                 revision: revision(&mut tx).await?,
-                servers: all(&mut tx).await?,
+                servers: readable(&mut tx, &mut unreadable).await?,
                 policies: policies(&mut tx).await?,
-                agents: all(&mut tx).await?,
+                agents: readable(&mut tx, &mut unreadable).await?,
                 tokens,
                 credentials: credentials(&mut tx).await?,
-                settings: all(&mut tx).await?,
+                settings: readable(&mut tx, &mut unreadable).await?,
+                unreadable,
             })
         })
         .await
@@ -55,6 +67,22 @@ async fn credentials(tx: &mut Tx) -> Result<Vec<Kept<Credential>>, StoreError> {
         "SELECT id, version, created_ms, updated_ms, alias, body FROM tg_documents WHERE kind = $1 ORDER BY id";
     let rows = tx.rows(SQL, args![Credential::KIND]).await?;
     rows.iter().map(|row| read(row).or_else(|error| unreadable(row).ok_or(error))).collect()
+}
+
+/// All of a kind, in the order of their ids.
+async fn readable<D: Document>(tx: &mut Tx, unreadable: &mut Vec<Unreadable>) -> Result<Vec<Kept<D>>, StoreError> {
+    const SQL: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 ORDER BY id";
+    let mut all = Vec::new();
+    for row in tx.rows(SQL, args![D::KIND]).await? {
+        match read(&row) {
+            Ok(kept) => all.push(kept),
+            Err(StoreError::Corrupt { id, source, .. }) => {
+                unreadable.push(Unreadable { kind: D::KIND, id, why: source.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
 }
 
 /// Whose it is, its alias says.

@@ -10,7 +10,7 @@ use crate::guard::Caller;
 use crate::here::{Deed, Here, State};
 use crate::links;
 use crate::page::{Page, Paging, seal};
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::reply::{Body, Tagged, found, part, time};
 use crate::roles::Role;
 use crate::secret::{ADMIN, Secret};
@@ -131,22 +131,6 @@ fn grouped(mut groups: Vec<String>) -> Result<Vec<String>, Problem> {
     }
 }
 
-/// Whoever could manage admins before, somebody still can.
-async fn another(here: &Here, name: &str) -> Result<(), Problem> {
-    let mut after = None;
-    loop {
-        let page = here.store.list::<Admin>(after.as_deref(), 1_000).await?;
-        let able = |kept: &&Kept<Admin>| kept.id != name && kept.value.enabled && kept.value.role == store::Role::Admin;
-        match page.items.iter().find(able) {
-            Some(_) => return Ok(()),
-            None if page.next.is_some() => after = page.next,
-            None => {
-                return Err(Problem::new(Code::LastAdmin, format!("`{name}` is the last one with the role `admin`")));
-            }
-        }
-    }
-}
-
 /// All admins
 #[utoipa::path(get, path = "/api/v1/admins", tag = "admins", operation_id = "list_admins", params(Paging),
     responses((status = 200, body = Page<AdminView>)))]
@@ -180,10 +164,14 @@ pub(super) async fn put(
     let there = found(here.store.get::<Admin>(&name).await)?;
     let change = seen?.against(WHAT, &name, there.map(|kept| kept.version))?;
     let new = Admin { role: put.role.into(), enabled: put.enabled, groups: grouped(put.groups)? };
-    if matches!(change, Change::Update(_)) && (put.role != Role::Admin || !put.enabled) {
-        another(&here, &name).await?;
-    }
-    let kept = changing.put(&caller, ("admin.create", "admin.put"), &name, change, new).await?;
+    let kept = match change {
+        Change::Create => changing.put(&caller, ("admin.create", "admin.put"), &name, change, new).await?,
+        Change::Update(version) => {
+            let deed = Deed { action: "admin.put", id: &name, from: Some(version) };
+            let work = here.store.replace_admin(&name, new, Some(version));
+            changing.carry_out(&caller, deed, work, |kept| Some(kept.version)).await?
+        }
+    };
     Ok(Tagged::put(change, kept.version, format!("/api/v1/admins/{}", part(&name)), kept.into()))
 }
 
@@ -197,13 +185,12 @@ pub(super) async fn delete(
     seen: Result<Seen, Problem>,
 ) -> Result<http::StatusCode, Problem> {
     let changing = here.changing().await;
-    let there = found(here.store.get::<Admin>(&name).await)?;
-    let Change::Update(version) = seen?.against(WHAT, &name, there.map(|kept| kept.version))? else {
+    let there = here.store.version::<Admin>(&name).await?;
+    let Change::Update(version) = seen?.against(WHAT, &name, there)? else {
         return Err(Problem::invalid("If-None-Match", "what is removed must be there"));
     };
-    another(&here, &name).await?;
     let deed = Deed { action: "admin.delete", id: &name, from: Some(version) };
-    changing.carry_out(&caller, deed, here.store.delete::<Admin>(&name, Some(version)), |_| None).await?;
+    changing.carry_out(&caller, deed, here.store.delete_admin(&name, Some(version)), |_| None).await?;
     Ok(http::StatusCode::NO_CONTENT)
 }
 

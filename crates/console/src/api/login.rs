@@ -5,7 +5,7 @@ use gateway::Act;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde::{Deserialize, Serialize};
-use store::{Admin, Kept, Session};
+use store::{Admin, Kept, Session, StoreError};
 use utoipa::ToSchema;
 
 use crate::extract::Json;
@@ -79,7 +79,12 @@ async fn admitted(here: &Here, name: &str) -> Result<Option<Kept<Admin>>, Proble
         Some(admin) => Ok(Some(admin).filter(|admin| admin.value.enabled)),
         None if name == FIRST && here.store.count::<Admin>().await? == 0 => {
             let first = Admin { role: store::Role::Admin, enabled: true, groups: Vec::new() };
-            Ok(Some(here.store.create(FIRST, first).await?))
+            match here.store.create_first_admin(FIRST, first).await {
+                Ok(admin) => Ok(Some(admin)),
+                // Somebody was faster, with another link.
+                Err(StoreError::Exists { .. }) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
         }
         None => Ok(None),
     }

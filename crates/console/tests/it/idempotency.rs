@@ -1,6 +1,9 @@
 //! A POST under a key is carried out once.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::stack::{Stack, agent, problem, text};
 
@@ -45,6 +48,35 @@ async fn what_did_not_happen_may_be_tried_again() {
     problem(&api.post(PATH, &json!({})).await, 404, "not_found");
     stack.api().make("/api/v1/agents/a", &agent()).await;
     assert_eq!(api.post(PATH, &json!({})).await.status, 201);
+}
+
+#[tokio::test]
+async fn what_is_done_and_not_in_force_is_not_done_again() {
+    let stack = Stack::start().await;
+    stack.api().make("/api/v1/agents/a", &agent()).await;
+    let bad = store::Server { document: json!({ "url": "ftp://x" }), policy: None, enabled: true };
+    stack.store.create("bad", bad).await.unwrap();
+    let api = stack.api().with("idempotency-key", "k");
+    let (first, again) = (api.post(PATH, &json!({})).await, api.post(PATH, &json!({})).await);
+    problem(&first, 503, "not_applied");
+    assert_eq!((again.status, text(&again)), (503, text(&first)));
+    assert_eq!(stack.api().get(PATH).await.json()["items"].as_array().unwrap().len(), 1);
+}
+
+/// Who had claimed it was killed.
+#[tokio::test]
+async fn a_key_whose_request_ended_unheard_says_so() {
+    let stack = Stack::start().await;
+    stack.api().make("/api/v1/agents/a", &agent()).await;
+    let request = [b"POST".as_slice(), PATH.as_bytes(), &[0], b"{}"].concat();
+    let digest = STANDARD_NO_PAD.encode(Sha256::digest(request));
+    stack.store.claim("root", "k", &digest, console::system_clock()()).await.unwrap();
+    let api = stack.api().with("idempotency-key", "k");
+    let busy = problem(&api.post(PATH, &json!({})).await, 409, "in_progress");
+    assert!(busy["detail"].as_str().unwrap().contains("wait for its answer"), "{busy}");
+    stack.later(60_001);
+    let lost = problem(&api.post(PATH, &json!({})).await, 409, "in_progress");
+    assert!(lost["detail"].as_str().unwrap().contains("look whether it was carried out"), "{lost}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use testkit::RawResponse;
 
 use crate::asking::{MINUTES, approval, asked, waits};
 use crate::sessions::Session;
-use crate::stack::{Api, Stack, text};
+use crate::stack::{Api, Stack, agent, text};
 
 const KEY: &str = "tgk_0123456789012345678901234567890123456789012";
 
@@ -16,6 +16,7 @@ const SERVER: &str = "[servers.s]\nurl = \"http://127.0.0.1:9/mcp\"\npolicy = \"
 
 /// A call that may pass once it is approved: the policy in force is the one that it was asked under.
 async fn passable(stack: &Stack, arguments: &str) -> Asked {
+    stack.api().make("/api/v1/agents/bot", &agent()).await;
     let policies = stack.api().get("/api/v1/policies").await.json();
     let policy = policies["items"][0]["hash"].as_str().unwrap().to_owned();
     Asked { policy, ..asked(arguments) }

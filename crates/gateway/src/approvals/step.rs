@@ -58,6 +58,9 @@ impl Pipeline {
         // What nobody can be asked about, no server is asked about.
         approvals.could_ask(lacking.lawful.arguments).and(lacking.subject().map(drop)).map_err(refuse)?;
         lacking.brings_nothing_unseen().map_err(refuse)?;
+        if self.shared.standing.is_away() {
+            return Err(refuse(Why::Unavailable(Lack::Silent)));
+        }
         // As the server describes it now: what a person is asked about, and what was approved.
         let definition = lacking.definition(&listing, arrived).await?;
         for _ in 0..TRIES {

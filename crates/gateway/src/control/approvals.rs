@@ -55,6 +55,7 @@ fn redeemable(shared: &Shared, server: &Server, asked: &Asked) -> Redeemable {
             }
             agent.policy(server)
         }
+        None if shared.doorman.is_closed() => return Redeemable::NoAgent,
         // Nobody who is kept by name: a session, an address, or whom somebody else vouches for.
         None => server.policy.document(),
     };

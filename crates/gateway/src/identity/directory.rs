@@ -106,6 +106,34 @@ impl Directory {
         Ok(())
     }
 
+    /// With less: `still` gives an agent as it may be now, none where it may nothing; `holds` is whether its token of that id is one. None
+    /// where nothing of it changes.
+    pub(crate) fn narrowed(
+        &self,
+        still: impl Fn(&Arc<Identity>) -> Option<Arc<Identity>>,
+        holds: impl Fn(&Identity, &str) -> bool,
+    ) -> Option<Self> {
+        let mut changes = false;
+        let mut narrowed = Self::default();
+        for (id, (identity, enabled)) in &self.members {
+            let (now, may) = still(identity).map_or_else(|| (Arc::clone(identity), false), |now| (now, *enabled));
+            changes |= may != *enabled || !Arc::ptr_eq(&now, identity);
+            narrowed.members.insert(Arc::clone(id), (now, may));
+        }
+        for (start, grants) in &self.grants {
+            let grants = grants.iter().filter_map(|grant| {
+                let (identity, enabled) = narrowed.known(&grant.identity.id)?;
+                let mut token = grant.token.clone();
+                token.revoked |= !holds(&identity, &token.id);
+                changes |= token.revoked != grant.token.revoked;
+                Some(Grant { identity, token, enabled })
+            });
+            let grants = grants.collect();
+            narrowed.grants.insert(*start, grants);
+        }
+        changes.then_some(narrowed)
+    }
+
     pub(crate) fn find(&self, hash: &Hash) -> Option<&Grant> {
         let alike = self.grants.get(&start(hash))?;
         alike.iter().find(|grant| grant.token.sha256.ct_eq(hash).into())

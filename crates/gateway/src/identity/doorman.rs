@@ -28,6 +28,7 @@ pub(crate) struct Doorman {
     mode: Mode,
     /// A token is only good beside the certificate of the same agent.
     binds: bool,
+    is_closed: bool,
     directory: ArcSwap<Directory>,
     changed: watch::Sender<()>,
 }
@@ -59,13 +60,25 @@ impl Doorman {
             Auth::Jwt => Mode::Jwt(Box::new(Foreign::new(config, Resources::new(config, bound), tls)?)),
         };
         let binds = config.certificates.as_ref().is_some_and(|certificates| certificates.bind);
-        Ok(Self { mode, binds, directory: ArcSwap::from_pointee(directory), changed: watch::Sender::new(()) })
+        let is_closed = matches!(mode, Mode::Tokens) && config.certificates.is_none();
+        Ok(Self {
+            mode,
+            binds,
+            is_closed,
+            directory: ArcSwap::from_pointee(directory),
+            changed: watch::Sender::new(()),
+        })
     }
 
     /// From the next request on; and what goes on is looked at again.
     pub(crate) fn replace(&self, directory: Directory) {
         self.directory.store(Arc::new(directory));
         self.changed.send_replace(());
+    }
+
+    /// Does the directory have everybody who is ever let in?
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     /// What has to go on as long as anybody is let in.
@@ -100,7 +113,9 @@ impl Doorman {
         let certified = certified(peer)?;
         let shown = match (bearer(head), certified) {
             // It says so itself.
-            (Err(Unauthorized::Missing), Some(certificate)) => return certificate.admit(&self.directory.load()),
+            (Err(Unauthorized::Missing), Some(certificate)) if !self.binds => {
+                return certificate.admit(&self.directory.load());
+            }
             (shown, _) => shown?,
         };
         let admitted = match (token::hash(shown), foreign) {

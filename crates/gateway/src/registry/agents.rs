@@ -1,6 +1,6 @@
 //! The agents of a snapshot: those of the file, and those of the store with their tokens.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -41,6 +41,30 @@ impl Frame {
         }
         config::check_labels(&said.labels).map_err(|why| fault(id, why))?;
         id.parse().map_err(|error: config::InvalidAgentId| fault(id, format!("is not an agent id: it {error}")))
+    }
+
+    /// What is in force, without what the store takes away of it: agents, their tokens, servers that they may use. None where that is nothing.
+    pub(super) fn narrowed(&self, in_force: &Directory, snapshot: &Snapshot) -> Option<Directory> {
+        let said: HashMap<&str, &store::Agent> =
+            snapshot.agents.iter().map(|kept| (kept.id.as_str(), &kept.value)).collect();
+        let tokens: HashSet<&str> = snapshot.tokens.iter().map(|kept| kept.id.as_str()).collect();
+        let is_filed = |id: &str| self.files.agents.iter().any(|member| *member.identity.id == *id);
+        let still = |identity: &Arc<Identity>| {
+            if is_filed(&identity.id) {
+                return Some(Arc::clone(identity));
+            }
+            let said = said.get(&*identity.id).filter(|said| said.enabled)?;
+            let lacks = |server: &str| said.servers.as_ref().is_some_and(|servers| !servers.contains(server));
+            let servers: Option<BTreeSet<Box<str>>> = match (&identity.servers, &said.servers) {
+                (Some(may), _) => Some(may.iter().filter(|server| !lacks(server)).cloned().collect()),
+                (None, said) => said.as_ref().map(|said| said.iter().map(|server| server.as_str().into()).collect()),
+            };
+            match servers == identity.servers {
+                true => Some(Arc::clone(identity)),
+                false => Some(Arc::new(Identity { servers, ..Identity::clone(identity) })),
+            }
+        };
+        in_force.narrowed(still, |identity, token| is_filed(&identity.id) || tokens.contains(token))
     }
 
     fn agent(&self, id: &AgentId, said: &store::Agent, tokens: Vec<Token>, memory: &Memory) -> Member {

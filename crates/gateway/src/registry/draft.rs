@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
-use store::{ActivePolicy, Kept, Snapshot};
+use store::{ActivePolicy, Document as _, Kept, Snapshot, Unreadable};
 
 use super::credentials::{AllWorn, Dress, Own};
 use super::files::{Files, Here, Member};
@@ -72,7 +72,8 @@ impl Frame {
     }
 
     pub(super) fn draft(&self, snapshot: Option<&Snapshot>, before: &Memory) -> Result<Draft, Vec<Fault>> {
-        let mut faults = Vec::new();
+        let mut faults: Vec<Fault> =
+            snapshot.iter().flat_map(|snapshot| &snapshot.unreadable).map(unreadable).collect();
         let mut memory = Memory {
             agents: snapshot.map(super::agents::versions).unwrap_or_default(),
             credentials: snapshot.map(super::credentials::hashes).unwrap_or_default(),
@@ -186,6 +187,16 @@ impl Frame {
         let about = About { managed: Managed::Api, document: described.written, probe: described.reach.probe_interval };
         Ok(Member { server, about, policy, own })
     }
+}
+
+fn unreadable(found: &Unreadable) -> Fault {
+    let what = match found.kind {
+        store::Server::KIND => What::Server,
+        store::Token::KIND => What::Token,
+        store::Setting::KIND => What::Setting,
+        _ => What::Agent,
+    };
+    Fault { what, id: found.id.clone(), why: format!("cannot be read: {}", found.why) }
 }
 
 fn settings(snapshot: &Snapshot) -> BTreeMap<String, String> {

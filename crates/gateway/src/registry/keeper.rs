@@ -149,6 +149,7 @@ impl Keeper {
         })?;
         if snapshot.revision != in_force.revision || shared.standing.told().is_some() {
             let draft = self.frame.draft(Some(&snapshot), &in_force.memory).map_err(|faults| {
+                self.narrow(&shared, &snapshot);
                 let error = ApplyError::Refused(faults);
                 shared.standing.refused(asked, &error.to_string());
                 error
@@ -158,6 +159,17 @@ impl Keeper {
         }
         shared.standing.confirmed(asked);
         Ok(in_force.revision)
+    }
+
+    /// INVARIANT: a right that was taken away is gone, even if nothing else that the store says can be put in force
+    fn narrow(&self, shared: &Shared, snapshot: &Snapshot) {
+        if let Some(agents) = self.frame.narrowed(&shared.doorman.directory(), snapshot) {
+            shared.doorman.replace(agents);
+            tracing::warn!(
+                snapshot.revision,
+                "what the store takes away from agents is in force, and nothing else that it says"
+            );
+        }
     }
 
     /// Nothing here can fail.

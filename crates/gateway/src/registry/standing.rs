@@ -1,7 +1,7 @@
 //! How long ago the store was known to say what is in force. Too long, and calls are refused: a right that was taken away in the
 //! meantime must not go on for ever.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(crate) struct Standing {
     began: Instant,
     /// Milliseconds after `began`.
     confirmed: AtomicU64,
+    /// It did not answer when it was asked last.
+    away: AtomicBool,
     trouble: Mutex<Option<String>>,
     /// Credentials that cannot be used.
     unusable: Mutex<Vec<String>>,
@@ -30,6 +32,7 @@ impl Standing {
             stale,
             began: Instant::now(),
             confirmed: AtomicU64::new(0),
+            away: AtomicBool::new(false),
             trouble: Mutex::default(),
             unusable: Mutex::default(),
         }
@@ -45,23 +48,33 @@ impl Standing {
         }
     }
 
+    /// Is it known that the store would not answer now? Then nobody need wait to find out.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
+
     /// What is in force is what the store says, as of `when`.
     pub(super) fn confirmed(&self, when: Instant) {
-        let since = u64::try_from((when - self.began).as_millis()).unwrap_or(u64::MAX);
-        self.confirmed.fetch_max(since, Ordering::Relaxed);
+        self.answered(when);
         if self.trouble().take().is_some() {
             tracing::info!("the store is read again");
         }
     }
 
-    /// The store says something else, which cannot be put in force.
+    /// The store says something else, which cannot be put in force. What it takes away from agents is.
     pub(super) fn refused(&self, when: Instant, why: &str) {
-        let since = u64::try_from((when - self.began).as_millis()).unwrap_or(u64::MAX);
-        self.confirmed.fetch_max(since, Ordering::Relaxed);
+        self.answered(when);
         self.note(format!("what the store says is not in force: {why}"));
     }
 
+    fn answered(&self, when: Instant) {
+        let since = u64::try_from((when - self.began).as_millis()).unwrap_or(u64::MAX);
+        self.confirmed.fetch_max(since, Ordering::Relaxed);
+        self.away.store(false, Ordering::Relaxed);
+    }
+
     pub(super) fn lost(&self, why: &str) {
+        self.away.store(true, Ordering::Relaxed);
         self.note(format!("the store cannot be read: {why}"));
     }
 

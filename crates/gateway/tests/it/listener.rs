@@ -333,7 +333,7 @@ async fn a_certificate_of_an_agent_that_is_known_is_that_agents() {
 async fn a_token_that_was_stolen_is_of_no_use_without_the_certificate() {
     let (files, upstream, clients) = (Files::new(), upstream().await, Authority::new());
     let (bots, others) = (NewToken::generate().unwrap(), NewToken::generate().unwrap());
-    for (bind, expected) in [("false", [200, 200, 200, 200]), ("true", [200, 401, 401, 401])] {
+    for (bind, expected) in [("false", [200, 200, 200, 200, 200]), ("true", [200, 401, 401, 401, 401])] {
         let rules = format!(
             "[auth.certificates]\nagent = \"cn\"\nprefix = \"\"\nbind = {bind}\n{}{}",
             agent("bot", &bots, ""),
@@ -346,6 +346,8 @@ async fn a_token_that_was_stolen_is_of_no_use_without_the_certificate() {
             let mut stream = files.connect(gate.data, own, &[]).await.unwrap();
             said.extend(call_at(&mut stream, "s", Some(token.text())).await);
         }
+        let mut stream = files.connect(gate.data, Some(&bot), &[]).await.unwrap();
+        said.extend(call_at(&mut stream, "s", None).await);
         assert_eq!(said, expected, "bind = {bind}");
     }
 }

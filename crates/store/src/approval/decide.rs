@@ -1,4 +1,7 @@
 //! Deciding, and using what was decided: once.
+//!
+//! Nodes' clocks differ: what another made may lie up to a minute ahead of ours. What lies further ahead was made by a clock that was set back
+//! since, and would last for longer than anybody allowed.
 
 use super::follow::still;
 use super::{Approval, ApprovalState, Vote, locked, write};
@@ -42,11 +45,11 @@ impl Store {
         .await
     }
 
-    /// Of any number who try at once, on any node, one is told that it may. The others, and who comes before or after its time or with another
+    /// Of any number who try at once, on any node, one is told that it may. The others, and who comes long before or after its time or with another
     /// binding, are not.
     pub async fn use_approval(&self, id: &str, binding: &[u8; 32], now_ms: i64) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE tg_approvals SET state = 'used', live = 0, used_ms = $3 \
-            WHERE id = $1 AND binding = $2 AND state = 'approved' AND created_ms <= $3 AND expires_ms > $3";
+            WHERE id = $1 AND binding = $2 AND state = 'approved' AND created_ms <= $3 + 60000 AND expires_ms > $3";
         let binding = hex::write(binding);
         self.within("use an approval", async {
             let mut tx = self.write().await?;
@@ -60,7 +63,7 @@ impl Store {
     /// The next round of the call that used it: each round is had once, and none after the approval's end.
     pub async fn use_round(&self, id: &str, binding: &[u8; 32], round: i64, now_ms: i64) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE tg_approvals SET round = round + 1 \
-            WHERE id = $1 AND binding = $2 AND state = 'used' AND round = $3 AND created_ms <= $4 AND expires_ms > $4";
+            WHERE id = $1 AND binding = $2 AND state = 'used' AND round = $3 AND created_ms <= $4 + 60000 AND expires_ms > $4";
         let binding = hex::write(binding);
         self.within("use a round of an approval", async {
             let mut tx = self.write().await?;

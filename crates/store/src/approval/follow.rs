@@ -23,7 +23,7 @@ pub(super) async fn still(tx: &mut Tx, name: &str, seen: Option<i64>) -> Result<
     }
 }
 
-/// In the same change. `is`: none, when the admin is removed.
+/// In the same change.
 ///
 /// One-time links go with any change. With the right to decide go the grants that they made, their yes to what still waits, and what was approved by
 /// it and not used yet, which is over.
@@ -33,19 +33,47 @@ pub(crate) async fn follow(
     was: Option<&Admin>,
     is: Option<&Admin>,
 ) -> Result<(), StoreError> {
-    const LINKS: &str = "DELETE FROM tg_approval_links WHERE admin = $1";
-    const GRANTS: &str = "UPDATE tg_approval_grants SET revoked_ms = $2 \
-        WHERE made_by = $1 AND revoked_ms IS NULL AND used < max_uses";
     if was.is_none() || was == is {
         return Ok(());
     }
-    change.tx.run(LINKS, args![name]).await?;
-    if is.is_some_and(Admin::may_approve) {
-        return Ok(());
+    match is.is_some_and(Admin::may_approve) {
+        true => links_gone(change, name).await,
+        false => admin_gone(change, name).await,
     }
+}
+
+/// An admin is removed, or may decide nothing any more.
+pub(crate) async fn admin_gone(change: &mut Change, name: &str) -> Result<(), StoreError> {
+    const GRANTS: &str = "UPDATE tg_approval_grants SET revoked_ms = $2 \
+        WHERE made_by = $1 AND revoked_ms IS NULL AND used < max_uses";
+    links_gone(change, name).await?;
     change.tx.run(GRANTS, args![name, change.now]).await?;
     take_back(change, name).await
 }
+
+async fn links_gone(change: &mut Change, name: &str) -> Result<(), StoreError> {
+    change.tx.run("DELETE FROM tg_approval_links WHERE admin = $1", args![name]).await.map(drop)
+}
+
+/// An agent is removed. Whoever gets its id after it has nothing of what it was allowed, or had asked for.
+pub(crate) async fn agent_gone(change: &mut Change, id: &str) -> Result<(), StoreError> {
+    const GRANTS: &str = "UPDATE tg_approval_grants SET revoked_ms = $2 \
+        WHERE agent = $1 AND revoked_ms IS NULL AND used < max_uses";
+    const OPEN: &str = "SELECT id FROM tg_approvals WHERE agent = $1 AND state IN ('pending', 'approved') ORDER BY id";
+    const LOCKED: &str =
+        "SELECT id FROM tg_approvals WHERE agent = $1 AND state IN ('pending', 'approved') ORDER BY id FOR UPDATE";
+    change.tx.run(GRANTS, args![id, change.now]).await?;
+    let sql = change.tx.either(OPEN, LOCKED);
+    for row in change.tx.rows(sql, args![id]).await? {
+        let approval: String = row.get("id")?;
+        change.tx.run(END, args![&approval]).await?;
+        change.approvals.push(approval);
+    }
+    Ok(())
+}
+
+/// As time ends them: whoever asks again is told once. Who had approved stays to be seen.
+const END: &str = "UPDATE tg_approvals SET state = 'expired' WHERE id = $1";
 
 /// In the order of their ids, as everybody locks several.
 async fn take_back(change: &mut Change, name: &str) -> Result<(), StoreError> {
@@ -54,8 +82,6 @@ async fn take_back(change: &mut Change, name: &str) -> Result<(), StoreError> {
     const LOCKED: &str = "SELECT id, state, votes FROM tg_approvals \
         WHERE state IN ('pending', 'approved') AND votes <> '[]' ORDER BY id FOR UPDATE";
     const UNSAY: &str = "UPDATE tg_approvals SET votes = $2 WHERE id = $1";
-    // As time ends them: whoever asks again is told once. Who had approved stays to be seen.
-    const END: &str = "UPDATE tg_approvals SET state = 'expired' WHERE id = $1";
     let sql = change.tx.either(OPEN, LOCKED);
     let rows = change.tx.rows(sql, args![]).await?;
     for row in rows {

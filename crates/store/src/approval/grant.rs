@@ -98,7 +98,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<Vec<Grant>, StoreError> {
         const SQL: &str = "SELECT * FROM tg_approval_grants WHERE agent = $1 AND server = $2 AND method = $3 AND subject = $4 \
-            AND revoked_ms IS NULL AND used < max_uses AND created_ms <= $5 AND expires_ms > $5 ORDER BY expires_ms, id LIMIT $6";
+            AND revoked_ms IS NULL AND used < max_uses AND created_ms <= $5 + 60000 AND expires_ms > $5 ORDER BY expires_ms, id LIMIT $6";
         let args = args![agent, server, method, subject, now_ms, MAX_GRANTS_AT];
         self.ask("look for grants", SQL, args).await?.iter().map(read).collect()
     }
@@ -106,7 +106,7 @@ impl Store {
     /// Of any number who try at once, on any node, as many are told that they may as there are uses left.
     pub async fn use_grant(&self, id: &str, now_ms: i64) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE tg_approval_grants SET used = used + 1 \
-            WHERE id = $1 AND revoked_ms IS NULL AND used < max_uses AND created_ms <= $2 AND expires_ms > $2";
+            WHERE id = $1 AND revoked_ms IS NULL AND used < max_uses AND created_ms <= $2 + 60000 AND expires_ms > $2";
         self.within("use a grant", async {
             let mut tx = self.write().await?;
             let used = tx.run(SQL, args![id, now_ms]).await? == 1;

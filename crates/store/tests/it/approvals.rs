@@ -69,17 +69,17 @@ async fn who_asks_the_same_joins_what_is_open(home: Home) {
 
 async fn an_approval_is_used_in_its_time_by_its_call_and_once(home: Home) {
     let store = home.open().await;
-    ask(&store, "a1", 1, 10).await;
+    store.ask_approval("a1", &asked("alice", 1), 100_000, &WIDE, &[], 70_000).await.unwrap();
     assert!(!store.use_approval("a1", &binding(1), 20).await.unwrap(), "nobody decided");
     approve(&store, "a1").await;
     assert!(!store.use_approval("a1", &binding(2), 20).await.unwrap(), "another call");
     assert!(!store.use_approval("a2", &binding(1), 20).await.unwrap(), "another approval");
-    assert!(!store.use_approval("a1", &binding(1), 9).await.unwrap(), "before it was asked for");
-    assert!(!store.use_approval("a1", &binding(1), 1000).await.unwrap(), "after its end");
-    assert!(store.use_approval("a1", &binding(1), 999).await.unwrap());
-    assert!(!store.use_approval("a1", &binding(1), 999).await.unwrap(), "twice");
+    assert!(!store.use_approval("a1", &binding(1), 9_999).await.unwrap(), "by a clock that is over a minute behind");
+    assert!(!store.use_approval("a1", &binding(1), 100_000).await.unwrap(), "after its end");
+    assert!(store.use_approval("a1", &binding(1), 10_000).await.unwrap(), "by a clock that is a minute behind");
+    assert!(!store.use_approval("a1", &binding(1), 99_999).await.unwrap(), "twice");
     let used = store.approval("a1").await.unwrap().unwrap();
-    assert_eq!((used.state, used.used_ms), (ApprovalState::Used, Some(999)));
+    assert_eq!((used.state, used.used_ms), (ApprovalState::Used, Some(10_000)));
 }
 
 async fn a_quorum_is_of_different_admins(home: Home) {

@@ -21,6 +21,8 @@ both!(
     of_fifty_who_use_a_link_one_does,
     those_who_expire_and_sweep_at_once_do_not_hinder_each_other,
     who_is_switched_off_and_decides_at_once_leaves_no_word_behind,
+    of_two_last_admins_who_go_at_once_one_stays,
+    of_fifty_who_would_be_the_first_admin_one_is,
 );
 
 async fn nodes(home: &Home) -> [Store; 2] {
@@ -223,4 +225,48 @@ async fn who_is_switched_off_and_decides_at_once_leaves_no_word_behind(home: Hom
         let grants = nodes[1].grants(&GrantFilter::default(), None, 200).await.unwrap().items;
         assert!(grants.iter().all(|grant| grant.revoked_ms.is_some()), "{grants:?}");
     }
+}
+
+async fn of_two_last_admins_who_go_at_once_one_stays(home: Home) {
+    let nodes = nodes(&home).await;
+    for round in 0..10 {
+        for name in ["ann", "bob"] {
+            nodes[0].put(name, admin(Role::Admin), None).await.unwrap();
+        }
+        let gone = race(&nodes, 2, move |store, number| async move {
+            let name = ["ann", "bob"][usize::from(number)];
+            let gone = match round % 2 {
+                0 => store.replace_admin(name, admin(Role::Viewer), None).await.map(drop),
+                _ => store.delete_admin(name, None).await,
+            };
+            match gone {
+                Ok(()) => Ok(true),
+                Err(StoreError::LastAdmin { id }) if id == name => Ok(false),
+                Err(error) => Err(error),
+            }
+        });
+        assert_eq!(won(gone.await), 1, "round {round}");
+    }
+    nodes[0].put("ann", admin(Role::Admin), None).await.unwrap();
+    nodes[0].put("bob", Admin { enabled: false, ..admin(Role::Admin) }, None).await.unwrap();
+    let off = nodes[0].replace_admin("ann", Admin { enabled: false, ..admin(Role::Admin) }, None).await;
+    assert!(matches!(off, Err(StoreError::LastAdmin { .. })), "who is switched off manages nothing: {off:?}");
+    assert!(nodes[0].get::<Admin>("ann").await.unwrap().value.enabled);
+}
+
+async fn of_fifty_who_would_be_the_first_admin_one_is(home: Home) {
+    let nodes = nodes(&home).await;
+    for byte in 1..=3 {
+        nodes[0].make_login_link(&[byte; 32], "admin", 1000, 0).await.unwrap();
+    }
+    assert_eq!(nodes[0].use_login_link(&[1; 32], 10).await.unwrap().as_deref(), Some("admin"));
+    let first = race(&nodes, 50, |store, _| async move {
+        match store.create_first_admin("admin", admin(Role::Admin)).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Exists { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    });
+    assert_eq!(won(first.await), 1);
+    assert_eq!(nodes[1].use_login_link(&[2; 32], 10).await.unwrap(), None, "what was for the first is for nobody");
 }

@@ -1,9 +1,9 @@
 //! What hangs on an admin's word goes with their right to give it.
 
-use store::{Admin, Approval, ApprovalState, Asked, Asking, Grant, Heard, Role, Store, StoreError};
+use store::{Admin, Agent, Approval, ApprovalState, Asked, Asking, Grant, Heard, Role, Store, StoreError};
 
 use crate::home::{Home, both};
-use crate::samples::{WIDE, admin, asked, grant, vote};
+use crate::samples::{WIDE, admin, agent, asked, grant, vote};
 
 both!(
     who_is_removed_leaves_no_word_behind,
@@ -12,6 +12,7 @@ both!(
     who_may_still_decide_keeps_their_word,
     what_somebody_waits_for_is_told,
     who_was_changed_since_is_not_heard,
+    who_gets_the_id_of_an_agent_gets_nothing_else_of_it,
 );
 
 /// Bob has said yes to `waits`, `passes` and `used`, and no to `denied`; and made a grant.
@@ -130,4 +131,27 @@ async fn who_was_changed_since_is_not_heard(home: Home) {
     store.create_grant("g", &made, Some(again)).await.unwrap();
     store.vote("a", &vote("bob", true, 20), Some(again)).await.unwrap();
     assert_eq!(read(&store, "a").await.state, ApprovalState::Approved);
+}
+
+async fn who_gets_the_id_of_an_agent_gets_nothing_else_of_it(home: Home) {
+    let store = said(&home).await;
+    for id in ["alice", "carl"] {
+        store.create(id, agent()).await.unwrap();
+    }
+    store.ask_approval("carls", &asked("carl", 50), 1000, &WIDE, &[], 10).await.unwrap();
+    store.create_grant("for carl", &grant("carl", 9), None).await.unwrap();
+    store.delete::<Agent>("alice", None).await.unwrap();
+    store.create("alice", agent()).await.unwrap();
+    for (id, state) in [
+        ("waits", ApprovalState::Expired),
+        ("passes", ApprovalState::Expired),
+        ("used", ApprovalState::Used),
+        ("denied", ApprovalState::Denied),
+        ("carls", ApprovalState::Pending),
+    ] {
+        assert_eq!(read(&store, id).await.state, state, "{id}");
+    }
+    assert!(!store.use_approval("passes", &asked("alice", 2).binding, 40).await.unwrap());
+    assert!(!store.use_grant("bobs", 40).await.unwrap());
+    assert!(store.use_grant("for carl", 40).await.unwrap());
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gateway::{ApplyError, Control, Managed, NewToken};
 use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
 use store::{Agent, Draft, Kept, Store};
 use testkit::{Recorder, Reply, patiently};
 
@@ -243,4 +244,62 @@ async fn an_agent_is_described_once() {
         assert!(world.control.check_agent(id, &agent).is_err(), "{id} {agent:?}");
     }
     assert!(world.control.check_agent("x", &nothing()).is_ok());
+}
+
+/// A record that a newer version wrote, or somebody by hand.
+async fn strange(world: &World, kind: &str, id: &str) {
+    let file = world.gate.store_file();
+    let mut connection = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+    let insert = "INSERT INTO tg_documents (kind, id, version, created_ms, updated_ms, body) VALUES ($1, $2, 9999, 1, 1, '{\"shiny\":1}')";
+    sqlx::query(insert).bind(kind).bind(id).execute(&mut connection).await.unwrap();
+    sqlx::query("UPDATE tg_meta SET revision = revision + 1").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_taken_away_is_gone_though_nothing_else_can_be_put_in_force() {
+    let upstream = Recorder::mcp([tool("a")]).await;
+    let filed = Known::new("filed");
+    let world = World::before(&upstream, &[&filed]);
+    let ids = ["revoked", "off", "removed", "kept", "elsewhere"];
+    let known = ids.map(Known::new);
+    for known in &known {
+        world.put(known.id, nothing()).await;
+        world.token(known.id, known, None).await;
+    }
+    world.refresh().await;
+    let statuses = async || {
+        let mut all = Vec::new();
+        for known in &known {
+            all.push(world.status(known).await);
+        }
+        all
+    };
+    assert_eq!(statuses().await, [LET_IN; 5]);
+    strange(&world, "agent", "newer").await;
+    let bad = store::Server { document: json!({ "url": "ftp://x" }), policy: None, enabled: true };
+    world.store.create("bad", bad).await.unwrap();
+    world.store.revoke_token("revoked", NOW, None).await.unwrap();
+    world.put("off", Agent { enabled: false, ..nothing() }).await;
+    world.store.delete::<Agent>("removed", None).await.unwrap();
+    world.put("elsewhere", Agent { servers: Some(["t".to_owned()].into()), ..nothing() }).await;
+    let newcomer = Known::new("newcomer");
+    world.put("newcomer", nothing()).await;
+    world.token("newcomer", &newcomer, None).await;
+    let refused = match world.control.refresh().await {
+        Err(ApplyError::Refused(faults)) => faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        other => panic!("taken, or not read: {other:?}"),
+    };
+    assert!(refused.iter().any(|why| why.starts_with("agent `newer` cannot be read: not what")), "{refused:?}");
+    assert!(refused.iter().any(|why| why.starts_with("server `bad`")), "{refused:?}");
+    // Not to find the server is not to be let in there.
+    let elsewhere = world.status(&known[4]).await;
+    assert!(elsewhere != LET_IN, "{elsewhere}");
+    assert_eq!(statuses().await[..4], [TURNED_AWAY, TURNED_AWAY, TURNED_AWAY, LET_IN]);
+    assert_eq!((world.status(&filed).await, world.status(&newcomer).await), (LET_IN, TURNED_AWAY));
+    // What cannot be read is removed like anything else.
+    world.store.delete::<Agent>("newer", None).await.unwrap();
+    world.store.delete::<store::Server>("bad", None).await.unwrap();
+    world.refresh().await;
+    assert_eq!(world.status(&newcomer).await, LET_IN);
 }

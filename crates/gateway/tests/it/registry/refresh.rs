@@ -103,7 +103,11 @@ async fn without_a_policy_every_call_is_denied() {
     managed.policy("missing", OPEN).await;
     managed.refresh().await;
     assert_eq!(denied(&managed.modern("y").call("a", json!({})).await), None);
+    let used = managed.store.delete_policy("missing", None).await.unwrap_err();
+    assert_eq!(used.to_string(), "`server y` needs `missing`");
+    managed.put("y", json!({ "url": upstream.url("/mcp") }), None).await;
     managed.store.delete_policy("missing", None).await.unwrap();
+    managed.put("y", json!({ "url": upstream.url("/mcp") }), Some("missing")).await;
     managed.refresh().await;
     assert!(denied(&managed.modern("y").call("a", json!({})).await).unwrap().contains("(no policy)"));
     assert_eq!(called(&upstream), ["a"]);
