@@ -557,3 +557,13 @@ what servers may ask
     let none = diff(&unsure[0], &unsure[0]);
     assert_eq!((none.to_string().as_str(), none.is_empty()), ("no difference\n", true));
 }
+
+/// More than can be looked at in time; but the same bytes mean the same.
+#[test]
+fn a_policy_is_no_different_from_itself_however_large() {
+    let globs: Vec<String> = (0..2_000).map(|n| format!(r#""*a{n}*": {{}}"#)).collect();
+    let text = format!(r#""tools": {{ {} }}"#, globs.join(", "));
+    assert_eq!(shown(&diff(&policy(&text), &policy(&text))), [""; 0]);
+    let other = policy(&format!("{text} "));
+    assert!(!diff(&policy(&text), &other).unknown.is_empty(), "other bytes are looked at");
+}
