@@ -101,7 +101,7 @@ pub fn public_key(text: &str) -> Result<PublicKey, KeyError> {
 
 /// For people.
 pub fn report_text(report: &Report) -> String {
-    let Report { segments, records, checkpoints, last, keys, dropped, bad } = report;
+    let Report { segments, records, checkpoints, last, signed, keys, dropped, bad } = report;
     let mut said = match bad {
         None => format!("{records} records in {segments} segments are as they were written; the last one is {last}\n"),
         Some(Bad { segment, line, seq, why }) => {
@@ -121,20 +121,23 @@ pub fn report_text(report: &Report) -> String {
         [] => "no checkpoint was signed yet\n".to_owned(),
         keys => format!("{checkpoints} checkpoints are signed by {}\n", keys.join(", ")),
     });
+    if let Some((signed, more)) = signed.map(|signed| (signed, last.saturating_sub(signed))) {
+        said.push_str(&format!("all up to record {signed} is signed for, and nothing yet for the {more} after it\n"));
+    }
     said
 }
 
 /// For programs.
 pub fn report_json(report: &Report) -> Value {
-    let Report { segments, records, checkpoints, last, keys, dropped, bad } = report;
+    let Report { segments, records, checkpoints, last, signed, keys, dropped, bad } = report;
     let one = |dropped: &Dropped| json!({ "first": dropped.first, "last": dropped.last, "why": dropped.why.as_str() });
     let dropped: Vec<Value> = dropped.iter().map(one).collect();
     let bad = bad
         .as_ref()
         .map(|Bad { segment, line, seq, why }| json!({ "segment": segment, "line": line, "seq": seq, "why": why }));
     json!({
-        "segments": segments, "records": records, "checkpoints": checkpoints, "last": last, "keys": keys, "dropped": dropped,
-        "bad": bad,
+        "segments": segments, "records": records, "checkpoints": checkpoints, "last": last, "signed": signed, "keys": keys,
+        "dropped": dropped, "bad": bad,
     })
 }
 

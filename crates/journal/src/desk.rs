@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::job::Job;
 use crate::journal::{NotWritten, Settings, Status, Sync};
 use crate::retention::RetainError;
-use crate::writer::Writer;
+use crate::writer::{Failed, Writer};
 
 /// Records that are written together at most.
 const GROUP: usize = 1024;
@@ -73,13 +73,13 @@ pub(crate) struct State {
 pub(crate) type Guard<'a> = MutexGuard<'a, State>;
 
 impl Desk {
-    pub(crate) fn new(settings: &Settings, pen: Writer, failed: Option<io::Error>) -> Self {
+    pub(crate) fn new(settings: &Settings, pen: Writer, durable: u64, failed: Option<io::Error>) -> Self {
         let state = State {
             waiting: Vec::new(),
             awaited: 0,
-            unsynced: None,
+            unsynced: pen.file().filter(|_| durable < pen.last()),
             last: pen.last(),
-            durable: pen.last(),
+            durable,
             pen: Some(pen),
             out: None,
             asked: false,
@@ -169,9 +169,12 @@ impl Desk {
         state.out = Some((began, group.len()));
         drop(state);
         let outcome = pen.write(&group);
-        let (told, mut kept): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|job| outcome.is_ok() || job.done.is_some());
+        // INVARIANT: what is in the file already is not written again, whatever is wrong with it
+        let is_there = !matches!(outcome, Err(Failed::Absent(_)));
+        let outcome = outcome.map_err(Failed::into_inner);
+        let (told, mut kept): (Vec<_>, Vec<_>) = group.into_iter().partition(|job| is_there || job.done.is_some());
         let mut state = self.put_back(pen, outcome.as_ref().err(), began);
+        state.unwritable = outcome.as_ref().err().map(ToString::to_string);
         // INVARIANT: what has happened already is not forgotten because it could not be written now
         if !state.closed {
             kept.append(&mut state.waiting);
@@ -185,7 +188,6 @@ impl Desk {
     fn put_back(&self, pen: Writer, failed: Option<&io::Error>, began: Instant) -> Guard<'_> {
         let now = Instant::now();
         let mut state = self.lock();
-        state.unwritable = failed.map(ToString::to_string);
         if now - began > SLOW {
             state.slow_until = Some(now + STAYS_SLOW);
         }
@@ -222,6 +224,10 @@ impl Desk {
         drop(state);
         let outcome = work(&mut pen);
         let mut state = self.put_back(pen, outcome.as_ref().err(), began);
+        // What records suffer from is over when one is written, and not before.
+        if let Err(error) = &outcome {
+            state.unwritable = Some(error.to_string());
+        }
         state.handed_over |= state.asked;
         self.bell.notify_all();
         drop(state);
@@ -271,10 +277,14 @@ mod tests {
     use crate::{Journal, Keep, Opened, SigningKey};
 
     fn open(folder: &std::path::Path, patience: Duration) -> Opened {
+        open_with(folder, patience, Sync::Every(Duration::from_millis(10)))
+    }
+
+    fn open_with(folder: &std::path::Path, patience: Duration, sync: Sync) -> Opened {
         let settings = Settings {
             folder: folder.join("audit"),
             node: "n".into(),
-            sync: Sync::Every(Duration::from_millis(10)),
+            sync,
             segment: 1 << 20,
             queue: 2,
             patience,
@@ -330,5 +340,65 @@ mod tests {
         desk.lock().slow_until = Some(Instant::now() + Duration::from_secs(3600));
         assert!(desk.is_the_keepers(&desk.lock()));
         opened.journal.append(r#"{"c":1}"#).await.unwrap();
+    }
+
+    /// `broken` takes what works away, and gives it back.
+    async fn check_written_once(sync: Sync, broken: impl Fn(&mut Writer, bool)) {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open_with(folder.path(), Duration::from_secs(20), sync);
+        let (journal, desk) = (&opened.journal, opened.journal.desk());
+        let times = |what: &str| {
+            let files = crate::segments(&folder.path().join("audit")).unwrap();
+            let text: String = files.iter().map(|file| std::fs::read_to_string(&file.path).unwrap()).collect();
+            text.matches(what).count()
+        };
+        let breaks = |is: bool| {
+            desk.with_pen(|pen| {
+                broken(pen, is);
+                Ok(())
+            })
+            .unwrap();
+        };
+        let again = || desk.with_pen(|pen| pen.write(&[]).map(drop).map_err(Failed::into_inner)).is_ok();
+        journal.append(r#"{"n":0}"#).await.unwrap();
+        breaks(true);
+        journal.append_later(r#"{"n":1}"#).unwrap();
+        let refused = journal.append(r#"{"n":2}"#).await;
+        assert!(matches!(refused, Err(NotWritten::Failed(_))), "{refused:?}");
+        assert_eq!((times(r#""n":1,"#), times(r#""n":2,"#)), (1, 1), "they are there, and one is not to be relied on");
+        for _ in 0..5 {
+            journal.settle().await;
+            assert!(!again());
+        }
+        journal.append_later(r#"{"n":3}"#).unwrap();
+        assert!(journal.append(r#"{"n":4}"#).await.is_err(), "nobody is promised anything meanwhile");
+        assert!(journal.status().trouble.is_some());
+        assert_eq!([1, 2, 3, 4].map(|n| times(&format!(r#""n":{n},"#))), [1, 1, 0, 0], "and nothing is written");
+        breaks(false);
+        while journal.status().trouble.is_some() {
+            tokio::task::yield_now().await;
+        }
+        journal.append(r#"{"n":5}"#).await.unwrap();
+        opened.close();
+        assert_eq!([1, 2, 3, 4, 5].map(|n| times(&format!(r#""n":{n},"#))), [1, 1, 1, 0, 1]);
+        assert_eq!(crate::verify(&folder.path().join("audit"), None).unwrap().bad, None);
+    }
+
+    #[tokio::test]
+    async fn what_the_disk_did_not_take_is_not_written_again() {
+        check_written_once(Sync::Always, |pen, is| pen.with_disk(!is)).await;
+    }
+
+    #[tokio::test]
+    async fn what_the_head_does_not_tell_of_is_not_written_again() {
+        for sync in [Sync::Always, Sync::Every(Duration::from_millis(10))] {
+            let kept = Mutex::new(None);
+            let full = || File::options().write(true).open("/dev/full").unwrap();
+            check_written_once(sync, |pen, is| match is {
+                true => *kept.lock().unwrap() = Some(pen.with_head(full())),
+                false => drop(pen.with_head(kept.lock().unwrap().take().unwrap())),
+            })
+            .await;
+        }
     }
 }

@@ -121,7 +121,7 @@ impl Journal {
         if head_file.try_lock().is_err() {
             return Err(OpenError::Locked(folder));
         }
-        let End { segment, head, torn } = recover::end(&folder)?;
+        let End { segment, head, torn, signed_by } = recover::end(&folder)?;
         let tail = match segment {
             None => None,
             Some((segment, length)) => Some(Tail::resume(&segment, length).map_err(in_folder)?),
@@ -129,8 +129,11 @@ impl Journal {
         let settings = Arc::new(settings);
         let mut pen = Writer::new(Arc::clone(&settings), tail, head, head_file);
         pen.file().map_or(Ok(()), |file| file.sync_data()).map_err(in_folder)?;
-        let said = if torn > 0 { pen.recovered(torn) } else { Ok(()) };
-        let desk = Arc::new(Desk::new(&settings, pen, said.err()));
+        let is_signed = signed_by.is_some_and(|key| key == settings.key.public().to_base64());
+        let said = pen.start(torn, is_signed);
+        let said = said.and_then(|()| pen.file().map_or(Ok(()), |file| file.sync_data()));
+        let durable = if said.is_ok() { pen.last() } else { head.seq };
+        let desk = Arc::new(Desk::new(&settings, pen, durable, said.err()));
         let keeper = Keeper::new(Arc::clone(&desk), settings.sync);
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || keeper.run());
         let thread = thread.map_err(|source| OpenError::Folder { folder: "(thread)".into(), source })?;

@@ -35,7 +35,7 @@ impl Keeper {
         let mut state = desk.lock();
         loop {
             let now = Instant::now();
-            let Some(mut pen) = state.pen.take() else {
+            let Some(pen) = state.pen.take() else {
                 state = self.sleep(&desk, state, now);
                 continue;
             };
@@ -45,7 +45,7 @@ impl Keeper {
             } else if state.closed {
                 drop(state);
                 // Nobody hears of it any more; what is there is whole.
-                _ = pen.checkpoint().and_then(|()| pen.file().map_or(Ok(()), |file| file.sync_data()));
+                _ = pen.finish();
                 return;
             } else {
                 state.pen = Some(pen);

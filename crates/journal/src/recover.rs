@@ -17,6 +17,8 @@ pub(crate) struct End {
     pub(crate) head: Head,
     /// Bytes of lines that a crash cut in half, and that were set aside.
     pub(crate) torn: usize,
+    /// If the last record is a checkpoint: the key that it names.
+    pub(crate) signed_by: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +38,7 @@ pub enum RecoverError {
 /// Only the last segment is read: all of the journal is `verify`'s work.
 pub(crate) fn end(folder: &Path) -> Result<End, RecoverError> {
     let remembered = Head::read(folder)?;
-    let (mut segment, mut head, mut torn) = (None, Head { seq: 0, link: Link::START }, 0);
+    let (mut segment, mut head, mut torn, mut signed_by) = (None, Head { seq: 0, link: Link::START }, 0, None);
     for found in folder::segments(folder)?.into_iter().rev() {
         let bytes = std::fs::read(&found.path)?;
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -48,6 +50,7 @@ pub(crate) fn end(folder: &Path) -> Result<End, RecoverError> {
             continue;
         }
         head = last(&found, lines)?;
+        signed_by = signer(lines);
         segment = Some((found, whole as u64));
         break;
     }
@@ -55,7 +58,7 @@ pub(crate) fn end(folder: &Path) -> Result<End, RecoverError> {
         Some(known) if known.seq > head.seq => Err(RecoverError::Cut { found: head.seq, expected: known.seq }),
         // A crash can come between a journal's first line and its first head, and no later.
         None if head.seq > 1 => Err(RecoverError::NoHead),
-        _ => Ok(End { segment, head, torn }),
+        _ => Ok(End { segment, head, torn, signed_by }),
     }
 }
 
@@ -69,6 +72,14 @@ pub(crate) fn last(segment: &Segment, lines: &[u8]) -> Result<Head, RecoverError
         seq += 1;
     }
     Ok(Head { seq: seq - 1, link })
+}
+
+/// Of the last line.
+fn signer(lines: &[u8]) -> Option<String> {
+    let line = lines.strip_suffix(b"\n")?.rsplit(|byte| *byte == b'\n').next()?;
+    let record: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let text = |key: &str| record.get(key).and_then(serde_json::Value::as_str);
+    text("key").filter(|_| text("kind") == Some("checkpoint")).map(str::to_owned)
 }
 
 /// INVARIANT: nothing is lost. What a crash left of a line goes into a file of its own before the segment is cut to whole lines.

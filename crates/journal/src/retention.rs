@@ -132,6 +132,16 @@ pub(crate) fn told(due: &[(Segment, Dropped)]) -> Value {
     due.iter().map(|(_, dropped)| one(dropped)).collect()
 }
 
+/// What a line says was dropped; nothing where it is no statement.
+pub(crate) fn stated(line: &[u8]) -> Vec<Dropped> {
+    if memchr::memmem::find(line, br#""kind":"dropped""#).is_none() {
+        return Vec::new();
+    }
+    let record: Value = serde_json::from_slice(line).unwrap_or_default();
+    let is_one = record.get("kind").and_then(Value::as_str) == Some("dropped");
+    record.get("segments").filter(|_| is_one).and_then(heard).unwrap_or_default()
+}
+
 /// Reads it again; none where it is not one.
 pub(crate) fn heard(segments: &Value) -> Option<Vec<Dropped>> {
     let one = |segment: &Value| {

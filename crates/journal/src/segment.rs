@@ -14,19 +14,34 @@ pub(crate) struct Tail {
     pub(crate) length: u64,
     /// A part of a line may stand behind them, which could not be taken back.
     torn: bool,
+    /// The disk takes nothing.
+    #[cfg(test)]
+    pub(crate) broken: bool,
 }
 
 impl Tail {
     /// A file that must not be there yet.
     pub(crate) fn create(segment: &Segment) -> io::Result<Self> {
         let file = File::options().append(true).create_new(true).mode(0o600).open(&segment.path)?;
-        Ok(Self { file: Arc::new(file), length: 0, torn: false })
+        Ok(Self {
+            file: Arc::new(file),
+            length: 0,
+            torn: false,
+            #[cfg(test)]
+            broken: false,
+        })
     }
 
     /// A file that ends with a whole line at `length`.
     pub(crate) fn resume(segment: &Segment, length: u64) -> io::Result<Self> {
         let file = File::options().append(true).open(&segment.path)?;
-        Ok(Self { file: Arc::new(file), length, torn: false })
+        Ok(Self {
+            file: Arc::new(file),
+            length,
+            torn: false,
+            #[cfg(test)]
+            broken: false,
+        })
     }
 
     pub(crate) fn file(&self) -> Arc<File> {
@@ -53,6 +68,10 @@ impl Tail {
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        if self.broken {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         self.file.sync_data()
     }
 }

@@ -22,6 +22,9 @@ pub struct Report {
     pub checkpoints: u64,
     /// The number of the last good record.
     pub last: u64,
+    /// The number of the last checkpoint: all up to it is signed for, and what comes after it anybody who can write the folder can have
+    /// written, or taken away.
+    pub signed: Option<u64>,
     /// The keys that signed, in base64.
     pub keys: Vec<String>,
     /// Segments that are gone, and of which a signed statement says so; the oldest first.
@@ -41,21 +44,11 @@ pub struct Bad {
     pub why: String,
 }
 
-/// Verifies all segments in `folder`. With `key`, every checkpoint must be signed by it; without, by the key that it names itself,
-/// which proves less: whoever writes the whole journal anew can sign it anew.
+/// Verifies all segments in `folder`. With `key`, every checkpoint must be signed by it, and there must be one; without, by the key that
+/// it names itself, which proves less: whoever writes the whole journal anew can sign it anew.
 pub fn verify(folder: &Path, key: Option<&PublicKey>) -> io::Result<Report> {
     let mut reader = Reader { key, report: Report::default(), link: Link::START, next: None, start: None };
-    for segment in folder::segments(folder)? {
-        if let Err(bad) = reader.segment(&segment)? {
-            reader.report.bad = Some(bad);
-            return Ok(reader.report);
-        }
-        reader.report.segments += 1;
-    }
-    reader.report.bad = match reader.beginning() {
-        Some(bad) => Some(bad),
-        None => reader.end(folder)?,
-    };
+    reader.report.bad = reader.all(folder)?;
     Ok(reader.report)
 }
 
@@ -70,6 +63,19 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn all(&mut self, folder: &Path) -> io::Result<Option<Bad>> {
+        for segment in folder::segments(folder)? {
+            if let Err(bad) = self.segment(&segment)? {
+                return Ok(Some(bad));
+            }
+            self.report.segments += 1;
+        }
+        Ok(match self.beginning() {
+            Some(bad) => Some(bad),
+            None => self.end(folder)?.or_else(|| self.unsigned()),
+        })
+    }
+
     fn segment(&mut self, segment: &Segment) -> io::Result<Result<(), Bad>> {
         let bytes = std::fs::read(&segment.path)?;
         let bad = |line, seq, why: String| Ok(Err(Bad { segment: segment.name(), line, seq, why }));
@@ -85,6 +91,9 @@ impl Reader<'_> {
                     segment.first.saturating_sub(1)
                 );
                 return bad(None, next, why);
+            }
+            Some(next) if self.report.signed != Some(next - 1) => {
+                return bad(None, next, "the segment before it does not end with a checkpoint".to_owned());
             }
             Some(_) => {}
         }
@@ -130,6 +139,7 @@ impl Reader<'_> {
             return Err("the checkpoint's signature does not hold".to_owned());
         }
         self.report.checkpoints += 1;
+        self.report.signed = Some(seq);
         if !self.report.keys.iter().any(|key| key == named) {
             self.report.keys.push(named.to_owned());
         }
@@ -168,6 +178,27 @@ impl Reader<'_> {
         let is_told = self.report.dropped.iter().any(|dropped| (dropped.last, dropped.link) == (last, *link));
         let why = format!("records up to {last} are missing, and no statement says that they were dropped");
         (!is_told).then(|| Bad { segment: segment.name(), line: None, seq: last, why })
+    }
+
+    /// Is there nothing that only the holder of the key can have written?
+    fn unsigned(&self) -> Option<Bad> {
+        self.key.filter(|_| self.report.signed.is_none())?;
+        let segment = self.start.as_ref().map_or_else(|| crate::head::NAME.to_owned(), |(segment, _)| segment.name());
+        let why = match self.report.records {
+            0 => {
+                "there is no record, and nothing is signed by the key: all may have been removed; a gateway signs its first record"
+            }
+            _ => {
+                "nothing is signed by the key, so anybody can have written all of it; a gateway signs the first record, what it finds \
+                 when it starts, each file that is full, and what is there when it ends"
+            }
+        };
+        Some(Bad {
+            segment,
+            line: None,
+            seq: self.start.as_ref().map_or(1, |(segment, _)| segment.first),
+            why: why.into(),
+        })
     }
 
     /// Is the last record that is there the last one that was written?

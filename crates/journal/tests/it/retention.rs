@@ -94,7 +94,7 @@ async fn what_is_too_old_goes_and_no_segment_is_written_for_ever() {
     assert_eq!(files(&stand.audit()).len(), 2);
     stand.minutes.fetch_add(101, Ordering::Relaxed);
     let dropped = opened.journal.retain(ALL).unwrap();
-    assert!(matches!(dropped[..], [Dropped { first: 1, last: 3, why: Why::Age, .. }]), "{dropped:?}");
+    assert!(matches!(dropped[..], [Dropped { first: 1, last: 4, why: Why::Age, .. }]), "{dropped:?}");
     opened.close();
     assert_eq!((stand.verified().bad, stand.verified().dropped), (None, dropped));
 }

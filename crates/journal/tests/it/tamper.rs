@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
 use journal::{PublicKey, SigningKey, verify};
 use proptest::test_runner::{Config, TestRunner};
 
@@ -114,4 +116,51 @@ async fn a_journal_that_was_cut_is_not_continued() {
         journal::Journal::open(crate::settings(folder.path())).is_err(),
         "without its head, a cut would go unnoticed"
     );
+}
+
+/// Numbered and chained anew, without what the key would have to sign.
+fn unsigned(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    let (mut seq, mut hash, mut lines) = (0, [0; 32].to_vec(), String::new());
+    for file in files(from) {
+        for line in std::fs::read_to_string(file).unwrap().lines().filter(|line| !line.contains("checkpoint")) {
+            seq += 1;
+            let (_, rest) = line.split_once(',').unwrap();
+            let (said, _) = rest.rsplit_once(r#","hash":"#).unwrap();
+            let said = format!(r#"{{"seq":{seq},{said}"#);
+            hash = digest(&SHA256, &[&*hash, said.as_bytes()].concat()).as_ref().to_vec();
+            lines.push_str(&format!("{said},\"hash\":\"{}\"}}\n", HEXLOWER.encode(&hash)));
+        }
+    }
+    std::fs::write(to.join("journal-00000000000000000001.jsonl"), lines).unwrap();
+    std::fs::write(to.join("head"), format!("{seq:020} {}\n", HEXLOWER.encode(&hash))).unwrap();
+}
+
+#[tokio::test]
+async fn what_nobody_signed_is_nothing_to_whoever_has_the_key() {
+    let [truth, forged] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    filled(truth.path(), 5).await;
+    let key = SigningKey::load_or_make(&truth.path().join("key")).unwrap().public();
+    let whole = verify(&truth.path().join("audit"), Some(&key)).unwrap();
+    assert_eq!((whole.bad, whole.signed), (None, Some(whole.last)), "it is signed as it ends");
+    unsigned(&truth.path().join("audit"), forged.path());
+    let alone = verify(forged.path(), None).unwrap();
+    assert_eq!((alone.bad, alone.signed), (None, None), "by itself it is as good as any");
+    let bad = verify(forged.path(), Some(&key)).unwrap().bad.unwrap();
+    assert!(bad.why.contains("nothing is signed by the key"), "{bad:?}");
+    let emptied = tempfile::tempdir().unwrap();
+    let bad = verify(emptied.path(), Some(&key)).unwrap().bad.unwrap();
+    assert!(bad.why.contains("nothing is signed by the key"), "{bad:?}");
+}
+
+/// From its very first record on, whenever it is killed.
+#[tokio::test]
+async fn a_young_journal_is_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open(folder.path());
+    opened.journal.append(r#"{"kind":"decision"}"#).await.unwrap();
+    let key = SigningKey::load_or_make(&folder.path().join("key")).unwrap().public();
+    let young = verify(&folder.path().join("audit"), Some(&key)).unwrap();
+    assert_eq!((young.bad, young.signed, young.last), (None, Some(2), 3));
+    opened.close();
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use journal::{Journal, NotWritten, OpenError, verify};
+use journal::{Journal, NotWritten, OpenError, Settings, verify};
 
+use crate::tamper::files;
 use crate::{filled, open, settings};
 
 #[tokio::test]
@@ -11,7 +12,7 @@ async fn what_is_appended_is_there_and_numbered() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path());
     let journal = opened.journal.clone();
-    assert_eq!(journal.append(r#"{"a":1}"#).await.unwrap(), 2, "after the segment's own first line");
+    assert_eq!(journal.append(r#"{"a":1}"#).await.unwrap(), 3, "after the segment's own first line and its signature");
     let many = (0..500).map(|number| {
         let journal = journal.clone();
         tokio::spawn(async move { journal.append(&format!(r#"{{"b":{number}}}"#)).await.unwrap() })
@@ -27,7 +28,7 @@ async fn what_is_appended_is_there_and_numbered() {
     opened.close();
     let report = verify(&folder.path().join("audit"), None).unwrap();
     assert_eq!(report.bad, None);
-    assert!(report.records > 501 && report.checkpoints == report.segments as u64, "{report:?}");
+    assert!(report.records > 501 && report.checkpoints == 1 + report.segments as u64, "{report:?}");
 }
 
 #[tokio::test]
@@ -78,6 +79,42 @@ async fn what_cannot_be_written_is_refused() {
     opened.close();
     let report = verify(&folder.path().join("audit"), None).unwrap();
     assert_eq!(report.bad, None);
+}
+
+/// A checkpoint is written, and the next file cannot be made.
+#[tokio::test]
+async fn a_rotation_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit");
+    let opened = Journal::open(Settings { segment: 500, ..settings(folder.path()) }).unwrap();
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(500));
+    opened.journal.append(&*long).await.unwrap();
+    let moved = folder.path().join("elsewhere");
+    std::fs::rename(&audit, &moved).unwrap();
+    for _ in 0..5 {
+        assert!(matches!(opened.journal.append(r#"{"a":2}"#).await, Err(NotWritten::Failed(_))));
+    }
+    std::fs::rename(&moved, &audit).unwrap();
+    opened.journal.append(r#"{"a":3}"#).await.unwrap();
+    let first = std::fs::read_to_string(&files(&audit)[0]).unwrap();
+    let after = first.split_once("xxx").unwrap().1;
+    assert_eq!(after.matches(r#""kind":"checkpoint""#).count(), 1, "{after}");
+    opened.close();
+    assert_eq!(verify(&audit, None).unwrap().bad, None);
+}
+
+/// A file whose first line was cut off, and which could not be cut to nothing.
+#[tokio::test]
+async fn half_a_first_line_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit");
+    let opened = Journal::open(Settings { segment: 500, ..settings(folder.path()) }).unwrap();
+    let last = opened.journal.append(format!(r#"{{"a":"{}"}}"#, "x".repeat(500))).await.unwrap();
+    // After the checkpoint.
+    std::fs::write(audit.join(format!("journal-{:020}.jsonl", last + 2)), r#"{"seq":"#).unwrap();
+    opened.journal.append(r#"{"a":3}"#).await.unwrap();
+    opened.close();
+    assert_eq!(verify(&audit, None).unwrap().bad, None);
 }
 
 #[tokio::test]

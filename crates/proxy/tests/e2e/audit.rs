@@ -145,7 +145,8 @@ async fn a_changed_record_is_found_and_named() {
 
     let (code, json, _) = run(&mut toolgate(folder.path(), &["audit", "verify", "--format", "json"]));
     let report: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((code, &report["bad"], &report["checkpoints"]), (0, &Value::Null, &json!(1)), "{report}");
+    assert_eq!((code, &report["bad"], &report["checkpoints"]), (0, &Value::Null, &json!(2)), "{report}");
+    assert_eq!(report["signed"], report["last"], "it is signed as it ends: {report}");
     let key = report["keys"][0].as_str().unwrap();
     assert_eq!(run(&mut toolgate(folder.path(), &["audit", "verify", "--key", key])).0, 0);
 
