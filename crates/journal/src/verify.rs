@@ -135,7 +135,8 @@ impl Reader<'_> {
     }
 
     fn checkpoint(&mut self, seq: u64, before: Link, named: &str, signature: &str) -> Result<(), String> {
-        if !self.signer("checkpoint", named)?.verifies(seq - 1, before, signature) {
+        let of = seq.checked_sub(1).ok_or("no record is before the checkpoint")?;
+        if !self.signer("checkpoint", named)?.verifies(of, before, signature) {
             return Err("the checkpoint's signature does not hold".to_owned());
         }
         self.report.checkpoints += 1;

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use gateway::config::{Config, ConfigFile, Layers};
 use gateway::index::{Found, Index, Rebuilt};
 use gateway::trail::{self, Filter, Trail};
+use serde_json::Value;
 
 use crate::serve::Signals;
 use crate::{cli, exit};
@@ -40,26 +41,55 @@ fn verify(args: &cli::AuditVerify) -> anyhow::Result<ExitCode> {
     Ok(if report.bad.is_none() { exit::OK } else { exit::FINDINGS }.into())
 }
 
+/// What is read of a journal for somebody. What is missing in it is told, and the rest goes on.
+struct Told<'a> {
+    trail: Trail,
+    dir: &'a Path,
+    is_whole: bool,
+}
+
+impl<'a> Told<'a> {
+    fn open(dir: &'a Path, filter: &cli::AuditFilter) -> Self {
+        Self { trail: Trail::open(dir, filter.read()), dir, is_whole: true }
+    }
+
+    fn next(&mut self) -> anyhow::Result<Option<(String, Value)>> {
+        loop {
+            match self.trail.next_record() {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    self.is_whole = false;
+                    eprintln!("warning: {error}");
+                }
+                read => return read.with_context(|| cannot_read(self.dir)),
+            }
+        }
+    }
+
+    fn code(&self) -> ExitCode {
+        if self.is_whole { exit::OK } else { exit::FINDINGS }.into()
+    }
+}
+
 fn export(args: &cli::AuditExport) -> anyhow::Result<ExitCode> {
-    let mut found = Trail::open(&args.dir, args.filter.read());
+    let mut found = Told::open(&args.dir, &args.filter);
     let mut out = io::BufWriter::new(io::stdout().lock());
     if matches!(args.format, cli::ExportFormat::Csv) {
         writeln!(out, "{}", trail::COLUMNS.join(","))?;
     }
-    while let Some((line, record)) = found.next_record().with_context(|| cannot_read(&args.dir))? {
+    while let Some((line, record)) = found.next()? {
         match args.format {
             cli::ExportFormat::Jsonl => writeln!(out, "{line}")?,
             cli::ExportFormat::Csv => writeln!(out, "{}", trail::csv(&record))?,
         }
     }
     out.flush()?;
-    Ok(exit::OK.into())
+    Ok(found.code())
 }
 
 fn tail(args: &cli::AuditTail) -> anyhow::Result<ExitCode> {
-    let mut found = Trail::open(&args.dir, args.filter.read());
+    let mut found = Told::open(&args.dir, &args.filter);
     let mut last = std::collections::VecDeque::new();
-    while let Some(record) = found.next_record().with_context(|| cannot_read(&args.dir))? {
+    while let Some(record) = found.next()? {
         last.push_back(record);
         if last.len() > args.lines {
             last.pop_front();
@@ -69,7 +99,7 @@ fn tail(args: &cli::AuditTail) -> anyhow::Result<ExitCode> {
         show(args, line, record)?;
     }
     if !args.follow {
-        return Ok(exit::OK.into());
+        return Ok(found.code());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -80,7 +110,7 @@ fn tail(args: &cli::AuditTail) -> anyhow::Result<ExitCode> {
                 () = signals.next() => return Ok(exit::OK.into()),
                 _ = looks.tick() => {}
             }
-            while let Some((line, record)) = found.next_record().with_context(|| cannot_read(&args.dir))? {
+            while let Some((line, record)) = found.next()? {
                 show(args, &line, &record)?;
             }
         }

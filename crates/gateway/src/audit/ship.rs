@@ -174,7 +174,17 @@ impl Source {
     }
 
     fn next_record(&mut self) -> std::io::Result<Option<(u64, AuditRecord)>> {
-        while let Some(line) = self.reader.next_line()? {
+        loop {
+            let line = match self.reader.next_line() {
+                Ok(Some(line)) => line,
+                Ok(None) => return Ok(None),
+                // What is missing is nowhere any more. What comes after it is brought all the same.
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                    tracing::error!(%error, "records are missing in the audit journal");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let segment = self.reader.segment().unwrap_or(0);
             let said = serde_json::from_str::<Said<'_>>(&line).unwrap_or_default();
             // What has no number is no record; `verify` says so.
@@ -182,7 +192,6 @@ impl Source {
             let record = indexed(&self.node, seq, segment, &said);
             return Ok(Some((seq, AuditRecord { line, ..record })));
         }
-        Ok(None)
     }
 }
 

@@ -264,3 +264,12 @@ async fn what_is_in_the_files_no_more_stays_in_the_store() {
     assert_eq!(there, [1, 4, 5, 6].map(|seq| format!("{{\"seq\":{seq}}}")));
     assert_eq!(store.last_audit_seq(&name).await.unwrap(), Some(6));
 }
+
+#[test]
+fn what_is_missing_keeps_nothing_else_from_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("journal-00000000000000000001.jsonl"), "{\"seq\":1}\n{\"seq\":5}\n").unwrap();
+    std::fs::write(folder.path().join("journal-00000000000000000009.jsonl"), "{\"seq\":9}\n").unwrap();
+    let records = super::Source::of(folder.path(), "n", 0).unwrap().batch(u64::MAX).unwrap().records;
+    assert_eq!(records.iter().map(|record| record.seq).collect::<Vec<_>>(), [1, 5, 9]);
+}

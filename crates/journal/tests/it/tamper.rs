@@ -153,6 +153,59 @@ async fn what_nobody_signed_is_nothing_to_whoever_has_the_key() {
     assert!(bad.why.contains("nothing is signed by the key"), "{bad:?}");
 }
 
+/// Checkpoints can be left out of one file only: a file that has a successor ends with one.
+#[tokio::test]
+async fn a_segment_that_nobody_closed_has_no_successor() {
+    let [truth, forged] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    filled(truth.path(), 5).await;
+    unsigned(&truth.path().join("audit"), forged.path());
+    let head = std::fs::read_to_string(forged.path().join("head")).unwrap();
+    let (seq, hash) = head.trim_end().split_once(' ').unwrap();
+    let (seq, mut before) = (seq.parse::<u64>().unwrap() + 1, HEXLOWER.decode(hash.as_bytes()).unwrap());
+    let said = format!(r#"{{"seq":{seq},"kind":"segment","previous":"{hash}""#);
+    before.extend_from_slice(said.as_bytes());
+    let hash = HEXLOWER.encode(digest(&SHA256, &before).as_ref());
+    let next = forged.path().join(format!("journal-{seq:020}.jsonl"));
+    std::fs::write(next, format!("{said},\"hash\":\"{hash}\"}}\n")).unwrap();
+    std::fs::write(forged.path().join("head"), format!("{seq:020} {hash}\n")).unwrap();
+    let bad = verify(forged.path(), None).unwrap().bad.unwrap();
+    assert_eq!((bad.seq, &*bad.why), (seq, "the segment before it does not end with a checkpoint"));
+}
+
+/// Killed, and started again: what it finds is signed, and once.
+#[tokio::test]
+async fn a_journal_is_signed_when_it_goes_on() {
+    let [first, other] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (audit, copy) = (first.path().join("audit"), other.path().join("audit"));
+    let opened = open(first.path());
+    opened.journal.append(r#"{"kind":"decision"}"#).await.unwrap();
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::copy(first.path().join("key"), other.path().join("key")).unwrap();
+    for file in files(&audit).into_iter().chain([audit.join("head")]) {
+        std::fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
+    }
+    let signed = || (verify(&copy, None).unwrap().signed, verify(&copy, None).unwrap().last);
+    assert_eq!(signed(), (Some(2), 3));
+    let again = open(other.path());
+    assert_eq!((again.last, again.journal.durable(), signed()), (3, 4, (Some(4), 4)));
+    again.close();
+    open(other.path()).close();
+    assert_eq!(signed(), (Some(4), 4));
+    opened.close();
+}
+
+/// A number that no record of a journal has.
+#[test]
+fn a_checkpoint_before_any_record_is_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = r#"{"seq":0,"kind":"checkpoint""#;
+    let hash = HEXLOWER.encode(digest(&SHA256, &[&[0; 32], said.as_bytes()].concat()).as_ref());
+    let line = format!("{said},\"hash\":\"{hash}\"}}\n");
+    std::fs::write(folder.path().join("journal-00000000000000000000.jsonl"), line).unwrap();
+    let bad = verify(folder.path(), None).unwrap().bad.unwrap();
+    assert_eq!(bad.why, "no record is before the checkpoint");
+}
+
 /// From its very first record on, whenever it is killed.
 #[tokio::test]
 async fn a_young_journal_is_signed() {

@@ -156,6 +156,13 @@ async fn a_changed_record_is_found_and_named() {
     let (code, said, _) = run(&mut toolgate(folder.path(), &["audit", "verify"]));
     assert_eq!(code, 1);
     assert!(said.contains("is not what was written: the hash does not match"), "{said}");
+    // What is missing is told, and what there is is shown all the same.
+    let lines: Vec<&str> = text.lines().collect();
+    let missing = [&lines[..2], &lines[3..]].concat();
+    std::fs::write(&segment, missing.join("\n") + "\n").unwrap();
+    let (code, out, said) = run(&mut toolgate(folder.path(), &["audit", "export"]));
+    assert_eq!((code, out.lines().count()), (1, missing.len()), "{out}{said}");
+    assert!(said.contains("warning: ") && said.contains("record 4 stands where record 3 should"), "{said}");
     let (code, _, said) = run(&mut toolgate(folder.path(), &["audit", "verify", "nowhere"]));
     assert_eq!(code, 3, "{said}");
 }
