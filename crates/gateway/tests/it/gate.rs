@@ -128,7 +128,9 @@ impl Gate {
         files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
         files.sort();
         let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        // The last one may be half there: it is being written.
+        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        whole.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The file of its store.
