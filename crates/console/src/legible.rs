@@ -28,28 +28,28 @@ pub(crate) struct Piece {
 
 /// A member a line.
 pub(crate) fn laid_out(json: &str) -> String {
-    pieces(json).into_iter().map(|piece| piece.text).collect()
+    joined(pieces(json))
 }
 
 /// The same, with the strings apart: each has a direction of writing of its own.
 pub(crate) fn pieces(json: &str) -> Vec<Piece> {
-    let mut sheet = Sheet::new(true);
-    lay(json, &mut sheet);
-    sheet.pieces
+    lay(json, true)
 }
 
 /// Its beginning, on one line.
 pub(crate) fn preview(json: &str) -> String {
     // What stands beyond this cannot be in the preview, unless it is white space.
     let beginning: String = json.chars().take(8 * PREVIEW).collect();
-    let mut sheet = Sheet::new(false);
-    lay(&beginning, &mut sheet);
-    let text: String = sheet.pieces.into_iter().map(|piece| piece.text).collect();
+    let text = joined(lay(&beginning, false));
     let cut: String = text.chars().take(PREVIEW).collect();
     match cut.len() < text.len() || beginning.len() < json.len() {
         true => cut + "…",
         false => cut,
     }
+}
+
+fn joined(pieces: Vec<Piece>) -> String {
+    pieces.into_iter().map(|piece| piece.text).collect()
 }
 
 /// What to look out for, in words.
@@ -61,10 +61,9 @@ pub(crate) fn warnings(json: &str) -> Vec<&'static str> {
         controls |= c.is_control() && !matches!(c, '\n' | '\r' | '\t');
         right_to_left |= is_right_to_left(c);
     }
-    let mut sheet = Sheet::new(false);
-    lay(json, &mut sheet);
-    let there =
-        [(unseen, UNSEEN), (controls, CONTROLS), (sheet.has_long_blanks, BLANK), (right_to_left, RIGHT_TO_LEFT)];
+    let mut blank = false;
+    scan(json, |_, blanks| blank |= blanks.is_some_and(|blanks| blanks > BLANKS));
+    let there = [(unseen, UNSEEN), (controls, CONTROLS), (blank, BLANK), (right_to_left, RIGHT_TO_LEFT)];
     there.into_iter().filter_map(|(there, said)| there.then_some(said)).collect()
 }
 
@@ -81,7 +80,6 @@ struct Sheet {
     broken: bool,
     depth: usize,
     last: Last,
-    has_long_blanks: bool,
 }
 
 /// What was written last, as far as a line may break after it.
@@ -92,19 +90,29 @@ enum Last {
     Other,
 }
 
-fn lay(json: &str, sheet: &mut Sheet) {
+fn lay(json: &str, broken: bool) -> Vec<Piece> {
+    let mut sheet = Sheet { pieces: Vec::new(), broken, depth: 0, last: Last::Other };
+    scan(json, |c, blanks| match blanks {
+        Some(blanks) => sheet.of_string(c, blanks),
+        None => sheet.token(c),
+    });
+    sheet.pieces
+}
+
+/// All but the white space between tokens. Of what a string has after its first quote, with how many blanks stand in a row, this one included.
+fn scan(json: &str, mut each: impl FnMut(char, Option<usize>)) {
     let (mut within, mut escaped, mut blanks) = (false, false, 0);
     for c in json.chars() {
         match c {
             _ if within => {
                 blanks = if c.is_whitespace() { blanks + 1 } else { 0 };
-                sheet.of_string(c, blanks);
+                each(c, Some(blanks));
                 within = c != '"' || escaped;
                 escaped = c == '\\' && !escaped;
             }
             ' ' | '\t' | '\n' | '\r' => {}
             c => {
-                sheet.token(c);
+                each(c, None);
                 within = c == '"';
             }
         }
@@ -112,10 +120,6 @@ fn lay(json: &str, sheet: &mut Sheet) {
 }
 
 impl Sheet {
-    fn new(broken: bool) -> Self {
-        Self { pieces: Vec::new(), broken, depth: 0, last: Last::Other, has_long_blanks: false }
-    }
-
     /// A string begins with each quote that is a token, and ends where the next token is.
     fn text(&mut self, begins: bool, is_string: bool) -> &mut String {
         let goes_on = self.pieces.pop_if(|piece| !begins && piece.is_string == is_string);
@@ -125,7 +129,6 @@ impl Sheet {
 
     /// `blanks`: how many stand in a row, this one included.
     fn of_string(&mut self, c: char, blanks: usize) {
-        self.has_long_blanks |= blanks > BLANKS;
         let hides = blanks > BLANKS || (blanks > 1 && c != ' ');
         let shown = if hides { c.escape_unicode().to_string() } else { visible(c.encode_utf8(&mut [0; 4])) };
         self.text(false, true).push_str(&shown);

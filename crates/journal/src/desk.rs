@@ -174,7 +174,10 @@ impl Desk {
         let outcome = outcome.map_err(Failed::into_inner);
         let (told, mut kept): (Vec<_>, Vec<_>) = group.into_iter().partition(|job| is_there || job.done.is_some());
         let mut state = self.put_back(pen, outcome.as_ref().err(), began);
-        state.unwritable = outcome.as_ref().err().map(ToString::to_string);
+        // What records suffer from is over when one is written, and not before.
+        if outcome.is_ok() {
+            state.unwritable = None;
+        }
         // INVARIANT: what has happened already is not forgotten because it could not be written now
         if !state.closed {
             kept.append(&mut state.waiting);
@@ -188,6 +191,9 @@ impl Desk {
     fn put_back(&self, pen: Writer, failed: Option<&io::Error>, began: Instant) -> Guard<'_> {
         let now = Instant::now();
         let mut state = self.lock();
+        if let Some(error) = failed {
+            state.unwritable = Some(error.to_string());
+        }
         if now - began > SLOW {
             state.slow_until = Some(now + STAYS_SLOW);
         }
@@ -224,10 +230,6 @@ impl Desk {
         drop(state);
         let outcome = work(&mut pen);
         let mut state = self.put_back(pen, outcome.as_ref().err(), began);
-        // What records suffer from is over when one is written, and not before.
-        if let Err(error) = &outcome {
-            state.unwritable = Some(error.to_string());
-        }
         state.handed_over |= state.asked;
         self.bell.notify_all();
         drop(state);

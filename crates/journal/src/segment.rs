@@ -23,25 +23,23 @@ impl Tail {
     /// A file that must not be there yet.
     pub(crate) fn create(segment: &Segment) -> io::Result<Self> {
         let file = File::options().append(true).create_new(true).mode(0o600).open(&segment.path)?;
-        Ok(Self {
-            file: Arc::new(file),
-            length: 0,
-            torn: false,
-            #[cfg(test)]
-            broken: false,
-        })
+        Ok(Self::of(file, 0))
     }
 
     /// A file that ends with a whole line at `length`.
     pub(crate) fn resume(segment: &Segment, length: u64) -> io::Result<Self> {
         let file = File::options().append(true).open(&segment.path)?;
-        Ok(Self {
+        Ok(Self::of(file, length))
+    }
+
+    fn of(file: File, length: u64) -> Self {
+        Self {
             file: Arc::new(file),
             length,
             torn: false,
             #[cfg(test)]
             broken: false,
-        })
+        }
     }
 
     pub(crate) fn file(&self) -> Arc<File> {

@@ -94,11 +94,14 @@ impl Writer {
     /// All of the lines, or none: then it is an error.
     fn put(&mut self, lines: &[u8], head: Head) -> io::Result<()> {
         self.tail()?.write(lines)?;
-        // INVARIANT: from here on the records are in the journal, whatever else fails
-        self.head = head;
-        self.owes_head = true;
-        self.owes_sync = self.settings.sync == Sync::Always;
+        self.owes(head);
         Ok(())
+    }
+
+    // INVARIANT: from here on the records up to there are in the journal, whatever else fails
+    fn owes(&mut self, head: Head) {
+        self.head = head;
+        (self.owes_head, self.owes_sync) = (true, self.settings.sync == Sync::Always);
     }
 
     /// Makes good what is owed for records that are in the journal. Nothing is written after them before that.
@@ -153,8 +156,7 @@ impl Writer {
         tail.write(&line)?;
         // INVARIANT: a segment is written to only after its first line
         self.tail = Some(tail);
-        self.head = Head { seq, link };
-        (self.owes_head, self.owes_sync) = (true, self.settings.sync == Sync::Always);
+        self.owes(Head { seq, link });
         self.settle()
     }
 

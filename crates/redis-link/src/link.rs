@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, RedisError};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -81,10 +81,6 @@ impl Link {
 
     pub fn address(&self) -> &Address {
         &self.address
-    }
-
-    pub fn timeout(&self) -> Duration {
-        self.timeout
     }
 
     /// The answer to a question, in time or not at all.
@@ -183,9 +179,14 @@ impl Link {
         }
     }
 
-    /// A connection that only listens.
-    pub async fn listen(&self) -> Result<redis::aio::PubSub, Arc<str>> {
-        self.within(self.client.get_async_pubsub()).await
+    /// A connection that only listens to that channel.
+    pub async fn listen(&self, channel: String) -> Result<PubSub, Arc<str>> {
+        let listening = async {
+            let mut ear = self.client.get_async_pubsub().await?;
+            ear.subscribe(channel).await?;
+            Ok(ear)
+        };
+        self.within(listening).await
     }
 
     /// What the keeper asks, while it has patience.

@@ -166,12 +166,9 @@ impl Store {
 
 /// Is there another one who could manage the gateway? Changes come one after the other, so nobody else takes that one away meanwhile.
 async fn another(change: &mut Change, id: &str) -> Result<(), StoreError> {
-    const OTHERS: &str =
-        "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 AND id <> $2";
-    let rows = change.tx.rows(OTHERS, args![Admin::KIND, id]).await?;
     // Who cannot be read cannot sign in.
-    let others = rows.iter().filter_map(|row| document::read::<Admin>(row).ok());
-    match others.into_iter().any(|other| other.value.manages()) {
+    let all = document::each::<Admin>(&mut change.tx).await?;
+    match all.into_iter().flatten().any(|admin| admin.id != id && admin.value.manages()) {
         true => Ok(()),
         false => Err(StoreError::LastAdmin { id: id.to_owned() }),
     }

@@ -224,10 +224,10 @@ pub(crate) async fn delete<D: Document>(change: &mut Change, id: &str, expect: O
     Ok(())
 }
 
-/// All of a kind, in the order of their ids.
-pub(crate) async fn all<D: Document>(tx: &mut Tx) -> Result<Vec<Kept<D>>, StoreError> {
+/// All of a kind, in the order of their ids; each by itself can be read or not.
+pub(crate) async fn each<D: Document>(tx: &mut Tx) -> Result<Vec<Result<Kept<D>, StoreError>>, StoreError> {
     const SQL: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 ORDER BY id";
-    tx.rows(SQL, args![D::KIND]).await?.iter().map(read).collect()
+    Ok(tx.rows(SQL, args![D::KIND]).await?.iter().map(read).collect())
 }
 
 pub(crate) async fn find<D: Document>(tx: &mut Tx, id: &str) -> Result<Option<Kept<D>>, StoreError> {

@@ -1,6 +1,6 @@
 //! Policies: a name, and versions of it that never change. One of them is active, or none yet; going back is activating an older one.
 
-use crate::document::{self, Document as _};
+use crate::document;
 use crate::limits::{self, MAX_NOTE, MAX_POLICIES, MAX_POLICY, MAX_POLICY_VERSIONS};
 use crate::sql::{Row, args};
 use crate::store::Change;
@@ -181,23 +181,15 @@ fn checked(found: Option<Kept<Policy>>, name: &str, expect: Option<i64>) -> Resu
 
 /// What cannot be read is judged by nothing.
 async fn unused(tx: &mut Tx, name: &str) -> Result<(), StoreError> {
-    const SQL: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 ORDER BY id";
-    let by = |by: String| Err(StoreError::InUse { id: name.to_owned(), by });
-    for row in tx.rows(SQL, args![Server::KIND]).await? {
-        if let Ok(server) = document::read::<Server>(&row)
-            && server.value.policy.as_deref() == Some(name)
-        {
-            return by(format!("server {}", server.id));
-        }
+    let servers = document::each::<Server>(tx).await?.into_iter().flatten();
+    let mut servers = servers.filter(|server| server.value.policy.as_deref() == Some(name));
+    let agents = document::each::<Agent>(tx).await?.into_iter().flatten();
+    let mut agents = agents.filter(|agent| agent.value.policies.values().any(|policy| policy == name));
+    let server = servers.next().map(|server| format!("server {}", server.id));
+    match server.or_else(|| agents.next().map(|agent| format!("agent {}", agent.id))) {
+        Some(by) => Err(StoreError::InUse { id: name.to_owned(), by }),
+        None => Ok(()),
     }
-    for row in tx.rows(SQL, args![Agent::KIND]).await? {
-        if let Ok(agent) = document::read::<Agent>(&row)
-            && agent.value.policies.values().any(|policy| policy == name)
-        {
-            return by(format!("agent {}", agent.id));
-        }
-    }
-    Ok(())
 }
 
 async fn make(change: &mut Change, name: &str) -> Result<Kept<Policy>, StoreError> {

@@ -1,6 +1,6 @@
 //! All that judges calls, of one moment: what a node builds its registry from.
 
-use crate::document::{Document, read};
+use crate::document::{Document, each, read};
 use crate::sql::{Row, args};
 use crate::store::revision;
 use crate::tx::Tx;
@@ -71,10 +71,9 @@ async fn credentials(tx: &mut Tx) -> Result<Vec<Kept<Credential>>, StoreError> {
 
 /// All of a kind, in the order of their ids.
 async fn readable<D: Document>(tx: &mut Tx, unreadable: &mut Vec<Unreadable>) -> Result<Vec<Kept<D>>, StoreError> {
-    const SQL: &str = "SELECT id, version, created_ms, updated_ms, body FROM tg_documents WHERE kind = $1 ORDER BY id";
     let mut all = Vec::new();
-    for row in tx.rows(SQL, args![D::KIND]).await? {
-        match read(&row) {
+    for found in each(tx).await? {
+        match found {
             Ok(kept) => all.push(kept),
             Err(StoreError::Corrupt { id, source, .. }) => {
                 unreadable.push(Unreadable { kind: D::KIND, id, why: source.to_string() });

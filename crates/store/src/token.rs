@@ -54,7 +54,8 @@ impl Store {
         self.within("sweep tokens", async {
             let mut change = self.change().await?;
             let mut gone = 0;
-            for token in document::all::<Token>(&mut change.tx).await? {
+            for token in document::each::<Token>(&mut change.tx).await? {
+                let token = token?;
                 let ends = [token.value.revoked_ms, token.value.expires_ms];
                 if ends.into_iter().flatten().any(|end| end < before_ms) {
                     document::remove(&mut change, Token::KIND, &token.id).await?;

@@ -46,8 +46,7 @@ impl Nodes {
 
     async fn connect(&self) -> Result<(MultiplexedConnection, PubSub), Arc<str>> {
         let connection = self.link.connect().await?;
-        let mut ear = self.link.listen().await?;
-        self.link.within(ear.subscribe(self.told_channel())).await?;
+        let ear = self.link.listen(self.told_channel()).await?;
         self.probe(&connection, false).await?;
         Ok((connection, ear))
     }
