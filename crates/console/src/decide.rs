@@ -90,8 +90,15 @@ pub(crate) async fn decide(here: &Here, caller: &Caller, id: &str, word: Word) -
     here.on_record(caller, deed, work, |_| None).await
 }
 
-/// A link that was good.
-pub(crate) fn spent() -> Problem {
+/// A link that was good, and why it is not any more.
+pub(crate) fn no_longer(approval: &Approval, now_ms: i64) -> Problem {
+    match approval.state_at(now_ms) {
+        ApprovalState::Expired => closed(approval, now_ms),
+        ApprovalState::Pending | ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Used => spent(),
+    }
+}
+
+fn spent() -> Problem {
     Problem::new(Code::Spent, "what was decided by it counts; who is signed in sees how the call stands")
 }
 
@@ -163,11 +170,15 @@ pub(crate) fn quorum(asked: &Asked) -> u32 {
 /// Why a yes would let nothing pass, if that is so.
 pub(crate) fn in_vain(here: &Here, approval: &Approval) -> Option<&'static str> {
     match approval.state_at(here.approvals_now()) {
-        ApprovalState::Pending | ApprovalState::Approved => {}
-        ApprovalState::Denied | ApprovalState::Expired => return Some("it is over"),
-        ApprovalState::Used => return Some("the call was made"),
+        ApprovalState::Pending | ApprovalState::Approved => otherwise_now(here, &approval.asked),
+        ApprovalState::Denied | ApprovalState::Expired => Some("it is over"),
+        ApprovalState::Used => Some("the call was made"),
     }
-    match here.control.redeemable(&approval.asked) {
+}
+
+/// What changed since a person was asked, if that makes the same call another one. It may change back.
+pub(crate) fn otherwise_now(here: &Here, asked: &Asked) -> Option<&'static str> {
+    match here.control.redeemable(asked) {
         Redeemable::Yes => None,
         Redeemable::Ended => Some("the gateway has ended"),
         Redeemable::NoServer => Some("the server is not there any more, or this agent may not use it"),

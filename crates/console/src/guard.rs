@@ -251,7 +251,10 @@ pub(crate) fn same_origin(headers: &HeaderMap, required: bool) -> Result<(), Pro
     let (origin, host) = (origin.as_ref().and_then(Uri::authority), one(headers, &HOST)?);
     match origin.zip(host).is_some_and(|(origin, host)| origin.as_str().eq_ignore_ascii_case(host)) {
         true => Ok(()),
-        false => Err(Problem::new(Code::Csrf, "`Origin` is not this page's")),
+        false => Err(Problem::new(
+            Code::Csrf,
+            "`Origin` is not this page's: open it at the gateway's own address; a proxy on the way must leave `Host` as the browser sent it",
+        )),
     }
 }
 

@@ -67,6 +67,11 @@ pub(crate) fn warnings(json: &str) -> Vec<&'static str> {
     there.into_iter().filter_map(|(there, said)| there.then_some(said)).collect()
 }
 
+/// Is what they warn of written out where the arguments are shown? Letters are shown as letters.
+pub(crate) fn is_spelt(warnings: &[&'static str]) -> bool {
+    warnings.iter().any(|&warning| warning != RIGHT_TO_LEFT)
+}
+
 /// The blocks of scripts that are written so.
 fn is_right_to_left(c: char) -> bool {
     matches!(c,

@@ -9,15 +9,18 @@ function take() {
   const token = location.hash.slice(1);
   if (token) {
     field.value = token;
+    form.hidden = false;
+    said.textContent = "";
   }
   history.replaceState(null, "", location.pathname);
 }
 
 async function signIn() {
+  // What people have at hand may be the whole link.
   const answer = await fetch("/api/v1/login", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ token: field.value.trim() }),
+    body: JSON.stringify({ token: field.value.split("#").pop().trim() }),
   });
   let told;
   try {

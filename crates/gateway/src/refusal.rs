@@ -19,7 +19,7 @@ use crate::identity::Unauthorized;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
 use crate::request_id::{RequestId, TraceId};
-use crate::ruling::{Ruling, Ticket};
+use crate::ruling::{Ruling, Ticket, Why};
 use crate::upstream::UpstreamError;
 
 /// The key of our decisions in `_meta` and in error data.
@@ -287,6 +287,16 @@ impl Refused {
     /// What the call is known by, if it waits for a person.
     pub(crate) fn ticket(&self) -> Option<&Ticket> {
         self.ruling()?.ticket()
+    }
+
+    /// What became of a call that waits for a person; of any other, the same.
+    pub(crate) fn then(self, why: Why) -> Self {
+        match &self.why {
+            Refusal::Ruled(Ruling::Unapproved(unapproved)) => {
+                self.to.refuse(Refusal::Ruled(Ruling::Unapproved(Box::new(unapproved.then(why)))))
+            }
+            _ => self,
+        }
     }
 
     /// The denial, if only a person's consent is missing; else itself.

@@ -48,7 +48,10 @@ struct Sheet {
     subject: String,
     state: String,
     in_vain: &'static str,
+    anew: &'static str,
     warnings: Vec<&'static str>,
+    /// Is something written out that could not be seen?
+    is_spelt: bool,
     facts: Vec<(&'static str, String)>,
     arguments: Vec<Piece>,
     votes: Vec<String>,
@@ -57,6 +60,10 @@ struct Sheet {
     /// May somebody come to this very page with a key of theirs?
     takes_keys: bool,
 }
+
+/// What follows where the same call would be another one now.
+const ANEW: &str =
+    "If the agent still wants the call, it is judged as things are then, and you may be asked about it anew.";
 
 /// From a page to where all pages are: a proxy may have them below a path of its own.
 const UP: &str = "..";
@@ -174,9 +181,9 @@ async fn said(here: &Here, peer: Peer, id: &str, request: Request) -> Result<Res
     let word = Word { verdict, reason: decide::reason(reason)?, key };
     let approval = decide::decide(here, &caller, id, word).await?;
     let state = approval.state_at(here.approvals_now());
-    let said = match (state, decide::in_vain(here, &approval)) {
+    let said = match (state, decide::otherwise_now(here, &approval.asked)) {
         (ApprovalState::Pending | ApprovalState::Approved, Some(why)) => {
-            ("Approved, in vain", format!("That lets nothing pass: {why}. The agent has to ask anew."))
+            ("Approved, in vain", format!("As things are, that lets nothing pass: {why}. {ANEW}"))
         }
         (ApprovalState::Pending, None) => {
             let (has, quorum) = (decide::approvals(&approval), decide::quorum(&approval.asked));
@@ -184,7 +191,11 @@ async fn said(here: &Here, peer: Peer, id: &str, request: Request) -> Result<Res
         }
         (ApprovalState::Approved, None) => ("Approved", "The call may be made now, once.".to_owned()),
         (ApprovalState::Used, _) => ("Approved", "The call was made.".to_owned()),
-        (ApprovalState::Denied, _) => ("Denied", "The agent is told so.".to_owned()),
+        (ApprovalState::Denied, None) => ("Denied", "The agent is told so.".to_owned()),
+        (ApprovalState::Denied, Some(why)) => (
+            "Denied",
+            format!("The agent is told so if it waits. As things are, a further call is another one: {why}."),
+        ),
         (ApprovalState::Expired, _) => ("Too late", "It expired meanwhile.".to_owned()),
     };
     // The link that somebody came by is used up: it leads nowhere any more.
@@ -214,7 +225,7 @@ async fn by_key(here: &Here, peer: Peer, id: &str, key: &str) -> Result<Caller, 
         false => None,
     };
     if known.is_none() && here.store.spent_approval_link(&hash, now).await?.is_some_and(|approval| approval == id) {
-        return Err(decide::spent());
+        return Err(decide::no_longer(&decide::approval(here, id).await?, now));
     }
     let name = known.filter(|(approval, _)| approval == id).map(|(_, admin)| admin);
     let admin = match name {
@@ -267,6 +278,8 @@ fn sheet(
     // Where somebody is signed in, a link may still stand for somebody else.
     let takes_keys = matches!(caller.by, By::Session(_));
     let is_open = waits || state == ApprovalState::Approved;
+    let in_vain = if is_open { decide::in_vain(here, approval).unwrap_or_default() } else { "" };
+    let warnings = legible::warnings(&asked.arguments);
     let form = secret.filter(|_| waits && refused.is_none()).map(|(name, secret)| Form {
         name,
         secret,
@@ -279,9 +292,11 @@ fn sheet(
         id: approval.id.clone(),
         agent: visible(&asked.agent),
         subject: visible(&asked.subject),
-        state: told_state(approval, state),
-        in_vain: if is_open { decide::in_vain(here, approval).unwrap_or_default() } else { "" },
-        warnings: legible::warnings(&asked.arguments),
+        state: told_state(approval, state, !in_vain.is_empty()),
+        in_vain,
+        anew: ANEW,
+        is_spelt: legible::is_spelt(&warnings),
+        warnings,
         facts: facts(approval),
         arguments: legible::pieces(&asked.arguments),
         votes: approval.votes.iter().map(told_vote).collect(),
@@ -291,12 +306,13 @@ fn sheet(
     }
 }
 
-fn told_state(approval: &Approval, state: ApprovalState) -> String {
+fn told_state(approval: &Approval, state: ApprovalState, in_vain: bool) -> String {
     match state {
         ApprovalState::Pending => {
             let (has, quorum) = (decide::approvals(approval), decide::quorum(&approval.asked));
             format!("waits until {}: {has} of {quorum} approve", time(approval.expires_ms))
         }
+        ApprovalState::Approved if in_vain => format!("approved, until {}", time(approval.expires_ms)),
         ApprovalState::Approved => format!("approved; it may be made once, until {}", time(approval.expires_ms)),
         ApprovalState::Denied => "denied".to_owned(),
         ApprovalState::Expired => "expired".to_owned(),

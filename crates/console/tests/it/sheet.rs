@@ -274,14 +274,14 @@ async fn who_shows_wrong_keys_too_often_waits() {
 }
 
 #[tokio::test]
-async fn a_link_whose_time_is_over_says_so() {
+async fn a_link_to_what_expired_says_so() {
     let stack = Stack::start().await;
     stack.token("ann", Role::Approver).await;
     let id = waits(&stack, asked("[1]")).await;
     let key = key(&stack, &id, "ann").await;
     stack.later(15 * MINUTES);
-    let spent = page(&sends(&browser(&stack), &format!("/approvals/{id}/look"), &[("key", &key)]).await, 410);
-    assert!(spent.contains("its time is over") && !spent.contains("[1]"), "{spent}");
+    let over = page(&sends(&browser(&stack), &format!("/approvals/{id}/look"), &[("key", &key)]).await, 409);
+    assert!(over.contains("nobody decided in time") && !over.contains("[1]"), "{over}");
 }
 
 #[tokio::test]
@@ -325,11 +325,29 @@ async fn a_yes_that_lets_nothing_pass_says_so() {
     let session = Session::of(&stack, "root").await;
     let own = session.bare(&stack).with("origin", &format!("http://{}", stack.admin));
     let form = [("csrf", session.csrf.as_str()), ("verdict", "approve")];
-    let good = waits(&stack, passable(&stack, "[1]").await).await;
+    let asked_now = passable(&stack, "[1]").await;
+    let good = waits(&stack, asked_now.clone()).await;
     let done = page(&sends(&own, &format!("/approvals/{good}"), &form).await, 200);
     assert!(done.contains("The call may be made now, once."), "{done}");
     let other = Asked { policy: "0".repeat(64), ..asked("[2]") };
     let vain = waits(&stack, other).await;
     let done = page(&sends(&own, &format!("/approvals/{vain}"), &form).await, 200);
-    assert!(done.contains("That lets nothing pass: another policy judges such calls now."), "{done}");
+    assert!(done.contains("As things are, that lets nothing pass: another policy judges such calls now."), "{done}");
+    let shown = page(&session.bare(&stack).get(&format!("/approvals/{vain}")).await, 200);
+    assert!(
+        shown.contains("As things are, an approval lets nothing pass") && !shown.contains("may be made once"),
+        "{shown}"
+    );
+    let no = [("csrf", session.csrf.as_str()), ("verdict", "deny")];
+    for (asked, expected) in [
+        (Asked { binding: asked("[3]").binding, ..asked_now }, "The agent is told so.</"),
+        (
+            Asked { policy: "0".repeat(64), ..asked("[4]") },
+            "The agent is told so if it waits. As things are, a further call is another one",
+        ),
+    ] {
+        let denied = waits(&stack, asked).await;
+        let done = page(&sends(&own, &format!("/approvals/{denied}"), &no).await, 200);
+        assert!(done.contains(expected), "{done}");
+    }
 }

@@ -100,11 +100,7 @@ impl Approvals {
                 let by = By::Approval(approval.id.as_str().into());
                 Some(Ok(Consent { by, binding, approvers, usage: Use::First }))
             }
-            ApprovalState::Denied => {
-                let reason =
-                    approval.votes.iter().rev().find(|vote| !vote.approve).and_then(|vote| vote.reason.clone());
-                Some(Err(Why::Denied { id: approval.id.into(), reason: reason.map(Into::into) }))
-            }
+            ApprovalState::Denied => Some(Err(denied(&approval))),
             ApprovalState::Expired | ApprovalState::Used => None,
         }
     }
@@ -118,6 +114,13 @@ impl Approvals {
             is_new: false,
         }
     }
+}
+
+/// What somebody's no is to who asked.
+pub(super) fn denied(approval: &Approval) -> Why {
+    let no = approval.votes.iter().rev().find(|vote| !vote.approve);
+    let reason = no.and_then(|vote| vote.reason.as_deref());
+    Why::Denied { id: approval.id.as_str().into(), reason: reason.map(Into::into) }
 }
 
 /// What people are shown, and what binds the approval.

@@ -163,9 +163,13 @@ async fn wait(pipeline: Pipeline, entry: Entry, body: Bytes, refused: Refused, d
         };
         match pipeline.decided(&ticket, deadline).await {
             End::Over => return pipeline.waited(&body, refused).await,
-            End::Decided => match again(&pipeline, &entry, &body).await {
-                Ok(reply) => return reply,
-                Err(why) => refused = answering(&refused, why),
+            End::Decided => match pipeline.shared.approvals.denial(&ticket.id).await {
+                // Judged once more it might need another approval, and nobody would hear of this one.
+                Some(no) => refused = refused.then(no),
+                None => match again(&pipeline, &entry, &body).await {
+                    Ok(reply) => return reply,
+                    Err(why) => refused = answering(&refused, why),
+                },
             },
         }
     }

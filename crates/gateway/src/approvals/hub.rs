@@ -7,7 +7,9 @@ use store::{Approval, ApprovalState, Heard};
 use tokio::sync::watch;
 
 use super::Approvals;
+use super::desk::denied;
 use crate::events::Events;
+use crate::ruling::Why;
 
 /// By the approval's id; no longer than somebody waits.
 #[derive(Default)]
@@ -84,6 +86,12 @@ impl Approvals {
     /// Is there nothing more to wait for? While the store does not say, there is.
     pub(super) async fn is_decided(&self, id: &str) -> bool {
         matches!(self.read(id).await, Some(approval) if is_settled(&approval))
+    }
+
+    /// Somebody's no, if there is one. It ends a wait, whatever judges the call by now.
+    pub(super) async fn denial(&self, id: &str) -> Option<Why> {
+        let approval = self.read(id).await?;
+        (approval.state == ApprovalState::Denied).then(|| denied(&approval))
     }
 
     /// Wakes who waits, and tells who listens, for ever.

@@ -19,6 +19,7 @@ pub(crate) use self::table::Told;
 use self::table::{Asked, End, FETCHED_WITHIN_MS, Run, Stage, Task};
 pub(crate) use self::tell::created;
 use super::Approvals;
+use super::desk::denied;
 use super::hold::Work;
 use crate::agent::Agent;
 use crate::aggregate::answer_of;
@@ -128,11 +129,22 @@ impl Pipeline {
                 let Ok(found) = approvals.find(&approval).await else {
                     return tell::shown(task, Some("The gateway's store does not answer now."));
                 };
-                match found.map(|found| found.state_at(now)) {
-                    Some(ApprovalState::Pending) => return tell::shown(task, Some(&page)),
-                    None | Some(ApprovalState::Expired) => task.ends(End::Failed(task.expired(&approval)), now),
-                    Some(ApprovalState::Used) if begun => task.ends(End::Failed(table::hung_up().into()), now),
-                    Some(ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Used) => {
+                match found.as_ref().map(|found| (found.state_at(now), found)) {
+                    Some((ApprovalState::Pending, _)) => return tell::shown(task, Some(&page)),
+                    None | Some((ApprovalState::Expired, _)) => {
+                        let refused = task.refused(Why::Expired(approval.into()));
+                        task.ends(End::Failed(error_of(&refused)), now);
+                    }
+                    Some((ApprovalState::Denied, found)) => {
+                        let refused = task.refused(denied(found));
+                        if task.ends(End::Failed(error_of(&refused)), now) {
+                            self.turned_away(&entry.server.id, &entry.agent, &refused);
+                        }
+                    }
+                    Some((ApprovalState::Used, _)) if begun => {
+                        task.ends(End::Failed(table::hung_up().into()), now);
+                    }
+                    Some((ApprovalState::Approved | ApprovalState::Used, _)) => {
                         // Begun, and not used: it never left.
                         task.waits(&approval, now);
                         self.runs(entry, task).await;
@@ -244,11 +256,11 @@ fn ended(run: Run, task: &Task, body: Bytes, answer: &[u8], now: i64) {
 }
 
 impl Task {
-    /// That nobody decided in time.
-    fn expired(&self, approval: &str) -> Box<str> {
+    /// Why the call is not made.
+    fn refused(&self, why: Why) -> Refused {
         let Told { to, unapproved } = &self.told;
-        let why = unapproved.then(Why::Expired(approval.into()));
-        error_of(&Addressee { as_task: true, ..to.clone() }.refuse(Refusal::Ruled(Ruling::Unapproved(Box::new(why)))))
+        let why = Refusal::Ruled(Ruling::Unapproved(Box::new(unapproved.then(why))));
+        Addressee { as_task: true, ..to.clone() }.refuse(why)
     }
 }
 

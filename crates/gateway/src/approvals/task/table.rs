@@ -204,14 +204,17 @@ impl Task {
     }
 
     /// The end, unless there was one.
-    pub(crate) fn ends(&self, end: End, now_ms: i64) {
+    /// Is it this that ended it?
+    pub(crate) fn ends(&self, end: End, now_ms: i64) -> bool {
         let end = self.kept(end);
         let mut at = self.at();
-        if !matches!(at.stage, Stage::Over(_)) {
+        let is_first = !matches!(at.stage, Stage::Over(_));
+        if is_first {
             *at = At { stage: Stage::Over(end), since_ms: now_ms };
         }
         drop(at);
         self.stop.notify_waiters();
+        is_first
     }
 
     /// Answers what the server asks; when that is all of it, the call may go on.

@@ -68,6 +68,21 @@ async fn a_denial_comes_on_the_stream_that_waited() {
     assert_eq!(runs(&upstream, "pay"), 0);
 }
 
+/// Under the changed policy it would need another approval, and nobody would hear of this denial.
+#[tokio::test]
+async fn a_denial_is_told_also_when_the_policy_changed_since() {
+    let upstream = upstream().await;
+    let office = Office::before(&upstream, WAIT);
+    let reply = waiting(&office.gate, &modern_call(1, "pay", json!({}))).await;
+    let id = office.asked().await.id;
+    office.gate.reload(&WAIT.replace("Money.", "Much money.")).await;
+    office.vote(&id, false, Some("No.")).await;
+    let answer = reply.answer_to(&json!(1)).await;
+    assert_eq!((code(&answer), &decision(&answer)["reason"]), ("approval.denied", &json!("No.")));
+    assert_eq!((decision(&answer)["approval"].as_str(), office.pending().await.len()), (Some(&*id), 0));
+    assert_eq!(runs(&upstream, "pay"), 0);
+}
+
 /// Two people: the first word does not open it.
 #[tokio::test]
 async fn it_waits_until_as_many_have_agreed_as_must() {

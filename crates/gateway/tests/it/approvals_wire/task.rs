@@ -315,6 +315,21 @@ async fn what_was_approved_under_another_policy_is_not_run() {
     assert_eq!(code(&office.say(&call(&tasks(), "free", json!({}))).await), "ran");
 }
 
+/// It was this very call that was denied: nobody is asked about it once more.
+#[tokio::test]
+async fn what_was_denied_under_another_policy_has_failed() {
+    let upstream = server().await;
+    let office = Office::before(&upstream, WIRE);
+    let (task, id) = office.task("pay").await;
+    office.vote(&id, false, Some("No.")).await;
+    office.gate.reload(&WIRE.replace("Money.", "More money.")).await;
+    for _ in 0..2 {
+        let told = office.get(&task).await;
+        assert_eq!((&told["status"], code(&told)), (&json!("failed"), "approval.denied"), "{told}");
+    }
+    assert!(office.pending().await.is_empty());
+}
+
 /// Another node, or this one after a restart: it knows what the task was, and runs nothing.
 #[tokio::test]
 async fn a_node_that_does_not_have_the_task_says_so_and_runs_nothing() {
