@@ -14,6 +14,7 @@ mod grants;
 mod hold;
 mod hub;
 mod notify;
+mod pulse;
 mod rounds;
 mod state;
 mod step;
@@ -37,6 +38,7 @@ pub(crate) use self::consent::{By, Consent, Use};
 pub(crate) use self::hold::{Held, Place};
 use self::hub::Hub;
 pub(crate) use self::notify::Notifier;
+use self::pulse::Pulse;
 pub(crate) use self::rounds::{Round, passed, wrapped};
 pub(crate) use self::step::{Lacking, Listing};
 pub(crate) use self::sweep::keep;
@@ -63,6 +65,7 @@ pub(crate) struct Approvals {
     /// Where the pages of approvals are.
     url: Box<str>,
     store: Option<Store>,
+    pulse: Pulse,
     hub: Hub,
     wire: Wire,
     /// This process: sessions are counted anew in each.
@@ -83,6 +86,7 @@ impl Approvals {
             live,
             clock: Clock::new(),
             url: url.trim_end_matches('/').into(),
+            pulse: Pulse::of(store.as_ref()),
             store,
             hub: Hub::default(),
             wire: Wire::new(vault),

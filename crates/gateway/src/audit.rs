@@ -56,6 +56,8 @@ struct Open {
     node: String,
     /// Whether anything is ever dropped.
     keeps_some: bool,
+    /// How old its records may become in the store.
+    keep_index: Option<Duration>,
     shipping: Shipping,
     /// Of digests: without it nobody can try out arguments against a digest.
     key: hmac::Key,
@@ -137,7 +139,8 @@ impl Audit {
             tracing::warn!(bytes = opened.torn, "the audit journal ended in the middle of a record: it was set aside");
         }
         let keeps_some = settings.keep != journal::Keep::default();
-        let open = Open { opened, folder: folder.clone(), node, keeps_some, shipping: Shipping::default(), key };
+        let (folder, keep_index, shipping) = (folder.clone(), settings.keep_index, Shipping::default());
+        let open = Open { opened, folder, node, keeps_some, keep_index, shipping, key };
         Ok(Self { open: Some(open), dropped: AtomicU64::new(0) })
     }
 

@@ -157,6 +157,8 @@ pub struct Audit {
     pub keep: journal::Keep,
     /// Whether records are copied to the store, to be asked there.
     pub index: bool,
+    /// How old they may become there; for ever, if nothing is said.
+    pub keep_index: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
@@ -400,6 +402,7 @@ impl Audit {
             patience: settings.span("audit.patience", MILLISECOND..=60 * SECOND),
             keep: keep(settings),
             index: settings.read("audit.index", true, "true or false", value::flag),
+            keep_index: age(settings, "audit.keep.index"),
         }
     }
 }
@@ -407,15 +410,7 @@ impl Audit {
 /// How long records are kept; for ever where nothing is said.
 fn keep(settings: &mut Settings) -> journal::Keep {
     journal::Keep {
-        age: settings.read(
-            "audit.keep.age",
-            None,
-            "\"\", or a duration such as \"90d\", from 1m to 100 years",
-            |found| match value::text(found) {
-                Some("") => Some(None),
-                _ => value::span(found).filter(|age| (MINUTE..=36_525 * DAY).contains(age)).map(Some),
-            },
-        ),
+        age: age(settings, "audit.keep.age"),
         bytes: settings.read("audit.keep.bytes", None, "\"\", or a size such as \"10GiB\", from 1MiB", |found| {
             match value::text(found) {
                 Some("") => Some(None),
@@ -423,6 +418,16 @@ fn keep(settings: &mut Settings) -> journal::Keep {
             }
         }),
     }
+}
+
+/// How old something may become.
+fn age(settings: &mut Settings, key: &'static str) -> Option<Duration> {
+    settings.read(key, None, "\"\", or a duration such as \"90d\", from 1m to 100 years", |found| {
+        match value::text(found) {
+            Some("") => Some(None),
+            _ => value::span(found).filter(|age| (MINUTE..=36_525 * DAY).contains(age)).map(Some),
+        }
+    })
 }
 
 impl Limits {

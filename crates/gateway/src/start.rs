@@ -191,6 +191,7 @@ impl Gateway {
             tokio::spawn(async move { notifier.keep(&telling.approvals).await });
             tokio::spawn(Arc::clone(&shared.audit).keep());
             if let Some(store) = index {
+                tokio::spawn(Arc::clone(&shared.audit).sweep(store.clone()));
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
             }
             tokio::select! {

@@ -15,7 +15,7 @@ const MAX_BATCH: usize = 1000;
 /// Bytes of them, about.
 const MAX_BATCH_BYTES: usize = 16 << 20;
 /// Records that one step of retention deletes: others write in between.
-const MAX_SWEEP: i64 = 10_000;
+const MAX_SWEEP: i64 = 2_000;
 
 /// A record of a node's journal. What is not in `line` already is not here either.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -73,13 +73,16 @@ impl Store {
         row.map(|row| row.get("seq")).transpose()
     }
 
-    /// Deletes some of what is older: how many. Call it until it is 0.
+    /// Deletes some of what is older, of all nodes: how many. Call it until it is 0. Several may do it at a time.
     pub async fn sweep_audit(&self, before_ms: i64) -> Result<u64, StoreError> {
         const SQL: &str = "DELETE FROM tg_audit WHERE (node, seq) IN \
             (SELECT node, seq FROM tg_audit WHERE time_ms < $1 ORDER BY time_ms LIMIT $2)";
+        const POSTGRES: &str = "DELETE FROM tg_audit WHERE (node, seq) IN \
+            (SELECT node, seq FROM tg_audit WHERE time_ms < $1 ORDER BY time_ms LIMIT $2 FOR UPDATE SKIP LOCKED)";
         self.within("sweep audit records", async {
             let mut tx = self.write().await?;
-            let gone = tx.run(SQL, args![before_ms, MAX_SWEEP]).await?;
+            let sql = if let Tx::Postgres(_) = tx { POSTGRES } else { SQL };
+            let gone = tx.run(sql, args![before_ms, MAX_SWEEP]).await?;
             tx.commit().await?;
             Ok(gone)
         })

@@ -154,6 +154,11 @@ impl Store {
         }
     }
 
+    /// Is it beyond a connection, which can be lost without a word?
+    pub fn is_remote(&self) -> bool {
+        matches!(self.inner.pools, Pools::Postgres { .. })
+    }
+
     /// One deadline for all of an operation.
     pub(crate) async fn within<T>(
         &self,

@@ -1,5 +1,5 @@
-//! `stores`: a Redis that hangs, that forgets, a PostgreSQL that restarts. Calls with limits are denied within 250 ms and pass again within
-//! 2 s; what is forgotten lets nobody beyond a limit; calls that need neither go on. Planted: a rule that says `allow` for that case.
+//! `stores`: a Redis that hangs, that forgets, a PostgreSQL that restarts. Calls with limits, or that need a person, are denied within 250 ms;
+//! those with limits pass again within 2 s; what is forgotten lets nobody beyond a limit; calls that need neither go on. Planted: a rule that says `allow` for that case.
 
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ const POLICY: &str = r#"{
   "version": "1",
   "tools": {
     "free-*": {},
+    "ask-*": { "action": "require_approval", "approval": { "hold": "1s" } },
     "many-*": { "limits": [{ "max": 1000000, "window": "3s", "per": "server" }] },
     "few-*": { "limits": [{ "max": 20, "window": "3s", "per": "server" }] }
   }
@@ -120,7 +121,19 @@ async fn restart(gateway: &Gateway, postgres: &mut Postgres) -> anyhow::Result<S
     let plan = Plan { pace: Duration::from_millis(10), ..Plan::of(2, "free-restart") };
     let load = Load::start(gateway.data, &plan);
     postgres.stop();
-    sleep(AWAY).await;
+    let (gone, mut denials) = (Instant::now(), Vec::new());
+    while gone.elapsed() < 2 * AWAY {
+        let asked = Instant::now();
+        let said = Client::new(gateway.data).call(&format!("ask-{}", denials.len())).await;
+        promised(matches!(said, Said::No { .. }), || {
+            format!("nobody could be asked, and it was answered with {said:?}")
+        })?;
+        denials.push(asked.elapsed());
+    }
+    let slowest = denials.iter().max().copied().unwrap_or_default();
+    promised(slowest <= DENIED_WITHIN, || {
+        format!("a call that nobody could be asked about was denied after {slowest:?}")
+    })?;
     postgres.resume()?;
     let there = Instant::now();
     gateway.until("readiness", |status, _| status == 200).await?;
@@ -129,7 +142,12 @@ async fn restart(gateway: &Gateway, postgres: &mut Postgres) -> anyhow::Result<S
     let refused = attempts.iter().find(|attempt| attempt.said != Said::Result);
     promised(refused.is_none(), || format!("PostgreSQL was restarted, and a call was not answered: {refused:?}"))?;
     promised(back <= BACK_WITHIN, || format!("ready again {back:?} after PostgreSQL was"))?;
-    Ok(format!("PostgreSQL restarted under {} calls, none refused", attempts.len()))
+    Ok(format!(
+        "PostgreSQL restarted under {} calls, none refused, and {} that need a person denied after {} ms at most",
+        attempts.len(),
+        denials.len(),
+        slowest.as_millis()
+    ))
 }
 
 /// Redis is emptied, again and again, while calls use their limit up.

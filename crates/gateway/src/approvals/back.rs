@@ -136,20 +136,14 @@ impl Approvals {
         }
         let Some(store) = &self.store else { return Err(Lack::NoStore) };
         let vote = Vote { by: format!("agent:{agent}"), approve, reason: None, at_ms: now };
-        let voted = store.vote(&approval.id, &vote, None).await.map_err(|error| {
-            super::desk::silent(&error);
-            Lack::Silent
-        });
+        let voted = self.pulse.heard(store.vote(&approval.id, &vote, None)).await;
         tracing::info!(target: "toolgate::approval", approval = approval.id, by = vote.by, approve, "consent");
         voted.map(drop)
     }
 
     pub(super) async fn find(&self, id: &str) -> Result<Option<Approval>, Lack> {
         let Some(store) = &self.store else { return Err(Lack::NoStore) };
-        store.approval(id).await.map_err(|error| {
-            super::desk::silent(&error);
-            Lack::Silent
-        })
+        self.pulse.heard(store.approval(id)).await
     }
 }
 

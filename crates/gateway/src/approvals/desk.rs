@@ -39,20 +39,17 @@ impl Approvals {
         let store = self.store.as_ref().ok_or_else(no_store)?;
         let meant = wanted.meant();
         let binding = wanted.binding(&meant);
-        let failed = |error: StoreError| {
-            silent(&error);
-            Why::Unavailable(Lack::Silent)
-        };
         let rule = denial.approval.as_deref().cloned().unwrap_or_default();
         let now = self.clock.now_ms();
-        let standing = store.standing_approval(binding.bytes(), now).await.map_err(failed)?;
+        let standing =
+            self.pulse.heard(store.standing_approval(binding.bytes(), now)).await.map_err(Why::Unavailable)?;
         // INVARIANT: what was said about this very call goes before what a grant says of calls like it
         let waits = match standing.and_then(|approval| self.said(approval, binding, &rule, now)) {
             Some(Err(Why::Waits(ticket))) => Some(ticket),
             Some(said) => return said,
             None => None,
         };
-        if let Some(grant) = self.granted(store, wanted, call).await.map_err(failed)? {
+        if let Some(grant) = self.pulse.heard(self.granted(store, wanted, call)).await.map_err(Why::Unavailable)? {
             let (by, approvers) = (By::Grant(grant.id.as_str().into()), Arc::from([grant.made_by]));
             return Ok(Consent { by, binding, approvers, usage: Use::First });
         }
@@ -61,7 +58,7 @@ impl Approvals {
             return Err(Why::Waits(ticket));
         }
         let asked = asked(wanted, binding, &meant, owner, denial, &rule);
-        match self.ask(store, &asked, &rule).await.map_err(failed)? {
+        match self.pulse.heard(self.ask(store, &asked, &rule)).await.map_err(Why::Unavailable)? {
             Asking::New(approval) => {
                 let ticket = Ticket { is_new: true, ..self.ticket(&approval, &rule) };
                 Err(Why::Waits(ticket.into()))

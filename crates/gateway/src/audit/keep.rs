@@ -1,13 +1,18 @@
-//! Drops what the journal need not keep, beside all other work.
+//! Drops what the journal, and its copy in the store, need not keep, beside all other work.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use store::{Store, StoreError};
 
 use super::Audit;
 use crate::policies::chain;
 
 /// How often it is looked whether something may go.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// The same, of the store: to look is one question of each node.
+const LOOK_THERE: Duration = Duration::from_mins(1);
 
 impl Audit {
     /// For ever; at once where nothing is ever dropped.
@@ -34,6 +39,33 @@ impl Audit {
                     "old records of the audit journal are dropped"
                 );
             }
+        }
+    }
+
+    /// For ever; at once where records stay in the store. What other nodes brought goes as well: some may be gone themselves.
+    pub(crate) async fn sweep(self: Arc<Self>, store: Store) {
+        let Some(keep) = self.open.as_ref().and_then(|open| open.keep_index) else { return };
+        let mut looks = tokio::time::interval(LOOK_THERE);
+        loop {
+            looks.tick().await;
+            match swept(&store, keep).await {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!(gone, "old records are deleted from the store"),
+                Err(error) => tracing::warn!(error = %chain(&error), "old records cannot be deleted from the store"),
+            }
+        }
+    }
+}
+
+/// How many were older.
+async fn swept(store: &Store, keep: Duration) -> Result<u64, StoreError> {
+    let before = SystemTime::now().checked_sub(keep).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let before = before.and_then(|before| i64::try_from(before.as_millis()).ok()).unwrap_or(0);
+    let mut gone = 0;
+    loop {
+        match store.sweep_audit(before).await? {
+            0 => return Ok(gone),
+            some => gone += some,
         }
     }
 }

@@ -56,6 +56,37 @@ fn lines(folder: &Path) -> Vec<String> {
     std::iter::from_fn(|| reader.next_line().unwrap()).collect()
 }
 
+fn aged(seq: i64, age: Duration) -> AuditRecord {
+    let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() - age;
+    AuditRecord { node: "gone".to_owned(), seq, time_ms: at.as_millis() as i64, ..AuditRecord::default() }
+}
+
+#[tokio::test]
+async fn records_that_are_too_old_leave_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { keep_index: Some(Duration::from_hours(1)), ..settings(folder.path()) };
+    let (audit, store) = (open(&settings), store(folder.path()).await);
+    let records: Vec<_> =
+        (1..=5_000).map(|seq| aged(seq, Duration::from_mins(if seq > 4_990 { 50 } else { 70 }))).collect();
+    for batch in records.chunks(1_000) {
+        store.insert_audit(batch).await.unwrap();
+    }
+    tokio::select! {
+        () = Arc::clone(&audit).sweep(store.clone()) => {}
+        () = testkit::patiently("the old ones to go", async {
+            while all(&store).await.len() > 10 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }) => {}
+    }
+    assert!(all(&store).await.iter().all(|record| record.seq > 4_990));
+    // Without the setting it ends, and nothing goes.
+    let kept = Settings { keep_index: None, ..settings };
+    Arc::into_inner(audit).unwrap().close();
+    open(&kept).sweep(store.clone()).await;
+    assert_eq!(all(&store).await.len(), 10);
+}
+
 /// What brings records, until the store has so many.
 async fn shipped(audit: &Arc<Audit>, store: &Store, count: usize) {
     let shipping = Arc::clone(audit).ship(store.clone());

@@ -132,6 +132,7 @@ pub(super) fn settings(folder: &Path) -> Settings {
         patience: Duration::from_secs(20),
         keep: journal::Keep::default(),
         index: true,
+        keep_index: None,
     }
 }
 
