@@ -99,7 +99,10 @@ pub(crate) fn no_longer(approval: &Approval, now_ms: i64) -> Problem {
 }
 
 fn spent() -> Problem {
-    Problem::new(Code::Spent, "what was decided by it counts; who is signed in sees how the call stands")
+    Problem::new(
+        Code::Spent,
+        "what was decided by it, if anything was, counts; who is signed in sees how the call stands, and may still decide",
+    )
 }
 
 /// Somebody changed what this admin may, at this moment. Whether they still may decide, the next try says.

@@ -19,7 +19,7 @@ use crate::identity::Unauthorized;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
 use crate::request_id::{RequestId, TraceId};
-use crate::ruling::{Ruling, Ticket, Why};
+use crate::ruling::{Lack, Ruling, Ticket, Why};
 use crate::upstream::UpstreamError;
 
 /// The key of our decisions in `_meta` and in error data.
@@ -287,6 +287,12 @@ impl Refused {
     /// What the call is known by, if it waits for a person.
     pub(crate) fn ticket(&self) -> Option<&Ticket> {
         self.ruling()?.ticket()
+    }
+
+    /// Is it only that the store of approvals does not answer now?
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(&self.why, Refusal::Ruled(Ruling::Unapproved(unapproved))
+            if matches!(unapproved.why, Why::Unavailable(Lack::Silent)))
     }
 
     /// What became of a call that waits for a person; of any other, the same.

@@ -23,7 +23,7 @@ use crate::eras::to_legacy::ToLegacy;
 use crate::events::Events;
 use crate::exchange::session_headers;
 use crate::head::Doors;
-use crate::identity::{DirectoryError, Doorman, Failures};
+use crate::identity::{self, DirectoryError, Doorman, Failures};
 use crate::limits::Limits;
 use crate::listener::{BadTls, Secured};
 use crate::nodes::{Nodes, Outbox};
@@ -146,6 +146,7 @@ impl Gateway {
             }
         };
         let Made { shared, secured, admin_secured, keeper, policies, builtins, nursery, notifier, outbox } = made;
+        let swept = keeper.store().cloned();
         let index = keeper.store().cloned().filter(|_| config.audit.index);
         if index.is_some() {
             shared.audit.ships();
@@ -190,8 +191,11 @@ impl Gateway {
             let telling = Arc::clone(&shared);
             tokio::spawn(async move { notifier.keep(&telling.approvals).await });
             tokio::spawn(Arc::clone(&shared.audit).keep());
-            if let Some(store) = index {
+            if let Some(store) = swept {
                 tokio::spawn(Arc::clone(&shared.audit).sweep(store.clone()));
+                tokio::spawn(identity::forget(store));
+            }
+            if let Some(store) = index {
                 tokio::spawn(Arc::clone(&shared.audit).ship(store));
             }
             tokio::select! {

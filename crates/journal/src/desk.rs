@@ -26,6 +26,9 @@ const ROUNDS: usize = 4;
 /// A write that took longer comes from a slow disk: the next ones are the keeper's.
 const SLOW: Duration = Duration::from_millis(20);
 
+/// Forcing to the disk takes seconds on a busy one. What takes longer is stuck.
+const SYNC_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How long a disk counts as slow.
 const STAYS_SLOW: Duration = Duration::from_secs(1);
 
@@ -68,6 +71,17 @@ pub(crate) struct State {
     pub(crate) unwritable: Option<String>,
     /// Why the disk did not take what was written.
     pub(crate) unsyncable: Option<String>,
+    /// Since when what was written is being forced to the disk.
+    pub(crate) syncing: Option<Instant>,
+}
+
+impl State {
+    /// INVARIANT: what the disk does not take, no call leaves on.
+    fn disk_trouble(&self) -> Option<String> {
+        let stuck = self.syncing.map(|since| since.elapsed()).filter(|span| *span > SYNC_PATIENCE);
+        let stuck = stuck.map(|span| format!("forcing records to the disk takes {} s already", span.as_secs()));
+        stuck.or_else(|| self.unsyncable.clone())
+    }
 }
 
 pub(crate) type Guard<'a> = MutexGuard<'a, State>;
@@ -90,6 +104,7 @@ impl Desk {
             closed: false,
             unwritable: failed.map(|error| error.to_string()),
             unsyncable: None,
+            syncing: None,
         };
         Self {
             state: Mutex::new(state),
@@ -115,6 +130,9 @@ impl Desk {
         }
         if waiting >= self.room {
             return Err(NotWritten::Full(self.room));
+        }
+        if awaited && let Some(why) = state.disk_trouble() {
+            return Err(NotWritten::Failed(Arc::new(std::io::Error::other(why))));
         }
         state.awaited += usize::from(awaited);
         state.waiting.push(job);
@@ -243,7 +261,7 @@ impl Desk {
         let stuck = stuck.map(|span| format!("a write takes {} s already", span.as_secs()));
         Status {
             waiting: state.waiting.len() + writing,
-            trouble: stuck.or_else(|| state.unwritable.clone()).or_else(|| state.unsyncable.clone()),
+            trouble: stuck.or_else(|| state.unwritable.clone()).or_else(|| state.disk_trouble()),
         }
     }
 
@@ -384,6 +402,31 @@ mod tests {
         opened.close();
         assert_eq!([1, 2, 3, 4, 5].map(|n| times(&format!(r#""n":{n},"#))), [1, 1, 1, 0, 1]);
         assert_eq!(crate::verify(&folder.path().join("audit"), None).unwrap().bad, None);
+    }
+
+    /// What is forced to the disk now and then may fail there only.
+    #[tokio::test]
+    async fn while_nothing_gets_to_the_disk_no_record_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open(folder.path(), Duration::from_secs(20));
+        let (journal, desk) = (&opened.journal, opened.journal.desk());
+        journal.append(r#"{"n":1}"#).await.unwrap();
+        let until = async |troubled: bool| {
+            while journal.status().trouble.is_some() != troubled {
+                desk.bell.notify_all();
+                tokio::task::yield_now().await;
+            }
+        };
+        // It cannot be forced anywhere.
+        desk.lock().unsynced = Some(Arc::new(File::open("/dev/null").unwrap()));
+        until(true).await;
+        assert!(matches!(journal.append(r#"{"n":2}"#).await, Err(NotWritten::Failed(_))));
+        desk.lock().unsynced = Some(Arc::new(File::create(folder.path().join("good")).unwrap()));
+        until(false).await;
+        journal.append(r#"{"n":3}"#).await.unwrap();
+        // A disk that says nothing at all.
+        desk.lock().syncing = Some(Instant::now() - SYNC_PATIENCE * 2);
+        assert!(journal.status().trouble.is_some_and(|why| why.contains("takes 20 s already")));
     }
 
     #[tokio::test]

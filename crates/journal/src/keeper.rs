@@ -64,12 +64,14 @@ impl Keeper {
         state.has_work() && wanted || overdue && state.unwritable.is_some()
     }
 
-    fn sync<'a>(&mut self, desk: &'a Desk, state: Guard<'a>, file: &Arc<File>) -> Guard<'a> {
+    fn sync<'a>(&mut self, desk: &'a Desk, mut state: Guard<'a>, file: &Arc<File>) -> Guard<'a> {
         let last = state.last;
+        state.syncing = Some(Instant::now());
         drop(state);
         let synced = file.sync_data();
         self.sync_by = None;
         let mut state = desk.lock();
+        state.syncing = None;
         if synced.is_ok() {
             state.durable = last;
         }

@@ -41,6 +41,8 @@ pub struct Dropped {
 pub enum Why {
     Age,
     Bytes,
+    /// Earlier statements said so, which may have been dropped themselves.
+    Earlier,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -58,11 +60,12 @@ impl Why {
         match self {
             Self::Age => "age",
             Self::Bytes => "bytes",
+            Self::Earlier => "earlier",
         }
     }
 
     fn named(name: &str) -> Option<Self> {
-        [Self::Age, Self::Bytes].into_iter().find(|why| why.as_str() == name)
+        [Self::Age, Self::Bytes, Self::Earlier].into_iter().find(|why| why.as_str() == name)
     }
 }
 
@@ -123,13 +126,26 @@ pub(crate) fn remove(folder: &Path, due: &[(Segment, Dropped)]) -> io::Result<()
     File::open(folder)?.sync_all()
 }
 
+/// All that is not there any more once these have gone: what went before them is said again, as one.
+pub(crate) fn all_gone(due: &[(Segment, Dropped)]) -> io::Result<Vec<Dropped>> {
+    let mut gone: Vec<_> = due.iter().map(|(_, dropped)| dropped.clone()).collect();
+    if let Some((oldest, _)) = due.first().filter(|(oldest, _)| oldest.first > 1) {
+        let header = header(oldest)?;
+        let link = header.get("previous").and_then(Value::as_str).and_then(Link::from_hex);
+        let link =
+            link.ok_or_else(|| io::Error::other(format!("`{}` does not say what it follows on", oldest.name())))?;
+        gone.insert(0, Dropped { first: 1, last: oldest.first - 1, link, why: Why::Earlier });
+    }
+    Ok(gone)
+}
+
 /// What a statement says of each segment.
-pub(crate) fn told(due: &[(Segment, Dropped)]) -> Value {
+pub(crate) fn told(gone: &[Dropped]) -> Value {
     let one = |dropped: &Dropped| {
         let Dropped { first, last, link, why } = dropped;
         json!({ "first": first, "last": last, "records": last - first + 1, "hash": link.to_hex(), "why": why.as_str() })
     };
-    due.iter().map(|(_, dropped)| one(dropped)).collect()
+    gone.iter().map(one).collect()
 }
 
 /// What a line says was dropped; nothing where it is no statement.

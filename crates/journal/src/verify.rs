@@ -10,7 +10,7 @@ use crate::folder::{self, Segment};
 use crate::head::Head;
 use crate::key::PublicKey;
 use crate::recover::previous;
-use crate::retention::{self, Dropped};
+use crate::retention::{self, Dropped, Why};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -165,7 +165,13 @@ impl Reader<'_> {
         }
         let first = self.start.as_ref().map_or(0, |(segment, _)| segment.first);
         for segment in segments.into_iter().filter(|segment| segment.last < first) {
-            if !self.report.dropped.contains(&segment) {
+            let known = &self.report.dropped;
+            // What went earlier is said as one. Where the statement of it is still there, that says it better.
+            let is_known = match segment.why {
+                Why::Earlier => known.iter().any(|known| (known.last, known.link) == (segment.last, segment.link)),
+                Why::Age | Why::Bytes => known.contains(&segment),
+            };
+            if !is_known {
                 self.report.dropped.push(segment);
             }
         }

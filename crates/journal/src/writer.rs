@@ -184,8 +184,8 @@ impl Writer {
     /// The signed statement that these segments go.
     pub(crate) fn dropped(&mut self, due: &[(Segment, Dropped)]) -> io::Result<()> {
         self.make_ready()?;
-        let (stamp, seq, told) = (self.settings.now(), self.head.seq + 1, retention::told(due));
-        let segments: Vec<_> = due.iter().map(|(_, dropped)| dropped.clone()).collect();
+        let (stamp, seq, segments) = (self.settings.now(), self.head.seq + 1, retention::all_gone(due)?);
+        let told = retention::told(&segments);
         let (key, signature) = (self.settings.key.public().to_base64(), self.settings.key.sign_dropped(seq, &segments));
         let rest = format!(r#""time":"{stamp}","segments":{told},"key":"{key}","signature":"{signature}""#);
         self.say("dropped", &rest)?;

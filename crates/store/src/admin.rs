@@ -128,6 +128,9 @@ impl Store {
             if !value.manages() {
                 another(&mut change, id).await?;
             }
+            if !value.enabled {
+                change.tx.run("DELETE FROM tg_sessions WHERE admin = $1", args![id]).await?;
+            }
             let kept = document::update(&mut change, &row, old, value).await?;
             self.commit(change).await?;
             Ok(kept)

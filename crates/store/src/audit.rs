@@ -77,11 +77,12 @@ impl Store {
     pub async fn sweep_audit(&self, before_ms: i64) -> Result<u64, StoreError> {
         const SQL: &str = "DELETE FROM tg_audit WHERE (node, seq) IN \
             (SELECT node, seq FROM tg_audit WHERE time_ms < $1 ORDER BY time_ms LIMIT $2)";
-        const POSTGRES: &str = "DELETE FROM tg_audit WHERE (node, seq) IN \
-            (SELECT node, seq FROM tg_audit WHERE time_ms < $1 ORDER BY time_ms LIMIT $2 FOR UPDATE SKIP LOCKED)";
+        const POSTGRES: &str = "WITH picked AS MATERIALIZED \
+            (SELECT node, seq FROM tg_audit WHERE time_ms < $1 ORDER BY time_ms LIMIT $2 FOR UPDATE SKIP LOCKED) \
+            DELETE FROM tg_audit WHERE (node, seq) IN (SELECT node, seq FROM picked)";
         self.within("sweep audit records", async {
             let mut tx = self.write().await?;
-            let sql = if let Tx::Postgres(_) = tx { POSTGRES } else { SQL };
+            let sql = tx.either(SQL, POSTGRES);
             let gone = tx.run(sql, args![before_ms, MAX_SWEEP]).await?;
             tx.commit().await?;
             Ok(gone)

@@ -67,15 +67,4 @@ impl Store {
         })
         .await
     }
-
-    /// Signing out everywhere: how many there were.
-    pub async fn close_sessions_of(&self, admin: &str) -> Result<u64, StoreError> {
-        self.within("close sessions", async {
-            let mut tx = self.write().await?;
-            let gone = tx.run("DELETE FROM tg_sessions WHERE admin = $1", args![admin]).await?;
-            tx.commit().await?;
-            Ok(gone)
-        })
-        .await
-    }
 }

@@ -154,6 +154,16 @@ impl Store {
         }
     }
 
+    /// Milliseconds since 1970, by the clock that all nodes of this store share.
+    pub async fn clock_ms(&self) -> Result<i64, StoreError> {
+        const SQL: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now";
+        if !self.is_remote() {
+            return Ok(now_ms());
+        }
+        let row = self.ask_one("read its clock", SQL, args![]).await?;
+        row.ok_or_else(|| StoreError::missing("now", "its clock"))?.get("now")
+    }
+
     /// Is it beyond a connection, which can be lost without a word?
     pub fn is_remote(&self) -> bool {
         matches!(self.inner.pools, Pools::Postgres { .. })

@@ -55,7 +55,7 @@ impl Store {
             let mut change = self.change().await?;
             let mut gone = 0;
             for token in document::each::<Token>(&mut change.tx).await? {
-                let token = token?;
+                let Ok(token) = token else { continue };
                 let ends = [token.value.revoked_ms, token.value.expires_ms];
                 if ends.into_iter().flatten().any(|end| end < before_ms) {
                     document::remove(&mut change, Token::KIND, &token.id).await?;

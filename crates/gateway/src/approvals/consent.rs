@@ -55,16 +55,17 @@ impl Approvals {
     pub(super) async fn take(&self, consent: &Consent) -> Result<bool, Lack> {
         let Some(store) = &self.store else { return Err(Lack::NoStore) };
         let (binding, now) = (consent.binding.bytes(), self.clock.now_ms());
-        let taken = async {
-            match (&consent.by, consent.usage) {
-                (_, Use::Carried) => Ok(true),
-                (By::Approval(id), Use::First) => store.use_approval(id, binding, now).await,
-                (By::Approval(id), Use::Round(round)) => store.use_round(id, binding, round, now).await,
-                (By::Grant(id), Use::First) => store.use_grant(id, now).await,
-                // A grant has no rounds: each is a use of its own.
-                (By::Grant(_), Use::Round(_)) => Ok(false),
-            }
+        let taken = match (&consent.by, consent.usage) {
+            (_, Use::Carried) => return Ok(true),
+            (By::Approval(id), Use::First) => store.use_approval(id, binding, now).await,
+            (By::Approval(id), Use::Round(round)) => store.use_round(id, binding, round, now).await,
+            (By::Grant(id), Use::First) => store.use_grant(id, now).await,
+            // A grant has no rounds: each is a use of its own.
+            (By::Grant(_), Use::Round(_)) => return Ok(false),
         };
-        self.pulse.heard(taken).await
+        taken.map_err(|error| {
+            super::desk::silent(&error);
+            Lack::Silent
+        })
     }
 }

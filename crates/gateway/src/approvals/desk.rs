@@ -39,6 +39,10 @@ impl Approvals {
         let store = self.store.as_ref().ok_or_else(no_store)?;
         let meant = wanted.meant();
         let binding = wanted.binding(&meant);
+        let failed = |error: StoreError| {
+            silent(&error);
+            Why::Unavailable(Lack::Silent)
+        };
         let rule = denial.approval.as_deref().cloned().unwrap_or_default();
         let now = self.clock.now_ms();
         let standing =
@@ -49,7 +53,7 @@ impl Approvals {
             Some(said) => return said,
             None => None,
         };
-        if let Some(grant) = self.pulse.heard(self.granted(store, wanted, call)).await.map_err(Why::Unavailable)? {
+        if let Some(grant) = self.granted(store, wanted, call).await.map_err(failed)? {
             let (by, approvers) = (By::Grant(grant.id.as_str().into()), Arc::from([grant.made_by]));
             return Ok(Consent { by, binding, approvers, usage: Use::First });
         }
@@ -58,7 +62,7 @@ impl Approvals {
             return Err(Why::Waits(ticket));
         }
         let asked = asked(wanted, binding, &meant, owner, denial, &rule);
-        match self.pulse.heard(self.ask(store, &asked, &rule)).await.map_err(Why::Unavailable)? {
+        match self.ask(store, &asked, &rule).await.map_err(failed)? {
             Asking::New(approval) => {
                 let ticket = Ticket { is_new: true, ..self.ticket(&approval, &rule) };
                 Err(Why::Waits(ticket.into()))

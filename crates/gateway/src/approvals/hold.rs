@@ -17,8 +17,11 @@ use crate::head;
 use crate::pipeline::{Entry, Pipeline, usable};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{self, Out, Reply};
-use crate::ruling::Ticket;
+use crate::ruling::{Ticket, Why};
 use crate::session::{OpenCall, Session};
+
+/// So long a call that was decided waits for a store that says nothing, before it asks again.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Progress is told in so many steps at most: no stream is open for so long.
 const STEPS: u32 = 999_999;
@@ -145,12 +148,45 @@ impl Pipeline {
         }
     }
 
+    async fn looks_again(&self, entry: &Entry, body: &[u8], ticket: &Ticket) -> Next {
+        // Judged once more it might need another approval, and nobody would hear of this one.
+        match self.shared.approvals.denial(&ticket.id).await {
+            Ok(Some(no)) => return Next::Denied(no),
+            Ok(None) => {}
+            Err(_) => return Next::Later,
+        }
+        match again(self, entry, body).await {
+            Ok(reply) => Next::Answer(reply),
+            Err(why) if why.is_silence() => Next::Later,
+            Err(why) => Next::Refused(why),
+        }
+    }
+
+    /// Some time goes by; false when the call may wait no longer.
+    async fn pauses(&self, deadline: Instant) -> bool {
+        let mut draining = self.shared.draining.clone();
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => Instant::now() < deadline,
+            () = tokio::time::sleep_until(deadline) => false,
+            _ = draining.wait_for(|draining| *draining) => false,
+        }
+    }
+
     /// The request as if it came now: of whoever it is by now, to the server of that name.
     async fn once_more(&self, entry: &Entry, body: &[u8]) -> Result<Reply, Refused> {
         let registry = self.shared.registry.load();
         let server = Arc::clone(usable(&registry, &entry.server.id, &entry.agent)?);
         self.read_once(&Entry { server, ..entry.clone() }, body).await
     }
+}
+
+/// What is found when it is judged again.
+enum Next {
+    Denied(Why),
+    Answer(Reply),
+    Refused(Refused),
+    /// The store does not say now; what was decided is still there when it does.
+    Later,
 }
 
 /// Waits and reads again, as long as that leads to more waiting: what was approved may have been another's to use.
@@ -163,13 +199,12 @@ async fn wait(pipeline: Pipeline, entry: Entry, body: Bytes, refused: Refused, d
         };
         match pipeline.decided(&ticket, deadline).await {
             End::Over => return pipeline.waited(&body, refused).await,
-            End::Decided => match pipeline.shared.approvals.denial(&ticket.id).await {
-                // Judged once more it might need another approval, and nobody would hear of this one.
-                Some(no) => refused = refused.then(no),
-                None => match again(&pipeline, &entry, &body).await {
-                    Ok(reply) => return reply,
-                    Err(why) => refused = answering(&refused, why),
-                },
+            End::Decided => match pipeline.looks_again(&entry, &body, &ticket).await {
+                Next::Denied(no) => refused = refused.then(no),
+                Next::Answer(reply) => return reply,
+                Next::Refused(why) => refused = answering(&refused, why),
+                Next::Later if pipeline.pauses(deadline).await => {}
+                Next::Later => return pipeline.waited(&body, refused).await,
             },
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Approvals;
 use super::desk::denied;
 use crate::events::Events;
-use crate::ruling::Why;
+use crate::ruling::{Lack, Why};
 
 /// By the approval's id; no longer than somebody waits.
 #[derive(Default)]
@@ -85,13 +85,13 @@ impl Approvals {
 
     /// Is there nothing more to wait for? While the store does not say, there is.
     pub(super) async fn is_decided(&self, id: &str) -> bool {
-        matches!(self.read(id).await, Some(approval) if is_settled(&approval))
+        matches!(self.find(id).await, Ok(Some(approval)) if is_settled(&approval))
     }
 
     /// Somebody's no, if there is one. It ends a wait, whatever judges the call by now.
-    pub(super) async fn denial(&self, id: &str) -> Option<Why> {
-        let approval = self.read(id).await?;
-        (approval.state == ApprovalState::Denied).then(|| denied(&approval))
+    pub(super) async fn denial(&self, id: &str) -> Result<Option<Why>, Lack> {
+        let approval = self.find(id).await?.filter(|approval| approval.state == ApprovalState::Denied);
+        Ok(approval.as_ref().map(denied))
     }
 
     /// Wakes who waits, and tells who listens, for ever.
@@ -117,19 +117,11 @@ impl Approvals {
         if !self.hub.is_awaited(id) && !events.is_told_approvals() {
             return;
         }
-        let Some(approval) = self.read(id).await else { return };
+        let Ok(Some(approval)) = self.find(id).await else { return };
         if is_settled(&approval) {
             self.hub.ring(id);
         }
         events.approval(&approval);
-    }
-
-    async fn read(&self, id: &str) -> Option<Approval> {
-        let read = self.store.as_ref()?.approval(id).await;
-        read.unwrap_or_else(|error| {
-            super::desk::silent(&error);
-            None
-        })
     }
 }
 

@@ -1,5 +1,5 @@
 //! Whether the store of approvals answers. Its own deadlines leave room for much work; a call that only finds that nobody is there is
-//! refused long before.
+//! refused long before. Only single reads are given up so, and each call begins with one: what writes is never left half done.
 
 use std::future::Future;
 use std::pin::pin;
@@ -29,7 +29,7 @@ impl Pulse {
         Self { silence: is_remote.then_some(SILENCE), began: Instant::now(), last: AtomicU64::new(0) }
     }
 
-    /// What the store answers. As long as it answers others this one waits its turn, and no longer.
+    /// What the store answers to one read. As long as it answers others this one waits its turn, and no longer.
     pub(super) async fn heard<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, Lack> {
         let answer = match self.silence {
             Some(silence) => self.patiently(silence, work).await?,

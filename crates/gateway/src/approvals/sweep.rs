@@ -51,8 +51,12 @@ impl Approvals {
     async fn forget(&self) {
         let Some(store) = &self.store else { return };
         let before = self.clock.now_ms().saturating_sub(millis(self.live().keep));
-        if let Err(error) = store.sweep_approvals(before).await {
-            super::desk::silent(&error);
+        loop {
+            match store.sweep_approvals(before).await {
+                Ok(0) => return,
+                Ok(_) => {} // there may be more
+                Err(error) => return super::desk::silent(&error),
+            }
         }
     }
 }

@@ -84,6 +84,8 @@ enum Outcome {
     Waits(Box<str>),
     Answer(Vec<u8>),
     Failed(Box<str>),
+    /// The store does not say now whether it may be made: the next poll asks again.
+    Later,
 }
 
 impl Pipeline {
@@ -132,14 +134,10 @@ impl Pipeline {
                 match found.as_ref().map(|found| (found.state_at(now), found)) {
                     Some((ApprovalState::Pending, _)) => return tell::shown(task, Some(&page)),
                     None | Some((ApprovalState::Expired, _)) => {
-                        let refused = task.refused(Why::Expired(approval.into()));
-                        task.ends(End::Failed(error_of(&refused)), now);
+                        self.has_ended(entry, task, Why::Expired(approval.into()), now);
                     }
                     Some((ApprovalState::Denied, found)) => {
-                        let refused = task.refused(denied(found));
-                        if task.ends(End::Failed(error_of(&refused)), now) {
-                            self.turned_away(&entry.server.id, &entry.agent, &refused);
-                        }
+                        self.has_ended(entry, task, denied(found), now);
                     }
                     Some((ApprovalState::Used, _)) if begun => {
                         task.ends(End::Failed(table::hung_up().into()), now);
@@ -161,6 +159,14 @@ impl Pipeline {
         tell::shown(task, page.as_deref())
     }
 
+    /// It is not made; on record, once.
+    fn has_ended(&self, entry: &Entry, task: &Task, why: Why, now: i64) {
+        let refused = task.refused(why);
+        if task.ends(End::Failed(error_of(&refused)), now) {
+            self.turned_away(&entry.server.id, &entry.agent, &refused);
+        }
+    }
+
     /// Makes the call, as its client asked for it then and whoever it is now. Whoever hangs up takes it away.
     async fn runs(&self, entry: &Entry, task: &Arc<Task>) {
         let stopped = task.stopped();
@@ -175,6 +181,7 @@ impl Pipeline {
                 match outcome {
                     Outcome::Waits(approval) => run.comes_to(Stage::Waits { approval, body, begun: false }, now),
                     Outcome::Failed(error) => run.ends(End::Failed(error), now),
+                    Outcome::Later => drop(run),
                     Outcome::Answer(answer) => ended(run, task, body, &answer, now),
                 }
             }
@@ -187,6 +194,7 @@ impl Pipeline {
                 Some(answer) => Outcome::Answer(answer),
                 None => Outcome::Failed(table::error("the server's answer broke off").into()),
             },
+            Err(refused) if refused.is_silence() => Outcome::Later,
             Err(refused) => match refused.ticket() {
                 Some(ticket) => Outcome::Waits((*ticket.id).into()),
                 None => {

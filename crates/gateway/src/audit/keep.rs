@@ -1,7 +1,7 @@
 //! Drops what the journal, and its copy in the store, need not keep, beside all other work.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use store::{Store, StoreError};
 
@@ -59,8 +59,8 @@ impl Audit {
 
 /// How many were older.
 async fn swept(store: &Store, keep: Duration) -> Result<u64, StoreError> {
-    let before = SystemTime::now().checked_sub(keep).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-    let before = before.and_then(|before| i64::try_from(before.as_millis()).ok()).unwrap_or(0);
+    // INVARIANT: by the store's clock: one node whose own is wrong would delete what others brought
+    let before = store.clock_ms().await?.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
     let mut gone = 0;
     loop {
         match store.sweep_audit(before).await? {

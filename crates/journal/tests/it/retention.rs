@@ -99,6 +99,26 @@ async fn what_is_too_old_goes_and_no_segment_is_written_for_ever() {
     assert_eq!((stand.verified().bad, stand.verified().dropped), (None, dropped));
 }
 
+/// A statement goes with its file, and what it said is said again: however often that happens, all is accounted for.
+#[tokio::test]
+async fn what_was_dropped_is_known_when_its_statement_was_dropped_too() {
+    let stand = Stand::new();
+    let opened = stand.open(bytes(9_000));
+    let mut dropped = Vec::new();
+    for round in 0..3 {
+        stand.fill(&opened).await;
+        dropped.extend(opened.journal.retain(ALL).unwrap());
+        let report = stand.verified();
+        assert_eq!((report.bad, report.dropped[0].first), (None, 1), "round {round}");
+        let follows = report.dropped.windows(2).all(|two| two[0].last + 1 == two[1].first);
+        assert!(follows && report.dropped.last() == dropped.last(), "round {round}: {:?}", report.dropped);
+    }
+    let earlier = &stand.verified().dropped[0];
+    assert_eq!(earlier.why, Why::Earlier);
+    assert!(dropped.iter().any(|gone| gone.last == earlier.last && gone.why == Why::Bytes), "{earlier:?}");
+    opened.close();
+}
+
 #[tokio::test]
 async fn what_is_still_to_be_shipped_stays() {
     let stand = Stand::new();

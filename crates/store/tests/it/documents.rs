@@ -182,7 +182,6 @@ async fn what_has_a_nul_is_refused_by_both_engines_alike(home: Home) {
     assert!(matches!(store.get::<Server>("a\0").await, Err(StoreError::Invalid { .. })));
     assert!(matches!(store.list::<Server>(Some("a\0"), 10).await, Err(StoreError::Invalid { .. })));
     assert!(matches!(store.delete::<Server>("a\0", None).await, Err(StoreError::Invalid { .. })));
-    assert!(matches!(store.close_sessions_of("a\0").await, Err(StoreError::Invalid { .. })));
 }
 
 async fn an_unknown_member_is_corrupt_and_not_quoted(home: Home) {

@@ -83,6 +83,20 @@ async fn a_denial_is_told_also_when_the_policy_changed_since() {
     assert_eq!(runs(&upstream, "pay"), 0);
 }
 
+/// Whether it was decided, nobody can say: it waits for as long as it may, and has its ticket then.
+#[tokio::test]
+async fn a_store_that_is_away_when_it_ends_loses_no_call() {
+    let upstream = upstream().await;
+    let policy = WAIT.replace(r#""hold": "1m", "timeout": "10m""#, r#""hold": "3s", "timeout": "1s""#);
+    assert_ne!(policy, WAIT);
+    let office = Office::before(&upstream, &policy);
+    let reply = waiting(&office.gate, &modern_call(1, "pay", json!({}))).await;
+    let id = office.asked().await.id;
+    office.store.close().await;
+    assert_eq!(ticket(&reply.answer_to(&json!(1)).await), id);
+    assert_eq!(runs(&upstream, "pay"), 0);
+}
+
 /// Two people: the first word does not open it.
 #[tokio::test]
 async fn it_waits_until_as_many_have_agreed_as_must() {
