@@ -297,12 +297,8 @@ impl Refused {
 
     /// What became of a call that waits for a person; of any other, the same.
     pub(crate) fn then(self, why: Why) -> Self {
-        match &self.why {
-            Refusal::Ruled(Ruling::Unapproved(unapproved)) => {
-                self.to.refuse(Refusal::Ruled(Ruling::Unapproved(Box::new(unapproved.then(why)))))
-            }
-            _ => self,
-        }
+        let Refusal::Ruled(Ruling::Unapproved(unapproved)) = &self.why else { return self };
+        self.to.refuse(Refusal::Ruled(Ruling::Unapproved(Box::new(unapproved.then(why)))))
     }
 
     /// The denial, if only a person's consent is missing; else itself.

@@ -92,7 +92,10 @@ mod tests {
     #[tokio::test]
     async fn while_the_store_answers_others_one_waits_its_turn() {
         let (pulse, (turn, comes)) = (pulse(Some(BRIEF)), oneshot::channel());
-        let queued = pulse.heard(async { Ok(comes.await.unwrap()) });
+        let queued = pulse.heard(async {
+            comes.await.unwrap();
+            Ok(())
+        });
         let others = async {
             let began = Instant::now();
             while began.elapsed() < BRIEF * 5 {
