@@ -139,8 +139,15 @@ impl Audit {
             tracing::warn!(bytes = opened.torn, "the audit journal ended in the middle of a record: it was set aside");
         }
         let keeps_some = settings.keep != journal::Keep::default();
-        let (folder, keep_index, shipping) = (folder.clone(), settings.keep_index, Shipping::default());
-        let open = Open { opened, folder, node, keeps_some, keep_index, shipping, key };
+        let open = Open {
+            opened,
+            folder: folder.clone(),
+            node,
+            keeps_some,
+            keep_index: settings.keep_index,
+            shipping: Shipping::default(),
+            key,
+        };
         Ok(Self { open: Some(open), dropped: AtomicU64::new(0) })
     }
 

@@ -19,7 +19,7 @@ use crate::identity::Unauthorized;
 use crate::policies::chain;
 use crate::reply::{self, Reply};
 use crate::request_id::{RequestId, TraceId};
-use crate::ruling::{Lack, Ruling, Ticket, Why};
+use crate::ruling::{Lack, Ruling, Ticket, Unapproved, Why};
 use crate::upstream::UpstreamError;
 
 /// The key of our decisions in `_meta` and in error data.
@@ -186,6 +186,12 @@ impl From<Refusal> for Refused {
     }
 }
 
+impl From<Unapproved> for Refusal {
+    fn from(why: Unapproved) -> Self {
+        Self::Ruled(Ruling::Unapproved(Box::new(why)))
+    }
+}
+
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {
         Refusal::from(fault).into()
@@ -298,7 +304,7 @@ impl Refused {
     /// What became of a call that waits for a person; of any other, the same.
     pub(crate) fn then(self, why: Why) -> Self {
         let Refusal::Ruled(Ruling::Unapproved(unapproved)) = &self.why else { return self };
-        self.to.refuse(Refusal::Ruled(Ruling::Unapproved(Box::new(unapproved.then(why)))))
+        self.to.refuse(unapproved.then(why))
     }
 
     /// The denial, if only a person's consent is missing; else itself.

@@ -146,8 +146,8 @@ impl Gateway {
             }
         };
         let Made { shared, secured, admin_secured, keeper, policies, builtins, nursery, notifier, outbox } = made;
-        let swept = keeper.store().cloned();
-        let index = keeper.store().cloned().filter(|_| config.audit.index);
+        let store = keeper.store().cloned();
+        let index = store.clone().filter(|_| config.audit.index);
         if index.is_some() {
             shared.audit.ships();
         }
@@ -191,7 +191,7 @@ impl Gateway {
             let telling = Arc::clone(&shared);
             tokio::spawn(async move { notifier.keep(&telling.approvals).await });
             tokio::spawn(Arc::clone(&shared.audit).keep());
-            if let Some(store) = swept {
+            if let Some(store) = store {
                 tokio::spawn(Arc::clone(&shared.audit).sweep(store.clone()));
                 tokio::spawn(identity::forget(store));
             }

@@ -132,7 +132,7 @@ impl Desk {
             return Err(NotWritten::Full(self.room));
         }
         if awaited && let Some(why) = state.disk_trouble() {
-            return Err(NotWritten::Failed(Arc::new(std::io::Error::other(why))));
+            return Err(NotWritten::Failed(Arc::new(io::Error::other(why))));
         }
         state.awaited += usize::from(awaited);
         state.waiting.push(job);

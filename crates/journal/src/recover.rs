@@ -108,5 +108,10 @@ pub(crate) fn aside(segment: &Path) -> PathBuf {
 pub(crate) fn previous(lines: &[u8]) -> Link {
     let first = lines.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let header: serde_json::Value = serde_json::from_slice(first).unwrap_or_default();
-    header.get("previous").and_then(|link| link.as_str()).and_then(Link::from_hex).unwrap_or(Link::START)
+    before(&header).unwrap_or(Link::START)
+}
+
+/// What the header of a segment says of the one before.
+pub(crate) fn before(header: &serde_json::Value) -> Option<Link> {
+    header.get("previous").and_then(|link| link.as_str()).and_then(Link::from_hex)
 }

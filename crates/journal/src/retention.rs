@@ -89,7 +89,7 @@ impl Keep {
                 break;
             };
             let last = next.first - 1;
-            let Some(link) = text("previous").and_then(Link::from_hex).filter(|_| last <= up_to) else { break };
+            let Some(link) = recover::before(&header).filter(|_| last <= up_to) else { break };
             due.push((segment.clone(), Dropped { first: segment.first, last, link, why }));
             total -= length;
         }
@@ -130,8 +130,7 @@ pub(crate) fn remove(folder: &Path, due: &[(Segment, Dropped)]) -> io::Result<()
 pub(crate) fn all_gone(due: &[(Segment, Dropped)]) -> io::Result<Vec<Dropped>> {
     let mut gone: Vec<_> = due.iter().map(|(_, dropped)| dropped.clone()).collect();
     if let Some((oldest, _)) = due.first().filter(|(oldest, _)| oldest.first > 1) {
-        let header = header(oldest)?;
-        let link = header.get("previous").and_then(Value::as_str).and_then(Link::from_hex);
+        let link = recover::before(&header(oldest)?);
         let link =
             link.ok_or_else(|| io::Error::other(format!("`{}` does not say what it follows on", oldest.name())))?;
         gone.insert(0, Dropped { first: 1, last: oldest.first - 1, link, why: Why::Earlier });

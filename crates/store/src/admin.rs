@@ -6,7 +6,7 @@ use crate::document::{self, Document, Owner, Written};
 use crate::limits::{self, MAX_NOTE};
 use crate::sql::args;
 use crate::store::Change;
-use crate::{Kept, Store, StoreError, hex};
+use crate::{Kept, Store, StoreError, hex, session};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,7 +129,7 @@ impl Store {
                 another(&mut change, id).await?;
             }
             if !value.enabled {
-                change.tx.run("DELETE FROM tg_sessions WHERE admin = $1", args![id]).await?;
+                session::close_all(&mut change.tx, id).await?;
             }
             let kept = document::update(&mut change, &row, old, value).await?;
             self.commit(change).await?;

@@ -10,7 +10,7 @@ use crate::limits::{self, MAX_BODY};
 use crate::sql::{Row, args};
 use crate::store::Change;
 use crate::tx::Tx;
-use crate::{Admin, Agent, Kept, Page, Store, StoreError, approval};
+use crate::{Admin, Agent, Kept, Page, Store, StoreError, approval, session};
 
 /// A kind of document. Every kind is in this crate.
 pub trait Document: Serialize + DeserializeOwned + Send + Sync {
@@ -214,7 +214,7 @@ pub(crate) async fn delete<D: Document>(change: &mut Change, id: &str, expect: O
     remove(change, D::KIND, id).await?;
     change.tx.run(OWNED, args![&key(D::KIND, id)]).await?;
     if D::KIND == Admin::KIND {
-        change.tx.run("DELETE FROM tg_sessions WHERE admin = $1", args![id]).await?;
+        session::close_all(&mut change.tx, id).await?;
         change.tx.run("DELETE FROM tg_login_links WHERE admin = $1", args![id]).await?;
         approval::admin_gone(change, id).await?;
     }

@@ -2,6 +2,7 @@
 
 use crate::limits::{self, MAX_SESSIONS};
 use crate::sql::args;
+use crate::tx::Tx;
 use crate::{Admin, Kept, Store, StoreError, hex};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +11,11 @@ pub struct Session {
     /// What a form must bring along.
     pub csrf: String,
     pub expires_ms: i64,
+}
+
+/// Signing out everywhere.
+pub(crate) async fn close_all(tx: &mut Tx, admin: &str) -> Result<(), StoreError> {
+    tx.run("DELETE FROM tg_sessions WHERE admin = $1", args![admin]).await.map(drop)
 }
 
 impl Store {

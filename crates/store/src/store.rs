@@ -154,8 +154,12 @@ impl Store {
         }
     }
 
-    /// Milliseconds since 1970, by the clock that all nodes of this store share.
-    pub async fn clock_ms(&self) -> Result<i64, StoreError> {
+    /// When that was, in milliseconds since 1970, by the clock that all nodes of this store share.
+    pub async fn ago_ms(&self, span: Duration) -> Result<i64, StoreError> {
+        Ok(self.clock_ms().await?.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    async fn clock_ms(&self) -> Result<i64, StoreError> {
         const SQL: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now";
         if !self.is_remote() {
             return Ok(now_ms());

@@ -1,5 +1,6 @@
 //! `stores`: a Redis that hangs, that forgets, a PostgreSQL that restarts. Calls with limits, or that need a person, are denied within 250 ms;
-//! those with limits pass again within 2 s; what is forgotten lets nobody beyond a limit; calls that need neither go on. Planted: a rule that says `allow` for that case.
+//! those with limits pass again within 2 s; what is forgotten lets nobody beyond a limit; calls that need neither go on. Planted: a rule
+//! that says `allow` for that case.
 
 use std::time::Duration;
 

@@ -278,7 +278,7 @@ fn sheet(
     // Where somebody is signed in, a link may still stand for somebody else.
     let takes_keys = matches!(caller.by, By::Session(_));
     let is_open = waits || state == ApprovalState::Approved;
-    let in_vain = if is_open { decide::in_vain(here, approval).unwrap_or_default() } else { "" };
+    let in_vain = if is_open { decide::otherwise_now(here, asked).unwrap_or_default() } else { "" };
     let warnings = legible::warnings(&asked.arguments);
     let form = secret.filter(|_| waits && refused.is_none()).map(|(name, secret)| Form {
         name,

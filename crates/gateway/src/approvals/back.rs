@@ -136,10 +136,7 @@ impl Approvals {
         }
         let Some(store) = &self.store else { return Err(Lack::NoStore) };
         let vote = Vote { by: format!("agent:{agent}"), approve, reason: None, at_ms: now };
-        let voted = store.vote(&approval.id, &vote, None).await.map_err(|error| {
-            super::desk::silent(&error);
-            Lack::Silent
-        });
+        let voted = store.vote(&approval.id, &vote, None).await.map_err(super::desk::silence);
         tracing::info!(target: "toolgate::approval", approval = approval.id, by = vote.by, approve, "consent");
         voted.map(drop)
     }

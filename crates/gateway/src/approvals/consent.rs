@@ -63,9 +63,6 @@ impl Approvals {
             // A grant has no rounds: each is a use of its own.
             (By::Grant(_), Use::Round(_)) => return Ok(false),
         };
-        taken.map_err(|error| {
-            super::desk::silent(&error);
-            Lack::Silent
-        })
+        taken.map_err(super::desk::silence)
     }
 }

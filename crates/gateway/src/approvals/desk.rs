@@ -39,10 +39,7 @@ impl Approvals {
         let store = self.store.as_ref().ok_or_else(no_store)?;
         let meant = wanted.meant();
         let binding = wanted.binding(&meant);
-        let failed = |error: StoreError| {
-            silent(&error);
-            Why::Unavailable(Lack::Silent)
-        };
+        let failed = |error| Why::Unavailable(silence(error));
         let rule = denial.approval.as_deref().cloned().unwrap_or_default();
         let now = self.clock.now_ms();
         let standing =
@@ -168,6 +165,12 @@ fn count(bound: usize) -> i64 {
 fn no_store() -> Why {
     tracing::warn!("a call needs a person's approval, and there is no store to keep it in: set `store.url`");
     Why::Unavailable(Lack::NoStore)
+}
+
+/// The same, for a call that would have needed it.
+pub(super) fn silence(error: StoreError) -> Lack {
+    silent(&error);
+    Lack::Silent
 }
 
 pub(super) fn silent(error: &StoreError) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use store::{Store, StoreError};
 use tokio::time::{Instant, timeout_at};
 
-use super::desk::silent;
+use super::desk::silence;
 use crate::ruling::Lack;
 
 /// So long nothing at all is heard, and nothing is waited for any more.
@@ -35,10 +35,7 @@ impl Pulse {
             Some(silence) => self.patiently(silence, work).await?,
             None => work.await,
         };
-        answer.map_err(|error| {
-            silent(&error);
-            Lack::Silent
-        })
+        answer.map_err(silence)
     }
 
     async fn patiently<T>(&self, silence: Duration, work: impl Future<Output = T>) -> Result<T, Lack> {

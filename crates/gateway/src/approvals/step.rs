@@ -101,7 +101,7 @@ impl Consent {
 
 impl<'a> Lacking<'a> {
     fn refuse(&self, why: Why) -> Refused {
-        self.to.refuse(Refusal::Ruled(Ruling::Unapproved(Box::new(Unapproved::new(&self.denial, why)))))
+        self.to.refuse(Unapproved::new(&self.denial, why))
     }
 
     /// The consent of a call that this goes on with; none where there is none yet.

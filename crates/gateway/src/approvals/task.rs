@@ -27,7 +27,7 @@ use crate::pipeline::{Entry, Lawful, Pipeline};
 use crate::random;
 use crate::refusal::{Addressee, Refusal, Refused};
 use crate::reply::{self, Reply};
-use crate::ruling::{Ruling, Why};
+use crate::ruling::Why;
 use crate::server::Server;
 
 /// What is said while nobody decided.
@@ -267,8 +267,7 @@ impl Task {
     /// Why the call is not made.
     fn refused(&self, why: Why) -> Refused {
         let Told { to, unapproved } = &self.told;
-        let why = Refusal::Ruled(Ruling::Unapproved(Box::new(unapproved.then(why))));
-        Addressee { as_task: true, ..to.clone() }.refuse(why)
+        Addressee { as_task: true, ..to.clone() }.refuse(unapproved.then(why))
     }
 }
 

@@ -60,7 +60,7 @@ impl Audit {
 /// How many were older.
 async fn swept(store: &Store, keep: Duration) -> Result<u64, StoreError> {
     // INVARIANT: by the store's clock: one node whose own is wrong would delete what others brought
-    let before = store.clock_ms().await?.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
+    let before = store.ago_ms(keep).await?;
     let mut gone = 0;
     loop {
         match store.sweep_audit(before).await? {

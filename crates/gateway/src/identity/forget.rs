@@ -26,8 +26,7 @@ pub(crate) async fn forget(store: Store) {
 }
 
 async fn forgotten(store: &Store) -> Result<u64, StoreError> {
-    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-    store.sweep_tokens(store.clock_ms().await?.saturating_sub(kept)).await
+    store.sweep_tokens(store.ago_ms(KEPT).await?).await
 }
 
 #[cfg(test)]
@@ -45,7 +44,7 @@ mod tests {
     async fn what_has_ended_long_ago_goes_and_the_rest_stays() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", folder.path().join("s.db").display())).await.unwrap();
-        let now = store.clock_ms().await.unwrap();
+        let now = store.ago_ms(Duration::ZERO).await.unwrap();
         for (byte, id, revoked_ms) in [(1, "old", Some(1)), (2, "late", Some(now)), (3, "good", None)] {
             store.create(id, token(byte, revoked_ms)).await.unwrap();
         }
